@@ -1,0 +1,39 @@
+/* Which instruction sets are in this binary, and which of them can this CPU run? */
+#include "engine.h"
+
+#include <string.h>
+
+extern const fnn_isa fnn_isa_baseline, fnn_isa_avx2, fnn_isa_avx512, fnn_isa_neon;
+
+const fnn_isa *const fnn_isas[] = {
+#if defined(__aarch64__)
+    &fnn_isa_neon,
+#else
+    &fnn_isa_baseline,
+#if defined(__x86_64__)
+    &fnn_isa_avx2,
+    &fnn_isa_avx512,
+#endif
+#endif
+    NULL,
+};
+
+int fnn_isa_supported(const fnn_isa *isa) {
+#if defined(__x86_64__)
+    __builtin_cpu_init(); /* its answers include whether the operating system saves the registers */
+    if (strcmp(isa->name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(isa->name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+#endif
+    (void)isa;
+    return 1;
+}
+
+const fnn_isa *fnn_isa_best(void) {
+    const fnn_isa *best = fnn_isas[0];
+    for (int i = 0; fnn_isas[i]; i++)
+        if (fnn_isa_supported(fnn_isas[i])) best = fnn_isas[i];
+    return best;
+}

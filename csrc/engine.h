@@ -1,0 +1,158 @@
+/* The engine's vocabulary: what an instruction is, what an operation is, what runs them.
+ *
+ * Python lowers a network to a flat array of `fnn_instr`. Each instruction names one operation (`fnn_op`) and binds its
+ * operands (pointers), dimensions (integers) and scalars (floats). `fnn_execute` runs the array once for each training
+ * step. No function declared here allocates, locks or calls Python while a program runs.
+ *
+ * Matrices are row-major float32: `rows` x `n` values with a row stride `ld` >= n, a multiple of FNN_ALIGN_FLOATS, so
+ * that a kernel may load and store whole vectors up to round_up(n, FNN_ALIGN_FLOATS). What lies between n and ld is
+ * padding: finite, otherwise unspecified; kernels must not let it reach a value that somebody reads.
+ * Dense weights lie in panels (see ops/gemm.c). Vectors of length n (bias, gamma, ...) are padded with zeros to a
+ * multiple of FNN_ALIGN_FLOATS and stay zero there.
+ */
+#ifndef FNN_ENGINE_H
+#define FNN_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FNN_ALIGN_BYTES 64
+#define FNN_ALIGN_FLOATS 16
+
+enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 12, FNN_MAX_SCALARS = 6 };
+
+/* ---- what an operation sees of the running program -------------------------------------------------------------- */
+
+typedef struct fnn_run {
+    int64_t samples;       /* samples in this batch; the last one of an epoch may be smaller */
+    int64_t first;         /* position in `order` of the batch's first sample */
+    const int64_t *order;  /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
+    int64_t step;          /* training steps done before this one, since the model was compiled */
+    uint64_t seed;         /* key of every random number drawn in this program */
+    const double *hyper;   /* this step's hyper-parameters; hyper[0] is the learning rate */
+    struct fnn_job *job;   /* for fnn_interrupted() */
+    int thread, threads;   /* this thread's number and the size of the team that runs this instruction */
+    float *scratch;        /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
+} fnn_run;
+
+enum { FNN_SCRATCH_FLOATS = 64 * 1024 };
+
+struct fnn_instr;
+typedef void (*fnn_op_run)(const struct fnn_instr *in, const fnn_run *run);
+
+/* One instruction. `run` must depend on nothing else than what the instruction, the run and the operands hold. */
+typedef struct fnn_instr {
+    fnn_op_run run;
+    int64_t rows_per_sample; /* matrix rows of one sample: 1, or the product of the middle dimensions */
+    void *p[FNN_MAX_OPERANDS];
+    int64_t d[FNN_MAX_DIMS];
+    float s[FNN_MAX_SCALARS];
+    double work_per_row; /* estimated cycles of one core for a row, and for the instruction as a whole: */
+    double work;         /* they choose the number of threads and when to look for an interrupt */
+    int32_t fence;       /* nonzero: all threads must have finished what came before this starts */
+    int32_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
+} fnn_instr;
+
+/* One operation, as declared by its file in ops/. The names are what Python binds by. */
+typedef struct fnn_op {
+    const char *name;     /* "dense_forward" */
+    const char *operands; /* names of p[], in order, separated by spaces; a trailing '?' marks one that may be NULL */
+    const char *dims;     /* names of d[] */
+    const char *scalars;  /* names of s[] */
+    fnn_op_run run;
+} fnn_op;
+
+/* ---- one instruction set: the same sources compiled with its flags ----------------------------------------------- */
+
+typedef struct fnn_isa {
+    const char *name;    /* "baseline", "avx2", "avx512", "neon" */
+    int vector_floats;   /* lanes of one register */
+    const fnn_op *ops;   /* FNN_OPS entries in the same order for every instruction set */
+    int op_count;
+    /* panel-packed weights (layout in ops/gemm.c) */
+    int64_t (*panel_floats)(int64_t k, int64_t n);                                  /* size of a packed k x n matrix */
+    void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed);   /* zero in the padding */
+    void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
+} fnn_isa;
+
+/* The sets compiled into this binary; NULL-terminated, best last. */
+extern const fnn_isa *const fnn_isas[];
+const fnn_isa *fnn_isa_best(void);              /* the best that this CPU can run */
+int fnn_isa_supported(const fnn_isa *isa);      /* can this CPU run it? */
+
+/* ---- running a program ------------------------------------------------------------------------------------------- */
+
+typedef struct fnn_job {
+    const fnn_instr *instrs;
+    int64_t instr_count;
+    int64_t batch;          /* samples of a full batch */
+    int64_t total;          /* samples in the epoch */
+    const int64_t *order;   /* `total` sample numbers, or NULL */
+    int64_t first_batch;    /* batches of this epoch already done */
+    int64_t batch_count;    /* run at most this many */
+    int64_t step;           /* fnn_run.step of the first batch */
+    uint64_t seed;
+    const double *hyper;    /* hyper_stride doubles for each batch (stride 0: the same for all) */
+    int64_t hyper_stride;
+    int max_threads;
+    float *scratch;         /* max_threads x FNN_SCRATCH_FLOATS */
+    double budget_ns;       /* return after the batch in which about this much time has passed; 0: no limit */
+    int (*poll)(void *);    /* called by the calling thread every ~10 ms; nonzero stops. May be NULL */
+    void *poll_arg;
+    /* owned by the executor: */
+    int64_t started_ns, last_poll_ns;
+    double work_since_poll;
+    int over_budget;
+    volatile int stop;
+} fnn_job;
+
+/* Runs up to batch_count batches; returns how many were completed. job->stop tells whether poll stopped it. */
+int64_t fnn_execute(fnn_job *job);
+
+/* For long operations: has the job been stopped? Thread 0 asks poll() when enough `work` (cycles) has gone by. */
+int fnn_interrupted(const fnn_run *run, double work);
+
+/* ---- threads ------------------------------------------------------------------------------------------------------ */
+
+int fnn_cpu_count(void);                 /* processors this process may use: affinity and cgroup quota */
+void fnn_set_threads(int threads);       /* upper limit for any team; starts nothing */
+int fnn_get_threads(void);
+/* Runs fn(arg, thread) on `threads` threads, the caller being number 0. Returns the team's size, which is 1 if the
+ * pool is in use by another thread. */
+typedef void (*fnn_team_function)(void *arg, int thread, int threads);
+int fnn_team_run(int threads, fnn_team_function fn, void *arg);
+void fnn_team_barrier(int threads);      /* inside fn only: waits for the team */
+
+/* Splits n items in multiples of `grain` evenly over a team. */
+static inline void fnn_split(int64_t n, int64_t grain, int thread, int threads, int64_t *begin, int64_t *end) {
+    int64_t units = (n + grain - 1) / grain;
+    int64_t b = units * thread / threads * grain, e = units * (thread + 1) / threads * grain;
+    *begin = b < n ? b : n;
+    *end = e < n ? e : n;
+}
+
+static inline int64_t fnn_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed, stream) and counted by (step, index) --- */
+
+void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch);
+
+/* ---- data that programs read -------------------------------------------------------------------------------------- */
+
+typedef enum fnn_dtype {
+    FNN_F32, FNN_F64, FNN_F16, FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_BOOL
+} fnn_dtype;
+
+enum { FNN_MAX_AXES = 6 };
+
+/* A set of samples as the caller holds it: any dtype of the list, any strides (bytes), never copied as a whole.
+ * Axis 0 counts samples; the other axes are one sample, read in C order. */
+typedef struct fnn_source {
+    const char *data;
+    fnn_dtype dtype;
+    int32_t axes;
+    int64_t shape[FNN_MAX_AXES];
+    int64_t strides[FNN_MAX_AXES];
+} fnn_source;
+
+#endif

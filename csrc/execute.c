@@ -1,0 +1,140 @@
+/* Runs a program: every instruction for every batch, by a team of threads that stays together for the whole chunk.
+ *
+ * The team is chosen once for the chunk from the work of a full batch; within it an instruction too small to be worth
+ * sharing is run by thread 0 alone. `fence` instructions wait for the whole team, which is how data flows safely from
+ * one instruction to the next; instructions that do not depend on each other follow without waiting.
+ */
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <time.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+/* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread is
+ * running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
+static const double WORK_WORTH_SHARING = 8000;
+/* Estimated cycles between two looks at the clock (about 0.1 ms), and the time between two calls of poll(). */
+static const double WORK_PER_LOOK = 3e5;
+static const int64_t POLL_NS = 10 * 1000 * 1000;
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Subnormal numbers make x86 arithmetic 10-20 times slower and carry no information here: they count as zero inside
+ * the engine, and the caller's mode comes back afterwards. */
+#if defined(__SSE2__)
+typedef unsigned float_mode;
+static float_mode flush_subnormals(void) {
+    unsigned mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040); /* FTZ | DAZ */
+    return mode;
+}
+static void restore_float_mode(float_mode mode) { _mm_setcsr(mode); }
+#elif defined(__aarch64__)
+typedef uint64_t float_mode;
+static float_mode flush_subnormals(void) {
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" ::"r"(mode | (1ull << 24))); /* FZ */
+    return mode;
+}
+static void restore_float_mode(float_mode mode) { __asm__ volatile("msr fpcr, %0" ::"r"(mode)); }
+#else
+typedef int float_mode;
+static float_mode flush_subnormals(void) { return 0; }
+static void restore_float_mode(float_mode mode) { (void)mode; }
+#endif
+
+static void look_at_clock(fnn_job *job) {
+    int64_t now = now_ns();
+    job->work_since_poll = 0;
+    if (job->budget_ns > 0 && (double)(now - job->started_ns) >= job->budget_ns) job->over_budget = 1;
+    if (now - job->last_poll_ns < POLL_NS) return;
+    job->last_poll_ns = now;
+    if (job->poll && job->poll(job->poll_arg)) job->stop = 1;
+}
+
+int fnn_interrupted(const fnn_run *run, double work) {
+    fnn_job *job = run->job;
+    if (!job) return 0;
+    if (run->thread == 0) {
+        job->work_since_poll += work;
+        if (job->work_since_poll > WORK_PER_LOOK) look_at_clock(job);
+    }
+    return job->stop;
+}
+
+typedef struct chunk {
+    fnn_job *job;
+    int64_t done;          /* batches completed; thread 0 counts */
+    volatile int64_t last; /* thread 0's word to the team: this batch was the last. A number and not a flag, because
+                              a slow thread may read it when thread 0 is already in the next batch. */
+} chunk;
+
+static inline int threads_for(const fnn_instr *in, int64_t samples, int team) {
+    double work = in->work + in->work_per_row * (double)(samples * in->rows_per_sample);
+    int wanted = (int)(work / WORK_WORTH_SHARING);
+    return wanted < 2 ? 1 : wanted < team ? wanted : team;
+}
+
+static void run_chunk(void *argument, int thread, int team) {
+    chunk *c = argument;
+    fnn_job *job = c->job;
+    float_mode mode = flush_subnormals();
+    fnn_run run = {
+        .order = job->order, .seed = job->seed, .job = job, .thread = thread,
+        .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
+    };
+    for (int64_t b = 0; b < job->batch_count; b++) {
+        int64_t first = (job->first_batch + b) * job->batch;
+        int64_t left = job->total - first;
+        run.first = first;
+        run.samples = left < job->batch ? left : job->batch;
+        run.step = job->step + b;
+        run.hyper = job->hyper ? job->hyper + b * job->hyper_stride : NULL;
+        int committing = 0;
+        for (int64_t i = 0; i < job->instr_count; i++) {
+            const fnn_instr *in = &job->instrs[i];
+            if (team > 1 && in->fence && i > 0) fnn_team_barrier(team); /* a step ends with a barrier */
+            /* Behind this barrier `stop` cannot change until the step is over, so that the team agrees on it. */
+            if (in->commits && !committing) {
+                if (team > 1) fnn_team_barrier(team);
+                if (job->stop) goto out;
+                committing = 1;
+            }
+            run.threads = threads_for(in, run.samples, team);
+            if (thread >= run.threads) continue;
+            in->run(in, &run);
+            if (!committing)
+                fnn_interrupted(&run, in->work + in->work_per_row * (double)(run.samples * in->rows_per_sample));
+        }
+        if (thread == 0) {
+            if (committing || !job->stop) c->done++;
+            if (job->stop || job->over_budget) c->last = b;
+        }
+        if (team > 1) fnn_team_barrier(team);
+        if (c->last == b) break;
+    }
+out:
+    restore_float_mode(mode);
+}
+
+int64_t fnn_execute(fnn_job *job) {
+    chunk c = {.job = job, .last = -1};
+    job->stop = job->over_budget = 0;
+    job->work_since_poll = 0;
+    job->last_poll_ns = job->started_ns = now_ns();
+    int team = 1;
+    int64_t samples = job->total < job->batch ? job->total : job->batch;
+    for (int64_t i = 0; i < job->instr_count; i++) {
+        int wanted = threads_for(&job->instrs[i], samples, job->max_threads);
+        if (wanted > team) team = wanted;
+    }
+    fnn_team_run(team, run_chunk, &c);
+    return c.done;
+}

@@ -1,0 +1,118 @@
+/* The dense layer. `w` and `dw` are panel-packed k x n matrices (ops/gemm.c), bias and db vectors of n.
+ *
+ *   dense_forward:           y [rows][n] = act(x[rows][k] . w + bias)
+ *   dense_backward_weights:  dw[k][n] (+)= x' . dz,   db[n] (+)= column sums of dz[rows][n]
+ *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
+ *                            layer before is applied while the values are still in L1
+ */
+
+static void dense_forward(const fnn_instr *in, const fnn_run *run) {
+    const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
+    float *y = in->p[3];
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample;
+    int act = (int)in->d[4];
+    float alpha = in->s[0];
+    int64_t kc = even_block(k, KC), m0, m1, p0, p1;
+    gemm_share(run, m, panel_count(n), &m0, &m1, &p0, &p1);
+    for (int64_t mb = m0; mb < m1; mb += MC) {
+        int64_t rows = m1 - mb < MC ? m1 - mb : MC;
+        for (int64_t kb = 0; kb < k; kb += kc) {
+            int64_t depth = k - kb < kc ? k - kb : kc;
+            for (int64_t p = p0; p < p1; p++) {
+                int vectors = panel_width(n, p);
+                float *c = y + mb * ldy + p * PANEL;
+                gemm_tiles(micro_rows, vectors, rows, depth, x + mb * ldx + kb, ldx, ldx,
+                           w + p * PANEL * k + kb * vectors * VF, c, ldy, bias ? bias + p * PANEL : NULL, kb == 0);
+                if (kb + depth == k && act != ACT_LINEAR)
+                    act_forward_block(act, alpha, c, ldy, c, ldy, rows, (int64_t)vectors * VF);
+                if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
+            }
+        }
+    }
+}
+
+/* Copies rows of one panel of dz side by side, zero past column n, and adds the columns up. */
+static void pack_dz(const float *dz, int64_t lddz, int64_t rows, int vectors, int64_t used, float *packed, float *sums) {
+    for (int j = 0; j < vectors; j++) {
+        int64_t lanes = used - (int64_t)j * VF;
+        vf sum = sums ? vf_load(sums + j * VF) : vf_zero();
+        for (int64_t r = 0; r < rows; r++) {
+            const float *from = dz + r * lddz + j * VF;
+            vf value = lanes >= VF ? vf_load(from) : lanes > 0 ? vf_load_n(from, (int)lanes) : vf_zero();
+            vf_store(packed + (r * vectors + j) * VF, value);
+            sum = vf_add(sum, value);
+        }
+        if (sums) vf_store(sums + j * VF, sum);
+    }
+}
+
+static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
+    const float *x = in->p[0], *dz = in->p[1];
+    float *dw = in->p[2], *db = in->p[3];
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], m = run->samples * in->rows_per_sample;
+    int accumulate = in->d[4] != 0;
+    int64_t mc = even_block(m, KC), k0, k1, p0, p1;
+    gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
+    for (int64_t p = p0; p < p1; p++) {
+        int vectors = panel_width(n, p);
+        /* The thread that has the first rows of a panel of dw also has its bias. */
+        float *sums = db && k0 == 0 ? db + p * PANEL : NULL;
+        if (sums && !accumulate) memset(sums, 0, sizeof(float) * (size_t)vectors * VF);
+        for (int64_t mb = 0; mb < m; mb += mc) {
+            int64_t depth = m - mb < mc ? m - mb : mc;
+            pack_dz(dz + mb * lddz + p * PANEL, lddz, depth, vectors, n - p * PANEL, run->scratch, sums);
+            if (k1 > k0)
+                gemm_tiles(micro_columns, vectors, k1 - k0, depth, x + mb * ldx + k0, ldx, 1, run->scratch,
+                           dw + p * PANEL * k + k0 * vectors * VF, (int64_t)vectors * VF, NULL, mb == 0 && !accumulate);
+            if (fnn_interrupted(run, (double)((k1 - k0) * depth * vectors))) return;
+        }
+    }
+}
+
+/* t[j][i] = w[k0 + i][n0 + j] for i < vectors * VF and j < depth, zero for rows past k. n0 is a multiple of VF. */
+static void transpose_weights(const float *w, int64_t k, int64_t n, int64_t k0, int vectors, int64_t n0, int64_t depth,
+                              float *t) {
+    int64_t width_t = (int64_t)vectors * VF, last = panel_count(n) - 1;
+    for (int64_t j = 0; j < depth; j += VF) {
+        int64_t p = (n0 + j) / PANEL < last ? (n0 + j) / PANEL : last, width = (int64_t)panel_width(n, p) * VF;
+        const float *panel = w + p * PANEL * k + (n0 + j - p * PANEL);
+        for (int64_t i = 0; i < width_t; i += VF) {
+            int64_t rows = k - (k0 + i);
+            vf_transpose(panel + (k0 + i) * width, width, rows < VF ? (int)(rows < 0 ? 0 : rows) : VF, t + j * width_t + i,
+                         width_t);
+        }
+    }
+}
+
+static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
+    const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
+    float *dx = in->p[3];
+    int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
+    int act = (int)in->d[5], accumulate = in->d[6] != 0;
+    float alpha = in->s[0];
+    int64_t nc = fnn_round_up(even_block(n, KC), VF), m0, m1, p0, p1;
+    gemm_share(run, run->samples * in->rows_per_sample, panel_count(k), &m0, &m1, &p0, &p1);
+    for (int64_t mb = m0; mb < m1; mb += MC) {
+        int64_t rows = m1 - mb < MC ? m1 - mb : MC;
+        for (int64_t p = p0; p < p1; p++) {
+            int vectors = panel_width(k, p);
+            float *c = dx + mb * lddx + p * PANEL;
+            for (int64_t nb = 0; nb < n; nb += nc) {
+                int64_t depth = n - nb < nc ? n - nb : nc;
+                transpose_weights(w, k, n, p * PANEL, vectors, nb, depth, run->scratch);
+                gemm_tiles(micro_rows, vectors, rows, depth, dz + mb * lddz + nb, lddz, lddz, run->scratch, c, lddx, NULL,
+                           nb == 0 && !accumulate);
+                if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
+            }
+            if (act != ACT_LINEAR)
+                act_backward_block(act, alpha, v + mb * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
+                                   (int64_t)vectors * VF);
+        }
+    }
+}
+
+#define fnn_op_dense_forward {"dense_forward", "x w bias? y", "k n ldx ldy act", "alpha", dense_forward}
+#define fnn_op_dense_backward_weights \
+    {"dense_backward_weights", "x dz dw db?", "k n ldx lddz accumulate", "", dense_backward_weights}
+#define fnn_op_dense_backward_input \
+    {"dense_backward_input", "dz w v? dx", "k n lddz ldv lddx act accumulate", "alpha", dense_backward_input}

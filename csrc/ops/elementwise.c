@@ -1,0 +1,13 @@
+/* y[rows][n] = a[rows][n] + b[rows][n], for gradients that meet and for residual connections. y may be a or b. */
+static void add(const fnn_instr *in, const fnn_run *run) {
+    const float *a = in->p[0], *b = in->p[1];
+    float *y = in->p[2];
+    int64_t n = in->d[0], lda = in->d[1], ldb = in->d[2], ldy = in->d[3];
+    int64_t begin, end;
+    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
+    for (int64_t r = begin; r < end; r++)
+        for (int64_t j = 0; j < n; j += VF)
+            vf_store(y + r * ldy + j, vf_add(vf_load(a + r * lda + j), vf_load(b + r * ldb + j)));
+}
+
+#define fnn_op_add {"add", "a b y", "n lda ldb ldy", "", add}

@@ -1,0 +1,228 @@
+/* Matrix products: one family of micro-kernels serves the three shapes that a dense layer needs.
+ *
+ *   forward          y [m][n] = x [m][k] . w [k][n]        reduce over k, w read as it lies
+ *   input gradient   dx[m][k] = dz[m][n] . w'[n][k]        reduce over n, w transposed block by block into L1
+ *   weight gradient  dw[k][n] = x'[k][m] . dz[m][n]        reduce over m, dz packed panel by panel into L1
+ *
+ * Panels. A packed k x n matrix is cut into panels of columns, two vectors (2 * VF floats) wide; the last panel takes
+ * what is left: one to three vectors, so that an odd number of vectors costs no thin extra panel. Inside a panel the
+ * rows follow each other: panel p holds w[i][2*VF*p + j] at floats 2*VF*p*k + i*width + j. Columns past n are zero.
+ *
+ * Micro-kernel. C[mr][nv vectors] = bias or C, plus the sum over the reduction index i, in ascending order, of
+ * A(row, i) * B[i][:]. Every accumulator is a named variable: gcc 12 spills arrays of them to memory.
+ *
+ * Same bits. Each output element is one chain of fused multiply-adds in ascending order of the reduction index,
+ * starting from the bias. Blocking stores a partial chain and loads it again, which is exact; tiles, threads and batch
+ * size only choose which chain is computed where. So a result depends on its own row and column alone.
+ */
+
+/* Registers: mr * nv accumulators, nv vectors of B and one broadcast have to fit into 16 or 32. */
+#if defined(__AVX512F__) && defined(FNN_USE_AVX512) || defined(__aarch64__)
+enum { MR_1 = 12, MR_2 = 12, MR_3 = 8 };
+#else
+enum { MR_1 = 12, MR_2 = 6, MR_3 = 4 };
+#endif
+enum {
+    MR_TOP = 12,
+    PANEL = 2 * VF,
+    /* Reduction block: a three-vector panel of this many rows stays in a 32 KiB (VF 8) or 48 KiB (VF 16) L1 with room
+     * for the rows of A that pass by. */
+    KC = 256,
+    MC = 256, /* rows of A that are used again for the next panel: MC x KC floats stay in L2 */
+};
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll_count(4)")
+#else
+#define UNROLL _Pragma("GCC unroll 4")
+#endif
+
+/* A(i): element of row i of the tile at the current reduction index. Rows are reached from every third row's pointer
+ * (base, base + ld, base + 2 ld are addressing modes), because twelve pointers would not fit the integer registers. */
+#define A_ROW_POINTERS const float *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda
+#define A_ROW_NEXT q0++, q1++, q2++, q3++
+#define A_ROW_0 q0[0]
+#define A_ROW_1 q0[lda]
+#define A_ROW_2 q0[2 * lda]
+#define A_ROW_3 q1[0]
+#define A_ROW_4 q1[lda]
+#define A_ROW_5 q1[2 * lda]
+#define A_ROW_6 q2[0]
+#define A_ROW_7 q2[lda]
+#define A_ROW_8 q2[2 * lda]
+#define A_ROW_9 q3[0]
+#define A_ROW_10 q3[lda]
+#define A_ROW_11 q3[2 * lda]
+/* Transposed A: the rows of the tile lie side by side. */
+#define A_COLUMN_POINTERS const float *q0 = a
+#define A_COLUMN_NEXT q0 += lda
+#define A_COLUMN_0 q0[0]
+#define A_COLUMN_1 q0[1]
+#define A_COLUMN_2 q0[2]
+#define A_COLUMN_3 q0[3]
+#define A_COLUMN_4 q0[4]
+#define A_COLUMN_5 q0[5]
+#define A_COLUMN_6 q0[6]
+#define A_COLUMN_7 q0[7]
+#define A_COLUMN_8 q0[8]
+#define A_COLUMN_9 q0[9]
+#define A_COLUMN_10 q0[10]
+#define A_COLUMN_11 q0[11]
+
+#define REPEAT_1(X, A) X(0, A)
+#define REPEAT_2(X, A) REPEAT_1(X, A) X(1, A)
+#define REPEAT_3(X, A) REPEAT_2(X, A) X(2, A)
+#define REPEAT_4(X, A) REPEAT_3(X, A) X(3, A)
+#define REPEAT_5(X, A) REPEAT_4(X, A) X(4, A)
+#define REPEAT_6(X, A) REPEAT_5(X, A) X(5, A)
+#define REPEAT_7(X, A) REPEAT_6(X, A) X(6, A)
+#define REPEAT_8(X, A) REPEAT_7(X, A) X(7, A)
+#define REPEAT_9(X, A) REPEAT_8(X, A) X(8, A)
+#define REPEAT_10(X, A) REPEAT_9(X, A) X(9, A)
+#define REPEAT_11(X, A) REPEAT_10(X, A) X(10, A)
+#define REPEAT_12(X, A) REPEAT_11(X, A) X(11, A)
+
+#define DECLARE_1(i, A) vf c##i##_0;
+#define DECLARE_2(i, A) vf c##i##_0, c##i##_1;
+#define DECLARE_3(i, A) vf c##i##_0, c##i##_1, c##i##_2;
+#define BIAS_1(i, A) c##i##_0 = b0;
+#define BIAS_2(i, A) c##i##_0 = b0, c##i##_1 = b1;
+#define BIAS_3(i, A) c##i##_0 = b0, c##i##_1 = b1, c##i##_2 = b2;
+#define LOAD_1(i, A) c##i##_0 = vf_load(c + i * ldc);
+#define LOAD_2(i, A) LOAD_1(i, A) c##i##_1 = vf_load(c + i * ldc + VF);
+#define LOAD_3(i, A) LOAD_2(i, A) c##i##_2 = vf_load(c + i * ldc + 2 * VF);
+#define STORE_1(i, A) vf_store(c + i * ldc, c##i##_0);
+#define STORE_2(i, A) STORE_1(i, A) vf_store(c + i * ldc + VF, c##i##_1);
+#define STORE_3(i, A) STORE_2(i, A) vf_store(c + i * ldc + 2 * VF, c##i##_2);
+#define FMA_1(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); }
+#define FMA_2(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); c##i##_1 = vf_fma(x, b1, c##i##_1); }
+#define FMA_3(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); c##i##_1 = vf_fma(x, b1, c##i##_1); \
+                      c##i##_2 = vf_fma(x, b2, c##i##_2); }
+#define VECTORS_1(load, p) vf b0 = load(p, 0);
+#define VECTORS_2(load, p) VECTORS_1(load, p) vf b1 = load(p, 1);
+#define VECTORS_3(load, p) VECTORS_2(load, p) vf b2 = load(p, 2);
+#define NTH(p, j) vf_load((p) + (j) * VF)
+#define NTH_OR_ZERO(p, j) ((p) ? vf_load((p) + (j) * VF) : vf_zero())
+
+/* `first`: start from the bias (or zero); otherwise go on from what C holds. */
+typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
+                             const float *bias, int first);
+
+#define MICRO_KERNEL(MR, NV, SIDE)                                                                                   \
+    static void micro_##SIDE##_##MR##x##NV(int64_t k, const float *restrict a, int64_t lda, const float *restrict b, \
+                                           float *restrict c, int64_t ldc, const float *restrict bias, int first) {  \
+        REPEAT_##MR(DECLARE_##NV, )                                                                                  \
+        if (first) {                                                                                                 \
+            VECTORS_##NV(NTH_OR_ZERO, bias)                                                                          \
+            REPEAT_##MR(BIAS_##NV, )                                                                                 \
+        } else {                                                                                                     \
+            REPEAT_##MR(LOAD_##NV, )                                                                                 \
+        }                                                                                                            \
+        SIDE##_POINTERS;                                                                                             \
+        UNROLL for (int64_t i = 0; i < k; i++) {                                                                     \
+            VECTORS_##NV(NTH, b)                                                                                     \
+            REPEAT_##MR(FMA_##NV, SIDE##_)                                                                           \
+            SIDE##_NEXT, b += NV * VF;                                                                               \
+        }                                                                                                            \
+        REPEAT_##MR(STORE_##NV, )                                                                                    \
+    }
+
+#define SIDES(MR, NV) MICRO_KERNEL(MR, NV, A_ROW) MICRO_KERNEL(MR, NV, A_COLUMN)
+#define FOR_1_TO_4(X, NV) X(1, NV) X(2, NV) X(3, NV) X(4, NV)
+#define FOR_5_TO_6(X, NV) X(5, NV) X(6, NV)
+#define FOR_7_TO_8(X, NV) X(7, NV) X(8, NV)
+#define FOR_9_TO_12(X, NV) X(9, NV) X(10, NV) X(11, NV) X(12, NV)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+FOR_1_TO_4(SIDES, 1) FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1)
+FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
+FOR_1_TO_4(SIDES, 3)
+#if VF == 16 || defined(__aarch64__)
+FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2)
+FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
+#endif
+#pragma GCC diagnostic pop
+
+#define ROW_ENTRY(MR, NV) micro_A_ROW_##MR##x##NV,
+#define COLUMN_ENTRY(MR, NV) micro_A_COLUMN_##MR##x##NV,
+#if VF == 16 || defined(__aarch64__)
+#define ENTRIES(E)                                                                                            \
+    {{FOR_1_TO_4(E, 1) FOR_5_TO_6(E, 1) FOR_7_TO_8(E, 1) FOR_9_TO_12(E, 1)},                                  \
+     {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2) FOR_7_TO_8(E, 2) FOR_9_TO_12(E, 2)},                                  \
+     {FOR_1_TO_4(E, 3) FOR_5_TO_6(E, 3) FOR_7_TO_8(E, 3)}}
+#else
+#define ENTRIES(E)                                                                                            \
+    {{FOR_1_TO_4(E, 1) FOR_5_TO_6(E, 1) FOR_7_TO_8(E, 1) FOR_9_TO_12(E, 1)},                                  \
+     {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2)},                                                                     \
+     {FOR_1_TO_4(E, 3)}}
+#endif
+static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
+static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
+
+/* Covers m rows with tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. `a_step` is the
+ * distance between two rows of A. */
+static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k, const float *a,
+                              int64_t lda, int64_t a_step, const float *b, float *c, int64_t ldc, const float *bias,
+                              int first) {
+    int64_t top = micro_max_rows[vectors - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t rows = small + (t < tall);
+        kernels[vectors - 1][rows - 1](k, a, lda, b, c, ldc, bias, first);
+        a += rows * a_step;
+        c += rows * ldc;
+    }
+}
+
+/* ---- panels ------------------------------------------------------------------------------------------------------- */
+
+static inline int64_t panel_vectors(int64_t n) { return (n + VF - 1) / VF; }
+static inline int64_t panel_count(int64_t n) {
+    int64_t vectors = panel_vectors(n);
+    return vectors < 2 ? 1 : vectors / 2;
+}
+/* Vectors in panel p. */
+static inline int panel_width(int64_t n, int64_t p) {
+    return (int)(p + 1 < panel_count(n) ? 2 : panel_vectors(n) - 2 * p);
+}
+
+static int64_t panel_floats(int64_t k, int64_t n) { return k * panel_vectors(n) * VF; }
+
+static void panel_pack(const float *src, int64_t ld, int64_t k, int64_t n, float *packed) {
+    for (int64_t p = 0; p < panel_count(n); p++) {
+        int64_t width = (int64_t)panel_width(n, p) * VF, first = p * PANEL;
+        int64_t used = n - first < width ? n - first : width;
+        for (int64_t i = 0; i < k; i++, packed += width) {
+            memcpy(packed, src + i * ld + first, sizeof(float) * (size_t)used);
+            memset(packed + used, 0, sizeof(float) * (size_t)(width - used));
+        }
+    }
+}
+
+static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld) {
+    for (int64_t p = 0; p < panel_count(n); p++) {
+        int64_t width = (int64_t)panel_width(n, p) * VF, first = p * PANEL;
+        int64_t used = n - first < width ? n - first : width;
+        for (int64_t i = 0; i < k; i++, packed += width)
+            memcpy(dst + i * ld + first, packed, sizeof(float) * (size_t)used);
+    }
+}
+
+/* Even blocks of at most `top`: 300 = 150 + 150, not 256 + 44. */
+static inline int64_t even_block(int64_t n, int64_t top) {
+    int64_t blocks = (n + top - 1) / top;
+    return blocks ? (n + blocks - 1) / blocks : 0;
+}
+
+/* Which part of a units_m x units_n grid of tiles belongs to this thread: cut along the direction that divides more
+ * evenly; along the panels if both do, since then no two threads read the same weights. */
+static inline void gemm_share(const fnn_run *run, int64_t units_m, int64_t units_n, int64_t *m0, int64_t *m1,
+                              int64_t *n0, int64_t *n1) {
+    int64_t t = run->threads;
+    *m0 = *n0 = 0, *m1 = units_m, *n1 = units_n;
+    if (t == 1) return;
+    int64_t longest_m = (units_m + t - 1) / t * units_n, longest_n = (units_n + t - 1) / t * units_m;
+    if (longest_n <= longest_m) fnn_split(units_n, 1, run->thread, run->threads, n0, n1);
+    else fnn_split(units_m, 1, run->thread, run->threads, m0, m1);
+}

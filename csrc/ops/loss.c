@@ -1,0 +1,286 @@
+/* Losses. Each writes row_loss[rows] = the loss of the row times the weight of its sample and, where asked for, the
+ * gradient of scale * sum(row_loss) / rows with respect to its first operand (0 in the padding).
+ *
+ *   softmax_crossentropy_{sparse,dense}   z[rows][n] logits; y = softmax(z);  loss = -sum t log y
+ *   crossentropy_{sparse,dense}           p[rows][n] probabilities; q = clip(p / sum p);  loss = -sum t log q
+ *   sigmoid_crossentropy                  z logits; y = sigmoid(z);  loss = mean of -(t log y + (1 - t) log(1 - y))
+ *   binary_crossentropy                   p probabilities, clipped;  loss as above
+ *   mean_squared_error, mean_absolute_error   p;  loss = mean of (p - t)^2 or |p - t|
+ *   accumulate                            acc[0] += sum(values * weight), acc[1] += sum(weight), in float64, one thread
+ *
+ * targets[rows][n], or labels[rows] with t the one-hot row. label_smoothing s: t (1 - s) + s / n, for the binary losses
+ * t (1 - s) + s / 2. y may be z. The clip is to [1e-7, 1 - 1e-7], with a zero gradient outside, as Keras 3 does it.
+ */
+#define LOSS_EPSILON 1e-7f
+
+/* Where the targets of a row come from: labels if not NULL, otherwise the matrix. */
+typedef struct loss_targets {
+    const int32_t *labels;
+    const float *matrix;
+    int64_t ld, n;
+    float keep, spread; /* t = target * keep + spread */
+} loss_targets;
+
+static loss_targets loss_from_labels(const fnn_instr *in, float smoothing) {
+    int64_t n = in->d[0];
+    return (loss_targets){.labels = in->p[1], .n = n, .keep = 1.0f - smoothing, .spread = smoothing / (float)n};
+}
+
+static loss_targets loss_from_matrix(const fnn_instr *in, float smoothing, float classes) {
+    return (loss_targets){
+        .matrix = in->p[1], .n = in->d[0], .ld = in->d[2], .keep = 1.0f - smoothing, .spread = smoothing / classes};
+}
+
+/* Targets of the vector at column j; 0 in the padding. A label that is no column of the row gives no target. */
+static inline vf loss_target(const loss_targets *t, int64_t r, int64_t j) {
+    vf v;
+    if (t->labels)
+        v = vf_select(vf_eq(vf_lane_numbers(), vf_set((float)(t->labels[r] - j))), vf_set(1.0f), vf_zero());
+    else
+        v = vf_load(t->matrix + r * t->ld + j);
+    return vf_select(vf_inside(j, t->n), vf_fma(v, vf_set(t->keep), vf_set(t->spread)), vf_zero());
+}
+
+/* This thread's rows, and how a row's loss and gradient are scaled. */
+typedef struct loss_rows {
+    int64_t begin, end;
+    int64_t width; /* columns written */
+    const float *weights;
+    int64_t rows_per_sample;
+    float *row_loss;
+    float unit; /* gradient of the whole for a row of weight 1 */
+} loss_rows;
+
+static loss_rows loss_split(const fnn_instr *in, const fnn_run *run, const float *weights, float *row_loss) {
+    int64_t rows = run->samples * in->rows_per_sample;
+    loss_rows s = {.width = fnn_round_up(in->d[0], FNN_ALIGN_FLOATS), .weights = weights,
+                   .rows_per_sample = in->rows_per_sample, .row_loss = row_loss, .unit = in->s[0] / (float)rows};
+    fnn_split(rows, 1, run->thread, run->threads, &s.begin, &s.end);
+    return s;
+}
+
+static inline float loss_weight(const loss_rows *s, int64_t r) {
+    return s->weights ? s->weights[r / s->rows_per_sample] : 1.0f;
+}
+
+static inline float loss_log(float x) { /* our own, so that the bits do not depend on the C library */
+    float lanes[VF];
+    vf_store(lanes, vf_log(vf_set(x)));
+    return lanes[0];
+}
+
+/* ---- from logits ------------------------------------------------------------------------------------------------- */
+
+static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_targets targets, int64_t ldy,
+                                 int64_t lddz) {
+    const float *z = in->p[0];
+    float *y = in->p[3], *dz = in->p[5];
+    int64_t n = in->d[0], ldz = in->d[1];
+    loss_rows s = loss_split(in, run, in->p[2], in->p[4]);
+    for (int64_t r = s.begin; r < s.end; r++) {
+        const float *zr = z + r * ldz;
+        float *yr = y ? y + r * ldy : NULL, *dzr = dz ? dz + r * lddz : NULL;
+        float *exponentials = yr ? yr : dzr;
+        vf max = vf_set(softmax_max(zr, n)), sum = vf_zero(), target_sum = vf_zero(), dot = vf_zero();
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf d = vf_sub(vf_load(zr + j), max), t = loss_target(&targets, r, j);
+            vf e = vf_select(vf_inside(j, n), vf_exp(d), vf_zero());
+            if (exponentials) vf_store(exponentials + j, e);
+            sum = vf_add(sum, e);
+            target_sum = vf_add(target_sum, t);
+            /* a logit of -infinity (a masked class) is no loss where its target is 0 */
+            dot = vf_add(dot, vf_select(vf_eq(t, vf_zero()), vf_zero(), vf_mul(t, d)));
+        }
+        float total = vf_sum(sum), mass = vf_sum(target_sum), weight = loss_weight(&s, r);
+        s.row_loss[r] = weight * (mass * loss_log(total) - vf_sum(dot));
+        vf inverse = vf_set(1.0f / total), unit = vf_set(s.unit * weight), m = vf_set(mass);
+        for (int64_t j = 0; exponentials && j < s.width; j += VF) {
+            vf v = vf_mul(vf_load(exponentials + j), inverse);
+            if (yr) vf_store(yr + j, v);
+            if (dzr) vf_store(dzr + j, vf_mul(unit, vf_sub(vf_mul(v, m), loss_target(&targets, r, j))));
+        }
+    }
+}
+
+static void softmax_crossentropy_sparse(const fnn_instr *in, const fnn_run *run) {
+    softmax_crossentropy(in, run, loss_from_labels(in, in->s[1]), in->d[2], in->d[3]);
+}
+
+static void softmax_crossentropy_dense(const fnn_instr *in, const fnn_run *run) {
+    softmax_crossentropy(in, run, loss_from_matrix(in, in->s[1], (float)in->d[0]), in->d[3], in->d[4]);
+}
+
+/* -(t log y + (1 - t) log(1 - y)) = max(z, 0) - z t + log(1 + exp(-|z|)) */
+static void sigmoid_crossentropy(const fnn_instr *in, const fnn_run *run) {
+    const float *z = in->p[0];
+    float *y = in->p[3], *dz = in->p[5];
+    int64_t n = in->d[0], ldz = in->d[1], ldy = in->d[3], lddz = in->d[4];
+    loss_targets targets = loss_from_matrix(in, in->s[1], 2.0f);
+    loss_rows s = loss_split(in, run, in->p[2], in->p[4]);
+    const vf zero = vf_zero(), one = vf_set(1.0f);
+    for (int64_t r = s.begin; r < s.end; r++) {
+        float weight = loss_weight(&s, r);
+        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf v = vf_load(z + r * ldz + j), t = loss_target(&targets, r, j);
+            vm inside = vf_inside(j, n);
+            vf e = vf_exp(vf_neg(vf_abs(v))), inverse = vf_div(one, vf_add(one, e));
+            vf sigmoid = vf_select(vf_lt(v, zero), vf_mul(e, inverse), inverse);
+            vf loss = vf_add(vf_fnma(v, t, vf_max(zero, v)), vf_log1p_unit(e));
+            sum = vf_add(sum, vf_select(inside, loss, zero));
+            if (y) vf_store(y + r * ldy + j, vf_select(inside, sigmoid, zero));
+            if (dz) vf_store(dz + r * lddz + j, vf_select(inside, vf_mul(unit, vf_sub(sigmoid, t)), zero));
+        }
+        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
+    }
+}
+
+/* ---- from probabilities ------------------------------------------------------------------------------------------ */
+
+static inline vf loss_clip(vf q) {
+    return vf_min(vf_set(1.0f - LOSS_EPSILON), vf_max(vf_set(LOSS_EPSILON), q)); /* lets NaN through */
+}
+
+/* With t' = t where q is not clipped and 0 elsewhere: dL/dp = (sum t' - t' / q) / sum p. */
+static void crossentropy(const fnn_instr *in, const fnn_run *run, loss_targets targets, int64_t lddp) {
+    const float *p = in->p[0];
+    float *dp = in->p[4];
+    int64_t n = in->d[0], ldp = in->d[1];
+    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
+    const vf zero = vf_zero();
+    for (int64_t r = s.begin; r < s.end; r++) {
+        const float *pr = p + r * ldp;
+        vf sum = zero, loss = zero, mass = zero;
+        for (int64_t j = 0; j < n; j += VF) sum = vf_add(sum, vf_select(vf_inside(j, n), vf_load(pr + j), zero));
+        float total = vf_sum(sum), weight = loss_weight(&s, r);
+        for (int64_t j = 0; j < n; j += VF) {
+            vf q = vf_div(vf_load(pr + j), vf_set(total)), c = loss_clip(q), t = loss_target(&targets, r, j);
+            loss = vf_add(loss, vf_select(vf_inside(j, n), vf_mul(t, vf_log(c)), zero));
+            mass = vf_add(mass, vf_select(vf_eq(q, c), t, zero));
+        }
+        s.row_loss[r] = -weight * vf_sum(loss);
+        if (!dp) continue;
+        vf unit = vf_set(s.unit * weight / total), m = vf_set(vf_sum(mass));
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf q = vf_div(vf_load(pr + j), vf_set(total)), t = loss_target(&targets, r, j);
+            vf ratio = vf_select(vf_eq(q, loss_clip(q)), vf_div(t, q), zero);
+            vf_store(dp + r * lddp + j, vf_select(vf_inside(j, n), vf_mul(unit, vf_sub(m, ratio)), zero));
+        }
+    }
+}
+
+static void crossentropy_sparse(const fnn_instr *in, const fnn_run *run) {
+    crossentropy(in, run, loss_from_labels(in, in->s[1]), in->d[2]);
+}
+
+static void crossentropy_dense(const fnn_instr *in, const fnn_run *run) {
+    crossentropy(in, run, loss_from_matrix(in, in->s[1], (float)in->d[0]), in->d[3]);
+}
+
+static void binary_crossentropy(const fnn_instr *in, const fnn_run *run) {
+    const float *p = in->p[0];
+    float *dp = in->p[4];
+    int64_t n = in->d[0], ldp = in->d[1], lddp = in->d[3];
+    loss_targets targets = loss_from_matrix(in, in->s[1], 2.0f);
+    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
+    const vf zero = vf_zero(), one = vf_set(1.0f);
+    for (int64_t r = s.begin; r < s.end; r++) {
+        float weight = loss_weight(&s, r);
+        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf v = vf_load(p + r * ldp + j), c = loss_clip(v), t = loss_target(&targets, r, j);
+            vm inside = vf_inside(j, n);
+            vf other = vf_sub(one, c);
+            vf loss = vf_fma(t, vf_log(c), vf_mul(vf_sub(one, t), vf_log(other)));
+            sum = vf_add(sum, vf_select(inside, loss, zero));
+            if (!dp) continue;
+            vf slope = vf_div(vf_sub(c, t), vf_mul(c, other));
+            slope = vf_select(vf_eq(v, c), slope, vf_select(vf_eq(v, v), zero, v)); /* NaN stays NaN */
+            vf_store(dp + r * lddp + j, vf_select(inside, vf_mul(unit, slope), zero));
+        }
+        s.row_loss[r] = -weight * (vf_sum(sum) / (float)n);
+    }
+}
+
+/* ---- errors of a regression -------------------------------------------------------------------------------------- */
+
+static void mean_squared_error(const fnn_instr *in, const fnn_run *run) {
+    const float *p = in->p[0], *t = in->p[1];
+    float *dp = in->p[4];
+    int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], lddp = in->d[3];
+    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
+    for (int64_t r = s.begin; r < s.end; r++) {
+        float weight = loss_weight(&s, r);
+        vf unit = vf_set(2.0f * s.unit * weight / (float)n), sum = vf_zero();
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf d = vf_sub(vf_load(p + r * ldp + j), vf_load(t + r * ldt + j));
+            d = vf_select(vf_inside(j, n), d, vf_zero());
+            sum = vf_fma(d, d, sum);
+            if (dp) vf_store(dp + r * lddp + j, vf_mul(unit, d));
+        }
+        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
+    }
+}
+
+static void mean_absolute_error(const fnn_instr *in, const fnn_run *run) {
+    const float *p = in->p[0], *t = in->p[1];
+    float *dp = in->p[4];
+    int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], lddp = in->d[3];
+    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
+    const vf zero = vf_zero();
+    for (int64_t r = s.begin; r < s.end; r++) {
+        float weight = loss_weight(&s, r);
+        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
+        for (int64_t j = 0; j < s.width; j += VF) {
+            vf d = vf_sub(vf_load(p + r * ldp + j), vf_load(t + r * ldt + j));
+            d = vf_select(vf_inside(j, n), d, zero);
+            sum = vf_add(sum, vf_abs(d));
+            if (!dp) continue;
+            /* the sign of d, where 0 and NaN are their own */
+            vf sign = vf_select(vf_lt(zero, d), vf_set(1.0f), vf_select(vf_lt(d, zero), vf_set(-1.0f), d));
+            vf_store(dp + r * lddp + j, vf_mul(unit, sign));
+        }
+        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
+    }
+}
+
+/* ---- totals of an epoch ------------------------------------------------------------------------------------------ */
+
+/* Four running sums, so that an addition need not wait for the one before it. */
+static void accumulate(const fnn_instr *in, const fnn_run *run) {
+    const float *values = in->p[0], *weights = in->p[1];
+    double *acc = in->p[2];
+    int64_t rows = run->samples * in->rows_per_sample;
+    if (run->thread != 0) return;
+    double sum[4] = {0}, weight_sum[4] = {0};
+    for (int64_t r = 0; r < rows; r++) {
+        double weight = weights ? weights[r / in->rows_per_sample] : 1.0;
+        sum[r & 3] += values[r] * weight;
+        weight_sum[r & 3] += weight;
+    }
+    acc[0] += sum[0] + sum[1] + sum[2] + sum[3];
+    acc[1] += weight_sum[0] + weight_sum[1] + weight_sum[2] + weight_sum[3];
+}
+
+#define fnn_op_softmax_crossentropy_sparse                                                    \
+    {"softmax_crossentropy_sparse", "z labels weights? y? row_loss dz?", "n ldz ldy lddz",    \
+     "scale label_smoothing", softmax_crossentropy_sparse}
+#define fnn_op_softmax_crossentropy_dense                                                     \
+    {"softmax_crossentropy_dense", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", \
+     "scale label_smoothing", softmax_crossentropy_dense}
+#define fnn_op_sigmoid_crossentropy                                                           \
+    {"sigmoid_crossentropy", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz",      \
+     "scale label_smoothing", sigmoid_crossentropy}
+#define fnn_op_crossentropy_sparse                                                            \
+    {"crossentropy_sparse", "p labels weights? row_loss dp?", "n ldp lddp", "scale label_smoothing", crossentropy_sparse}
+#define fnn_op_crossentropy_dense                                                             \
+    {"crossentropy_dense", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale label_smoothing", \
+     crossentropy_dense}
+#define fnn_op_binary_crossentropy                                                            \
+    {"binary_crossentropy", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale label_smoothing", \
+     binary_crossentropy}
+#define fnn_op_mean_squared_error \
+    {"mean_squared_error", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale", mean_squared_error}
+#define fnn_op_mean_absolute_error \
+    {"mean_absolute_error", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale", mean_absolute_error}
+#define fnn_op_accumulate {"accumulate", "values weights? acc", "", "", accumulate}

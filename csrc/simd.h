@@ -1,0 +1,248 @@
+/* One vocabulary of vectors for every instruction set, so that each kernel is written once.
+ *
+ * VF floats to a vector. vf: floats; vi: int32 lanes; vm: a lane mask. Loads and stores need no alignment.
+ *   vf_load vf_store vf_set vf_zero | add sub mul div min max sqrt abs neg | vf_fma(a,b,c) = a*b+c, vf_fnma = c-a*b
+ *   vf_round: to the nearest integer, ties to even (|x| < 2^22) | vf_lt vf_le vf_eq -> vm | vf_select(m,a,b) = m ? a : b
+ *   vf_min/vf_max return the SECOND argument when one is NaN (as x86 does): write vf_max(bound, x) to let NaN through.
+ *   vi_set vi_add vi_sub vi_shl vi_shr(arithmetic) vi_and | vi_of(vf) converts (truncates), vf_of(vi) converts
+ *   vf_bits(vi) / vi_bits(vf) reinterpret | vf_load_n/vf_store_n: the first n lanes only (the rest read as zero)
+ *   vf_sum: horizontal sum, always in the same order | vf_max_lane: horizontal maximum
+ *   vf_transpose(src, ld, rows, dst, ldd): a VF x VF block; source rows past `rows` read as zero
+ * FNN_FMA is 1 where vf_fma rounds once.
+ */
+#ifndef FNN_SIMD_H
+#define FNN_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static const float vf_zeros[16]; /* any register's worth */
+
+#if defined(__AVX512F__) && defined(FNN_USE_AVX512)
+#include <immintrin.h>
+#define VF 16
+#define FNN_FMA 1
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+static inline vf vf_set(float x) { return _mm512_set1_ps(x); }
+static inline vf vf_zero(void) { return _mm512_setzero_ps(); }
+static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+static inline vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline vm vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+static inline vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+static inline vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
+static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+#define vi_shl(a, n) _mm512_slli_epi32(a, n)
+#define vi_shr(a, n) _mm512_srai_epi32(a, n)
+static inline vi vi_of(vf a) { return _mm512_cvttps_epi32(a); }
+static inline vf vf_of(vi a) { return _mm512_cvtepi32_ps(a); }
+static inline vf vf_bits(vi a) { return _mm512_castsi512_ps(a); }
+static inline vi vi_bits(vf a) { return _mm512_castps_si512(a); }
+static inline vf vf_abs(vf a) { return vf_bits(vi_and(vi_bits(a), vi_set(0x7fffffff))); }
+static inline vf vf_neg(vf a) { return vf_bits(_mm512_xor_si512(vi_bits(a), vi_set((int32_t)0x80000000))); }
+static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+static inline void vf_store_n(float *p, int n, vf a) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a); }
+
+static inline void vf_transpose(const float *src, int64_t ld, int rows, float *dst, int64_t ldd) {
+    __m512 r[16], t[16];
+    for (int i = 0; i < 16; i++) r[i] = vf_load(i < rows ? src + i * ld : vf_zeros);
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) { /* 4x4 blocks are transposed in each 128-bit lane */
+        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+    }
+    for (int i = 0; i < 4; i++) { /* then the 4x4 grid of lanes */
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        vf_store(dst + i * ldd, _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
+        vf_store(dst + (i + 8) * ldd, _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd));
+        vf_store(dst + (i + 4) * ldd, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
+        vf_store(dst + (i + 12) * ldd, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd));
+    }
+}
+
+#elif defined(__AVX2__) && defined(__FMA__) && defined(FNN_USE_AVX2)
+#include <immintrin.h>
+#define VF 8
+#define FNN_FMA 1
+typedef __m256 vf;
+typedef __m256i vi;
+typedef __m256 vm;
+static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+static inline vf vf_set(float x) { return _mm256_set1_ps(x); }
+static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
+static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+static inline vf vf_sqrt(vf a) { return _mm256_sqrt_ps(a); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+static inline vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vm vf_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+static inline vm vf_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+static inline vm vf_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+static inline vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+static inline vi vi_set(int32_t x) { return _mm256_set1_epi32(x); }
+static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+static inline vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+#define vi_shl(a, n) _mm256_slli_epi32(a, n)
+#define vi_shr(a, n) _mm256_srai_epi32(a, n)
+static inline vi vi_of(vf a) { return _mm256_cvttps_epi32(a); }
+static inline vf vf_of(vi a) { return _mm256_cvtepi32_ps(a); }
+static inline vf vf_bits(vi a) { return _mm256_castsi256_ps(a); }
+static inline vi vi_bits(vf a) { return _mm256_castps_si256(a); }
+static inline vf vf_abs(vf a) { return vf_bits(vi_and(vi_bits(a), vi_set(0x7fffffff))); }
+static inline vf vf_neg(vf a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+static inline vi vf_tail_mask(int n) {
+    static const int32_t on_off[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    return _mm256_loadu_si256((const __m256i *)(on_off + 8 - n));
+}
+static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vf_tail_mask(n)); }
+static inline void vf_store_n(float *p, int n, vf a) { _mm256_maskstore_ps(p, vf_tail_mask(n), a); }
+
+static inline void vf_transpose(const float *src, int64_t ld, int rows, float *dst, int64_t ldd) {
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++) r[i] = vf_load(i < rows ? src + i * ld : vf_zeros);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        vf_store(dst + i * ldd, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        vf_store(dst + (i + 4) * ldd, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+#else /* four lanes through the compiler's portable vectors: SSE2, NEON and anything else */
+#define VF 4
+#if defined(__aarch64__) || defined(__FMA__)
+#define FNN_FMA 1
+#else
+#define FNN_FMA 0
+#endif
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef vi vm;
+#define FNN_LANES(expr) ((vf){(expr(0)), (expr(1)), (expr(2)), (expr(3))})
+static inline vf vf_load(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
+static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
+static inline vf vf_set(float x) { return (vf){x, x, x, x}; }
+static inline vf vf_zero(void) { return vf_set(0.0f); }
+static inline vf vf_add(vf a, vf b) { return a + b; }
+static inline vf vf_sub(vf a, vf b) { return a - b; }
+static inline vf vf_mul(vf a, vf b) { return a * b; }
+static inline vf vf_div(vf a, vf b) { return a / b; }
+static inline vf vf_bits(vi a) { return (vf)a; }
+static inline vi vi_bits(vf a) { return (vi)a; }
+static inline vm vf_lt(vf a, vf b) { return (vm)(a < b); }
+static inline vm vf_le(vf a, vf b) { return (vm)(a <= b); }
+static inline vm vf_eq(vf a, vf b) { return (vm)(a == b); }
+static inline vf vf_select(vm m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
+static inline vf vf_neg(vf a) { return -a; }
+#if defined(__SSE2__)
+#include <emmintrin.h>
+static inline vf vf_min(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+static inline vf vf_max(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+static inline vf vf_sqrt(vf a) { return (vf)_mm_sqrt_ps((__m128)a); }
+static inline vi vi_of(vf a) { return (vi)_mm_cvttps_epi32((__m128)a); }
+static inline vf vf_of(vi a) { return (vf)_mm_cvtepi32_ps((__m128i)a); }
+#else
+static inline vf vf_min(vf a, vf b) { return vf_select(vf_lt(a, b), a, b); }
+static inline vf vf_max(vf a, vf b) { return vf_select(vf_lt(b, a), a, b); }
+#if defined(__aarch64__)
+#include <arm_neon.h>
+static inline vf vf_sqrt(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+static inline vi vi_of(vf a) { return (vi)vcvtq_s32_f32((float32x4_t)a); }
+static inline vf vf_of(vi a) { return (vf)vcvtq_f32_s32((int32x4_t)a); }
+#else
+static inline vf vf_sqrt(vf a) { return (vf){sqrtf(a[0]), sqrtf(a[1]), sqrtf(a[2]), sqrtf(a[3])}; }
+static inline vi vi_of(vf a) { return (vi){(int32_t)a[0], (int32_t)a[1], (int32_t)a[2], (int32_t)a[3]}; }
+static inline vf vf_of(vi a) { return (vf){(float)a[0], (float)a[1], (float)a[2], (float)a[3]}; }
+#endif
+#endif
+#if defined(__aarch64__)
+static inline vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+static inline vf vf_fnma(vf a, vf b, vf c) { return (vf)vfmsq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+static inline vf vf_fnma(vf a, vf b, vf c) { return c - a * b; }
+#endif
+/* Adding and taking away 1.5 * 2^23 leaves the nearest integer, ties to even. */
+static inline vf vf_round(vf a) {
+    volatile const float magic = 12582912.0f;
+    vf m = vf_set(magic);
+    return (a + m) - m;
+}
+static inline vi vi_set(int32_t x) { return (vi){x, x, x, x}; }
+static inline vi vi_add(vi a, vi b) { return a + b; }
+static inline vi vi_sub(vi a, vi b) { return a - b; }
+static inline vi vi_and(vi a, vi b) { return a & b; }
+#define vi_shl(a, n) ((a) << (n))
+#define vi_shr(a, n) ((a) >> (n))
+static inline vf vf_abs(vf a) { return vf_bits(vi_bits(a) & vi_set(0x7fffffff)); }
+static inline vf vf_load_n(const float *p, int n) {
+    vf v = vf_zero();
+    memcpy(&v, p, sizeof(float) * (size_t)n);
+    return v;
+}
+static inline void vf_store_n(float *p, int n, vf a) { memcpy(p, &a, sizeof(float) * (size_t)n); }
+static inline void vf_transpose(const float *src, int64_t ld, int rows, float *dst, int64_t ldd) {
+    vf r[4];
+    for (int i = 0; i < 4; i++) r[i] = vf_load(i < rows ? src + i * ld : vf_zeros);
+    for (int i = 0; i < 4; i++) vf_store(dst + i * ldd, (vf){r[0][i], r[1][i], r[2][i], r[3][i]});
+}
+#endif
+
+/* Lanes are folded in halves, so the order is fixed for a given VF. */
+static inline float vf_sum(vf a) {
+    float t[VF];
+    vf_store(t, a);
+    for (int half = VF / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) t[i] += t[i + half];
+    return t[0];
+}
+static inline float vf_max_lane(vf a) {
+    float t[VF];
+    vf_store(t, a);
+    for (int half = VF / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) t[i] = t[i + half] > t[i] ? t[i + half] : t[i];
+    return t[0];
+}
+
+#endif

@@ -1,0 +1,60 @@
+"""fastnn: a compact neural-network engine for dense networks on CPU.
+
+Python describes a network, C computes it. The names are those of Keras 3::
+
+    import fastnn
+
+    (x, y), (x_test, y_test) = fastnn.datasets.digits.load_data()
+    model = fastnn.Sequential([
+        fastnn.Input((8, 8)),
+        fastnn.layers.Flatten(),
+        fastnn.layers.BatchNormalization(),
+        fastnn.layers.Dense(300, activation="elu", kernel_initializer="he_normal"),
+        fastnn.layers.BatchNormalization(),
+        fastnn.layers.Dense(10, activation="softmax"),
+    ])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, epochs=10, validation_split=0.1)
+    frozen = model.freeze()
+    probabilities = frozen(x_test)
+"""
+
+__version__ = "0.1.0"
+
+from fastnn import (
+    activations,
+    backend,
+    callbacks,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    utils,
+)
+from fastnn._engine.runtime import get_threads, set_threads
+from fastnn.config import show_config
+from fastnn.layers import Input
+from fastnn.models import Model, Sequential
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "activations",
+    "backend",
+    "callbacks",
+    "datasets",
+    "get_threads",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "set_threads",
+    "show_config",
+    "utils",
+]

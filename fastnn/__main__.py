@@ -1,0 +1,5 @@
+"""``python -m fastnn``: the same as the command ``fastnn``."""
+
+from fastnn.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,110 @@
+# What csrc/engine.h declares, for Cython.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+
+# (Array sizes below only tell Cython that these members are arrays; C knows their length.)
+cdef extern from "engine.h" nogil:
+    enum:
+        FNN_ALIGN_BYTES
+        FNN_ALIGN_FLOATS
+        FNN_MAX_OPERANDS
+        FNN_MAX_DIMS
+        FNN_MAX_SCALARS
+        FNN_SCRATCH_FLOATS
+        FNN_MAX_AXES
+
+    ctypedef struct fnn_run:
+        int64_t samples
+        int64_t first
+        const int64_t *order
+        int64_t step
+        uint64_t seed
+        const double *hyper
+        fnn_job *job
+        int thread
+        int threads
+        float *scratch
+
+    ctypedef struct fnn_instr
+    ctypedef void (*fnn_op_run)(const fnn_instr *instr, const fnn_run *run) noexcept
+
+    ctypedef struct fnn_instr:
+        fnn_op_run run
+        int64_t rows_per_sample
+        void *p[12]
+        int64_t d[12]
+        float s[6]
+        double work_per_row
+        double work
+        int32_t fence
+        int32_t commits
+
+    ctypedef struct fnn_op:
+        const char *name
+        const char *operands
+        const char *dims
+        const char *scalars
+        fnn_op_run run
+
+    ctypedef struct fnn_isa:
+        const char *name
+        int vector_floats
+        const fnn_op *ops
+        int op_count
+        int64_t (*panel_floats)(int64_t k, int64_t n) noexcept
+        void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed) noexcept
+        void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld) noexcept
+
+    const fnn_isa **fnn_isas
+    const fnn_isa *fnn_isa_best()
+    int fnn_isa_supported(const fnn_isa *isa)
+
+    ctypedef struct fnn_job:
+        const fnn_instr *instrs
+        int64_t instr_count
+        int64_t batch
+        int64_t total
+        const int64_t *order
+        int64_t first_batch
+        int64_t batch_count
+        int64_t step
+        uint64_t seed
+        const double *hyper
+        int64_t hyper_stride
+        int max_threads
+        float *scratch
+        double budget_ns
+        int (*poll)(void *) noexcept
+        void *poll_arg
+        int stop
+
+    int64_t fnn_execute(fnn_job *job)
+
+    int fnn_cpu_count()
+    void fnn_set_threads(int threads)
+    int fnn_get_threads()
+    ctypedef void (*fnn_team_function)(void *arg, int thread, int threads) noexcept
+    int fnn_team_run(int threads, fnn_team_function fn, void *arg)
+
+    void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch)
+
+    ctypedef enum fnn_dtype:
+        FNN_F32
+        FNN_F64
+        FNN_F16
+        FNN_U8
+        FNN_I8
+        FNN_U16
+        FNN_I16
+        FNN_U32
+        FNN_I32
+        FNN_U64
+        FNN_I64
+        FNN_BOOL
+
+    ctypedef struct fnn_source:
+        const char *data
+        fnn_dtype dtype
+        int32_t axes
+        int64_t shape[6]
+        int64_t strides[6]

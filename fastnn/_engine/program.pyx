@@ -1,0 +1,225 @@
+# cython: language_level=3, boundscheck=False, cdivision=True, freethreading_compatible=True
+"""A program: many instructions over shared buffers, run for many batches in one call without the GIL."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+import threading
+
+import numpy as np
+
+cimport numpy as cnp
+
+from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_job, fnn_op
+from fastnn._engine.runtime cimport Buffer, Source, active_isa, execute, op_named
+
+from fastnn._engine.runtime import OPS, get_threads
+
+cnp.import_array()
+
+
+class Instruction:
+    """One operation with everything it is bound to, before it becomes C.
+
+    Attributes
+    ----------
+    op : str
+        Name of the operation.
+    operands : dict of str to (Buffer, byte offset, byte length), Source or None
+    dims, scalars : dict of str to number
+    rows_per_sample : int
+    work_per_row, work : float
+        Estimated cycles of one core, for each row and for the instruction as a whole.
+    commits : bool
+        Changes the model's parameters.
+    fence : bool
+        Needs what another thread may have computed before it.
+    """
+
+    __slots__ = ("op", "operands", "dims", "scalars", "rows_per_sample", "work_per_row", "work", "commits", "fence",
+                 "label")
+
+    def __init__(self, op, operands, dims, scalars, rows_per_sample=1, work_per_row=0.0, work=0.0, commits=False,
+                 fence=True, label=""):
+        self.op = op
+        self.operands = operands
+        self.dims = dims
+        self.scalars = scalars
+        self.rows_per_sample = rows_per_sample
+        self.work_per_row = work_per_row
+        self.work = work
+        self.commits = commits
+        self.fence = fence
+        self.label = label
+
+
+cdef int poll_signals(void *argument) noexcept with gil:
+    """Called by C every 10 ms or so: lets Python run its signal handlers."""
+    return PyErr_CheckSignals() != 0
+
+
+cdef class Program:
+    """An executable program.
+
+    Parameters
+    ----------
+    instructions : list of Instruction
+    batch : int
+        The largest number of samples it can run at once: what its buffers were planned for.
+
+    Notes
+    -----
+    A program keeps every buffer it is bound to alive. One thread runs it at a time; others wait.
+    """
+
+    cdef fnn_instr *instrs
+    cdef readonly Py_ssize_t length
+    cdef readonly int64_t batch
+    cdef readonly list instructions
+    cdef list held
+    cdef object lock
+    cdef Buffer scratch
+    cdef int scratch_threads
+    cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
+
+    def __cinit__(self, list instructions, int64_t batch):
+        self.length = len(instructions)
+        self.instrs = <fnn_instr *>calloc(self.length + 1, sizeof(fnn_instr))
+        if self.instrs == NULL:
+            raise MemoryError()
+
+    def __init__(self, list instructions, int64_t batch):
+        if batch < 1:
+            raise ValueError(f"A program needs a batch of at least 1 sample. Received: {batch}")
+        self.batch = batch
+        self.instructions = instructions
+        self.held = []
+        self.lock = threading.Lock()
+        self.scratch_threads = 0
+        for i, instruction in enumerate(instructions):
+            self._bind(&self.instrs[i], instruction)
+
+    def __dealloc__(self):
+        free(self.instrs)
+
+    cdef int _bind(self, fnn_instr *instr, instruction) except -1:
+        cdef int i
+        info = OPS[instruction.op]
+        instr.run = op_named(active_isa(), instruction.op).run
+        instr.rows_per_sample = instruction.rows_per_sample
+        instr.work_per_row = instruction.work_per_row
+        instr.work = instruction.work
+        instr.commits = instruction.commits
+        instr.fence = instruction.fence
+        unknown = (set(instruction.operands) - set(info.operands)) | (set(instruction.dims) - set(info.dims)) | (
+            set(instruction.scalars) - set(info.scalars))
+        if unknown:
+            raise ValueError(f"{info.name} has nothing named {sorted(unknown)}.")
+        for i, key in enumerate(info.operands):
+            value = instruction.operands.get(key)
+            if value is None:
+                if key not in info.optional:
+                    raise ValueError(f"{info.name}: operand {key!r} is missing.")
+                continue
+            if isinstance(value, Source):
+                instr.p[i] = &(<Source>value).c
+                self.held.append(value)
+                continue
+            buffer, offset, nbytes = value
+            if offset < 0 or nbytes < 0 or offset + nbytes > buffer.nbytes:
+                raise ValueError(f"{info.name}: operand {key!r} lies outside of its buffer.")
+            instr.p[i] = (<Buffer?>buffer).data + <Py_ssize_t>offset
+            self.held.append(buffer)
+        for i, key in enumerate(info.dims):
+            instr.d[i] = instruction.dims[key]
+        for i, key in enumerate(info.scalars):
+            instr.s[i] = instruction.scalars[key]
+        return 0
+
+    def run(self, int64_t total, *, int64_t first_batch=0, int64_t batches=-1, int64_t batch=0, int64_t step=0, seed=0,
+            int64_t[::1] order=None, double[:, ::1] hyper=None, double budget=0.0, outputs=(), sources=()):
+        """Run batches of an epoch; returns how many were completed.
+
+        Parameters
+        ----------
+        total : int
+            Samples in the epoch. The last batch has what is left.
+        first_batch, batches : int
+            Where to start, and how many to run at most (default: all).
+        batch : int, optional
+            Samples in a batch, at most what the program was planned for (the default).
+        step : int
+            Training steps done before.
+        seed : int
+            Key of the random numbers.
+        order : int64 array of `total`, optional
+            Sample numbers in the order of this epoch.
+        hyper : float64 array (1 or batches, n), optional
+            The optimizer's numbers, one row for all batches or one each.
+        budget : float
+            Return after the batch in which about this many seconds have passed (0: no limit).
+        outputs : sequence of (instruction number, operand number, C-contiguous array)
+            Arrays that this run writes into.
+        sources : sequence of (Source, array)
+            Data to read from. They are bound while the run has the program to itself.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Within about 50 ms of Ctrl-C; a step is either complete or has not changed the model.
+        """
+        cdef fnn_job job
+        cdef int64_t done = 0, count
+        cdef int threads
+        cdef cnp.ndarray array
+        cdef double[:, ::1] hyper_rows
+        memset(&job, 0, sizeof(job))
+        if batch == 0:
+            batch = self.batch
+        if not 1 <= batch <= self.batch:
+            raise ValueError(f"This program runs batches of 1 to {self.batch} samples. Received: {batch}")
+        count = (total + batch - 1) // batch - first_batch
+        if batches >= 0 and batches < count:
+            count = batches
+        self.completed = 0
+        if count <= 0:
+            return 0
+        if order is not None:
+            if order.shape[0] < total:
+                raise ValueError(f"`order` needs {total} entries. Received: {order.shape[0]}")
+            job.order = &order[0]
+        if hyper is not None:
+            if hyper.shape[0] != 1 and hyper.shape[0] < count:
+                raise ValueError(f"`hyper` needs one row, or one for each of {count} batches. Received: {hyper.shape[0]}")
+            job.hyper = &hyper[0, 0]
+            job.hyper_stride = hyper.shape[1] if hyper.shape[0] > 1 else 0
+        with self.lock:
+            for source, values in sources:
+                (<Source?>source).bind(values)
+            threads = get_threads()
+            if threads > self.scratch_threads:
+                self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
+                self.scratch_threads = threads
+            for instr, operand, array in outputs:
+                self.instrs[<Py_ssize_t>instr].p[<Py_ssize_t>operand] = <void *>array.data
+            job.instrs = self.instrs
+            job.instr_count = self.length
+            job.batch = batch
+            job.total = total
+            job.first_batch = first_batch
+            job.batch_count = count
+            job.step = step
+            job.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
+            job.max_threads = threads
+            job.scratch = <float *>self.scratch.data
+            job.budget_ns = budget * 1e9
+            job.poll = poll_signals
+            with nogil:
+                done = execute(&job)
+            self.completed = done
+        if job.stop:
+            PyErr_CheckSignals()  # raises what the handler raised, if C has not let it through yet
+            raise KeyboardInterrupt
+        return done

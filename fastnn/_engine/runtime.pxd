@@ -1,0 +1,22 @@
+# The one module that links the C engine; the others reach it through these functions.
+from libc.stdint cimport int64_t, uint64_t
+
+from fastnn._engine.engine cimport fnn_isa, fnn_job, fnn_op, fnn_source, fnn_team_function
+
+cdef const fnn_isa *active_isa() noexcept
+cdef const fnn_isa *isa_named(str name) except NULL
+cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL
+cdef int64_t execute(fnn_job *job) noexcept nogil
+cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil
+
+
+cdef class Buffer:
+    cdef char *data          # 64-byte aligned, zeroed at the start
+    cdef void *block         # what malloc gave
+    cdef readonly Py_ssize_t nbytes
+    cdef Py_ssize_t exports
+
+
+cdef class Source:
+    cdef fnn_source c
+    cdef object array

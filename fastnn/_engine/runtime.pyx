@@ -1,0 +1,278 @@
+# cython: language_level=3, boundscheck=False, cdivision=True, freethreading_compatible=True
+"""The engine's state: instruction set, threads, memory, and the data that programs read.
+
+This module alone links the C objects of ``csrc/``; the other modules of the package call them through the ``cdef``
+functions declared in ``runtime.pxd``, so that there is one thread pool and one choice of kernels in the process.
+"""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset, strcmp
+
+cimport numpy as cnp
+
+import os
+
+import numpy as np
+
+from fastnn._engine.engine cimport (
+    FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I8, FNN_I16, FNN_I32, FNN_I64, FNN_MAX_AXES, FNN_U8,
+    FNN_U16, FNN_U32, FNN_U64, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa, fnn_isa_best,
+    fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_source, fnn_team_function, fnn_team_run,
+)
+
+cdef extern from *:
+    """
+    #define FNN_TEXT_OF_(x) #x
+    #define FNN_TEXT_OF(x) FNN_TEXT_OF_(x)
+    #if defined(__clang__)
+    #define FNN_COMPILER "clang " FNN_TEXT_OF(__clang_major__) "." FNN_TEXT_OF(__clang_minor__)
+    #else
+    #define FNN_COMPILER "gcc " FNN_TEXT_OF(__GNUC__) "." FNN_TEXT_OF(__GNUC_MINOR__)
+    #endif
+    """
+    const char *FNN_COMPILER
+
+cnp.import_array()
+
+cdef const fnn_isa *_active = NULL
+
+
+# ---- instruction sets ------------------------------------------------------------------------------------------------
+
+cdef const fnn_isa *active_isa() noexcept:
+    return _active
+
+
+cdef const fnn_isa *isa_named(str name) except NULL:
+    cdef int i = 0
+    if name is None:
+        return _active
+    while fnn_isas[i] != NULL:
+        if fnn_isas[i].name.decode() == name:
+            if not fnn_isa_supported(fnn_isas[i]):
+                raise ValueError(f"This CPU cannot run the instruction set {name!r}; it can run {isas()}.")
+            return fnn_isas[i]
+        i += 1
+    raise ValueError(f"Unknown instruction set {name!r}; this build has {_compiled()} and this CPU can run {isas()}.")
+
+
+def _compiled():
+    cdef int i = 0
+    names = []
+    while fnn_isas[i] != NULL:
+        names.append(fnn_isas[i].name.decode())
+        i += 1
+    return names
+
+
+def isas():
+    """Names of the instruction sets that this build has and this CPU can run, the best last."""
+    cdef int i = 0
+    names = []
+    while fnn_isas[i] != NULL:
+        if fnn_isa_supported(fnn_isas[i]):
+            names.append(fnn_isas[i].name.decode())
+        i += 1
+    return names
+
+
+cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL:
+    cdef int i
+    cdef bytes wanted = name.encode()
+    for i in range(isa.op_count):
+        if strcmp(isa.ops[i].name, wanted) == 0:
+            return &isa.ops[i]
+    raise KeyError(f"The engine has no operation named {name!r}.")
+
+
+class OpInfo:
+    """What an operation of the engine is bound by: the names of its operands, dimensions and scalars."""
+
+    __slots__ = ("name", "operands", "optional", "dims", "scalars")
+
+    def __init__(self, name, operands, dims, scalars):
+        self.name = name
+        names = operands.split()
+        self.operands = tuple(each.rstrip("?") for each in names)
+        self.optional = frozenset(each[:-1] for each in names if each.endswith("?"))
+        self.dims = tuple(dims.split())
+        self.scalars = tuple(scalars.split())
+
+
+def _read_ops():
+    cdef const fnn_op *op
+    infos = {}
+    for i in range(_active.op_count):
+        op = &_active.ops[i]
+        info = OpInfo(op.name.decode(), op.operands.decode(), op.dims.decode(), op.scalars.decode())
+        infos[info.name] = info
+    return infos
+
+
+def active_isa_name():
+    """The instruction set chosen when the package was imported."""
+    return _active.name.decode()
+
+
+def vector_floats(isa=None):
+    """Lanes of one register of an instruction set."""
+    return isa_named(isa).vector_floats
+
+
+cdef int64_t execute(fnn_job *job) noexcept nogil:
+    return fnn_execute(job)
+
+
+cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil:
+    return fnn_team_run(threads, fn, arg)
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+def set_threads(threads):
+    """Limit the engine to this many threads.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1. Small networks use fewer where more would be slower. Results do not depend on it: the same seed
+        gives the same bits for any number of threads.
+    """
+    if isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1:
+        raise ValueError(f"`threads` must be a positive integer. Received: threads={threads!r}")
+    fnn_set_threads(min(int(threads), 4096))
+
+
+def get_threads():
+    """The most threads the engine will use (``OMP_NUM_THREADS``, affinity and cgroup limits are respected)."""
+    return fnn_get_threads()
+
+
+def cpu_count():
+    """Processors that this process may use, by its affinity and its cgroup's quota."""
+    return fnn_cpu_count()
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+# Buffers of page-aligned size would all start at the same address modulo 4096, and loads would wait for stores to
+# another array (4 KiB aliasing): each buffer starts a different, odd number of cache lines into its page.
+cdef int _stagger = 0
+
+
+cdef class Buffer:
+    """Zeroed memory, aligned to a cache line, that arrays and programs may share."""
+
+    def __cinit__(self, Py_ssize_t nbytes):
+        global _stagger
+        if nbytes < 0:
+            raise ValueError(f"A buffer needs a size of at least 0 bytes. Received: {nbytes}")
+        cdef Py_ssize_t shift = (_stagger % 31) * 2 * FNN_ALIGN_BYTES + FNN_ALIGN_BYTES if nbytes >= 4096 else 0
+        if nbytes >= 4096:
+            _stagger += 7
+        self.nbytes = nbytes
+        self.block = malloc(<size_t>(nbytes + shift + 2 * FNN_ALIGN_BYTES))
+        if self.block == NULL:
+            raise MemoryError(f"Could not allocate {nbytes:,} bytes.")
+        cdef uintptr_t address = <uintptr_t>self.block + <uintptr_t>shift + FNN_ALIGN_BYTES - 1
+        self.data = <char *>(address - address % FNN_ALIGN_BYTES)
+        memset(self.data, 0, <size_t>nbytes)
+
+    def __dealloc__(self):
+        free(self.block)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.nbytes, 0, flags)
+
+    def __releasebuffer__(self, Py_buffer *view):
+        pass
+
+    def array(self, shape, dtype=np.float32, Py_ssize_t offset=0):
+        """A NumPy array over this memory, starting `offset` bytes into it."""
+        return np.ndarray(shape, dtype, self, offset)
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+cdef dict _DTYPES = {
+    np.dtype(np.float32): FNN_F32, np.dtype(np.float64): FNN_F64, np.dtype(np.float16): FNN_F16,
+    np.dtype(np.uint8): FNN_U8, np.dtype(np.int8): FNN_I8, np.dtype(np.uint16): FNN_U16, np.dtype(np.int16): FNN_I16,
+    np.dtype(np.uint32): FNN_U32, np.dtype(np.int32): FNN_I32, np.dtype(np.uint64): FNN_U64,
+    np.dtype(np.int64): FNN_I64, np.dtype(np.bool_): FNN_BOOL,
+}
+
+
+cdef class Source:
+    """A set of samples that a program gathers its batches from; axis 0 counts samples, nothing is copied."""
+
+    def __init__(self, array=None):
+        self.array = None
+        if array is not None:
+            self.bind(array)
+
+    def bind(self, cnp.ndarray array):
+        """Read from this array from now on. Any strides; any native integer, float or bool dtype."""
+        cdef int i, axes = array.ndim
+        code = _DTYPES.get(array.dtype)
+        if code is None:
+            raise TypeError(
+                f"The engine reads native float16/32/64, integer and bool arrays. Received dtype {array.dtype!r}; "
+                "convert it, for example with array.astype('float32')."
+            )
+        if axes < 1:
+            raise ValueError("A set of samples needs at least one axis. Received a scalar.")
+        shape, strides = _merged_axes(array)
+        if len(shape) > FNN_MAX_AXES:
+            raise ValueError(
+                f"Samples with {axes - 1} axes of irregular strides cannot be read; pass np.ascontiguousarray(array)."
+            )
+        self.c.data = <const char *>array.data
+        self.c.dtype = <fnn_dtype><int>code
+        self.c.axes = len(shape)
+        for i in range(len(shape)):
+            self.c.shape[i] = shape[i]
+            self.c.strides[i] = strides[i]
+        self.array = array
+
+
+def _merged_axes(array):
+    """Shape and strides with neighbouring sample axes merged where they are one run of memory."""
+    shape, strides = [array.shape[0]], [array.strides[0]]
+    for size, stride in zip(array.shape[1:], array.strides[1:]):
+        if size == 1:
+            continue
+        if len(shape) > 1 and strides[-1] == size * stride:
+            shape[-1] *= size
+            strides[-1] = stride
+        else:
+            shape.append(size)
+            strides.append(stride)
+    if len(shape) == 1:
+        shape.append(1)
+        strides.append(array.itemsize)
+    return shape, strides
+
+
+def shuffle(int64_t[::1] order, seed, epoch):
+    """Fill `order` with a random permutation of 0..n-1, determined by (seed, epoch)."""
+    fnn_shuffle(&order[0] if order.shape[0] else NULL, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF),
+                <uint64_t>epoch)
+
+
+def _choose():
+    global _active
+    name = os.environ.get("FASTNN_CPU", "").strip().lower()
+    if not name:
+        _active = fnn_isa_best()
+        return
+    try:
+        _active = isa_named(name)
+    except ValueError as error:
+        raise ImportError(f"FASTNN_CPU={name}: {error}") from None
+
+
+_choose()
+OPS = _read_ops()
+COMPILER = FNN_COMPILER.decode()

@@ -1,0 +1,31 @@
+"""Names of layers, models, metrics and optimizers that were given none."""
+
+import re
+
+_counts = {}
+
+
+def to_snake_case(name):
+    """Spell a class name as Keras does: "BatchNormalization" is "batch_normalization"."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique_name(prefix):
+    """Return a name that this session has not given yet: "dense", "dense_1", "dense_2", ...
+
+    Parameters
+    ----------
+    prefix : str
+        A class name or a snake_case prefix.
+    """
+    prefix = to_snake_case(prefix)
+    count = _counts.get(prefix, 0)
+    _counts[prefix] = count + 1
+    return f"{prefix}_{count}" if count else prefix
+
+
+def reset_names():
+    """Start all counters again."""
+    _counts.clear()

@@ -1,0 +1,19 @@
+"""Code of one's own at the stages of training, evaluation and prediction.
+
+Training is one call of compiled code for many steps. Only where a callback overrides a batch hook
+does it come back to Python after each step, so nobody else pays for that.
+"""
+
+from fastnn.callbacks.base import Callback
+from fastnn.callbacks.callback_list import CallbackList
+from fastnn.callbacks.early_stopping import EarlyStopping
+from fastnn.callbacks.simple import History, LambdaCallback, TerminateOnNaN
+
+__all__ = [
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "TerminateOnNaN",
+]

@@ -1,0 +1,143 @@
+"""Stopping when nothing gets better."""
+
+import operator
+import warnings
+
+from fastnn.callbacks.base import Callback
+from fastnn.callbacks.callback_list import flat
+
+
+class EarlyStopping(Callback):
+    """Stop training when a quantity has stopped improving.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A name in the logs.
+    min_delta : float, default 0
+        A smaller change is no improvement.
+    patience : int, default 0
+        Epochs without improvement after which training stops.
+    verbose : {0, 1}, default 0
+        1: say what is done.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether smaller or greater is better; "auto" asks the metric of that name.
+    baseline : float, optional
+        Epochs that are not better than this count as no improvement.
+    restore_best_weights : bool, default False
+        Go back to the weights of the best epoch at the end. Without an improvement on `baseline`,
+        that is the best of the epochs there were.
+    start_from_epoch : int, default 0
+        Epochs before this one are not looked at.
+
+    Raises
+    ------
+    ValueError
+        At the end of the first epoch, if "auto" cannot tell the direction.
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        min_delta=0,
+        patience=0,
+        verbose=0,
+        mode="auto",
+        baseline=None,
+        restore_best_weights=False,
+        start_from_epoch=0,
+    ):
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(
+                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
+                stacklevel=2,
+            )
+            mode = "auto"
+        self.monitor = monitor
+        self.min_delta = abs(min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.mode = mode
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.monitor_op = None
+        self._reset()
+
+    def _reset(self):
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best = None
+        self.best_weights = None
+        self.best_epoch = 0
+
+    def on_train_begin(self, logs=None):
+        self._reset()  # an instance may serve several calls of fit
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor_op is None:  # only now are all metrics known
+            self.monitor_op = self._direction()
+            if self.monitor_op is operator.lt:
+                self.min_delta *= -1
+        current = self.get_monitor_value(logs)
+        if current is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights = self.model.get_weights()
+            self.best_epoch = epoch
+        self.wait += 1
+        if self._is_improvement(current, self.best):
+            self.best = current
+            self.best_epoch = epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._is_improvement(current, self.baseline):
+                self.wait = 0
+            return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                print(
+                    "Restoring model weights from the end of the best epoch: "
+                    f"{self.best_epoch + 1}."
+                )
+            self.model.set_weights(self.best_weights)
+
+    def get_monitor_value(self, logs):
+        """Return the monitored quantity of an epoch; None, with a warning, if it isn't there."""
+        logs = logs or {}
+        value = logs.get(self.monitor)
+        if value is None:
+            warnings.warn(
+                f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
+                f"Available metrics are: {','.join(logs)}",
+                stacklevel=2,
+            )
+        return value
+
+    def _is_improvement(self, value, reference):
+        return reference is None or self.monitor_op(value - self.min_delta, reference)
+
+    def _direction(self):
+        if self.mode != "auto":
+            return operator.lt if self.mode == "min" else operator.gt
+        name = self.monitor.removeprefix("val_")
+        if name == "loss":
+            return operator.lt
+        for metric in flat(getattr(self.model, "metrics", None)):
+            direction = getattr(metric, "_direction", None)
+            if getattr(metric, "name", None) == name and direction is not None:
+                return operator.gt if direction == "up" else operator.lt
+        raise ValueError(
+            f"{type(self).__name__} callback received monitor={self.monitor}, but it is not known "
+            "whether that metric should be maximized or minimized. Pass `mode='max'` in order to "
+            "monitor based on the highest metric value, or pass `mode='min'` in order to use the "
+            "lowest value."
+        )

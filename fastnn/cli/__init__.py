@@ -1,0 +1,58 @@
+"""The command line: ``fastnn demo`` and ``fastnn info``."""
+
+import argparse
+import sys
+
+__all__ = ["main"]
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; by default those of this process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 when all went well, 1 with a message on standard error when it did not, 130
+        when interrupted. Wrong arguments leave through argparse: SystemExit with status 2.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("\nfastnn: interrupted", file=sys.stderr)
+        return 130
+    except (ImportError, OSError) as error:  # missing data, no network, no room on the disk, ...
+        print(f"fastnn: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser():
+    from fastnn import __version__
+
+    from . import demo
+
+    parser = argparse.ArgumentParser(
+        prog="fastnn", description="A compact dense-network engine for CPU."
+    )
+    parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    demo.add_parser(commands)
+    info = commands.add_parser(
+        "info",
+        help="say which kernels, threads, compiler and versions are in use",
+        description="Print what fastnn.show_config() prints: a bug report should have it.",
+    )
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _info(args):
+    import fastnn
+
+    fastnn.show_config()
+    return 0

@@ -1,0 +1,62 @@
+"""Layers and models called on arrays: a small cached program of the same graph that training uses."""
+
+import threading
+
+import numpy as np
+
+from fastnn.graph import Graph, Tensor
+
+# Rows that go through the network at a time. The result of a row does not depend on it.
+CHUNK = 256
+
+
+class Array(np.ndarray):
+    """What an eager call returns: a NumPy array that also answers `numpy()`, as Keras's tensors do."""
+
+    def numpy(self):
+        """This value as a plain `numpy.ndarray`."""
+        return self.view(np.ndarray)
+
+
+def is_symbolic(value):
+    """Is this a symbolic tensor, or a list, tuple or dict that holds one?"""
+    if isinstance(value, (list, tuple)):
+        return any(is_symbolic(each) for each in value)
+    if isinstance(value, dict):
+        return any(is_symbolic(each) for each in value.values())
+    return isinstance(value, Tensor)
+
+
+class Eager:
+    """Runs one graph on arrays; keeps its programs.
+
+    Parameters
+    ----------
+    graph : Graph
+    """
+
+    def __init__(self, graph):
+        self.graph = graph
+        self._programs = {}
+        self._lock = threading.Lock()
+
+    def run(self, inputs, samples, training=False, seed=0, step=0):
+        """Outputs for `samples` rows; `inputs` maps the graph's inputs to arrays."""
+        from fastnn.lowering.programs import Prediction
+
+        # In training the batch is one: its statistics are those of all rows.
+        batch = max(1, samples) if training else CHUNK
+        storage = tuple((id(each._buffer), each._offset) for each in self.graph.variables)
+        with self._lock:
+            key, program = self._programs.get(training, (None, None))
+            if key != (batch, storage):
+                program = Prediction(self.graph, batch, training=training)
+                self._programs[training] = ((batch, storage), program)
+        return program.run(inputs, samples, seed=seed, step=step)
+
+
+def trace(call, shapes):
+    """The graph of `call` for inputs of the given shapes (without the batch axis)."""
+    inputs = [Tensor((None, *shape), name="input") for shape in shapes]
+    outputs = call(inputs[0] if len(inputs) == 1 else inputs)
+    return Graph(inputs, outputs if isinstance(outputs, (list, tuple)) else [outputs])

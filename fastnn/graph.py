@@ -1,0 +1,139 @@
+"""The one description of a network: nodes, shapes, parameters. Plain data; nothing is computed here.
+
+Calling a layer on a symbolic `Tensor` adds nodes; `Graph` collects the nodes between given inputs and outputs. Training,
+prediction, `summary`, `freeze` and exports all read the same graph.
+"""
+
+
+class Tensor:
+    """A symbolic value: the output of a node, or an input of the network (`node` is None).
+
+    Attributes
+    ----------
+    shape : tuple
+        The first axis is the batch, always None.
+    dtype : str
+    name : str
+    """
+
+    __slots__ = ("shape", "dtype", "node", "name", "__weakref__")
+
+    def __init__(self, shape, dtype="float32", node=None, name=None):
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.node = node
+        self.name = name
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def features(self):
+        """Size of the last axis."""
+        return self.shape[-1]
+
+    @property
+    def rows_per_sample(self):
+        """Rows of the matrix that one sample is: the product of the axes between the first and the last."""
+        rows = 1
+        for size in self.shape[1:-1]:
+            rows *= size
+        return rows
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            f"{self!r} is symbolic: it has a shape but no values yet. Build a model from it and call the model on data."
+        )
+
+    def __repr__(self):
+        return f"<Tensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+
+class Node:
+    """One operation applied to tensors.
+
+    Attributes
+    ----------
+    operation : fastnn.operations.Operation
+    inputs : list of Tensor
+    output : Tensor
+    variables : dict of str to Variable or None
+    attributes : dict
+        What the operation needs to know: plain numbers, strings and flags.
+    layer : Layer or None
+        The layer whose call made this node; None for operations applied outside of a layer.
+    """
+
+    __slots__ = ("operation", "inputs", "output", "variables", "attributes", "layer")
+
+    def __init__(self, operation, inputs, variables, attributes, layer):
+        self.operation = operation
+        self.inputs = list(inputs)
+        self.variables = variables
+        self.attributes = attributes
+        self.layer = layer
+        name = layer.name if layer is not None else operation.name
+        self.output = Tensor(operation.output_shape(self), node=self, name=name)
+
+    def __repr__(self):
+        return f"<Node {self.operation.name} {[each.shape for each in self.inputs]} -> {self.output.shape}>"
+
+
+class Graph:
+    """Everything between `inputs` and `outputs`.
+
+    Attributes
+    ----------
+    inputs, outputs : list of Tensor
+    nodes : list of Node
+        In an order in which they can be computed.
+    """
+
+    def __init__(self, inputs, outputs):
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.nodes = self._sorted_nodes()
+        self._consumers = {}
+        for node in self.nodes:
+            for tensor in node.inputs:
+                self._consumers.setdefault(tensor, []).append(node)
+
+    def _sorted_nodes(self):
+        nodes, known = [], set(self.inputs)
+        stack = [(tensor, False) for tensor in reversed(self.outputs)]
+        while stack:  # depth first without recursion: a network may be thousands of layers deep
+            tensor, inputs_done = stack.pop()
+            if tensor in known:
+                continue
+            if tensor.node is None:
+                raise ValueError(
+                    f"The output depends on {tensor!r}, which is not among the inputs of the model. "
+                    f"Inputs: {self.inputs}"
+                )
+            if inputs_done:
+                nodes.append(tensor.node)
+                known.add(tensor)
+            else:
+                stack.append((tensor, True))
+                stack.extend((each, False) for each in reversed(tensor.node.inputs))
+        return nodes
+
+    def consumers(self, tensor):
+        """Nodes of the graph that read a tensor."""
+        return self._consumers.get(tensor, [])
+
+    def only_consumer(self, tensor):
+        """The one node that reads a tensor; None if there are several, or if it is also an output of the graph."""
+        consumers = self.consumers(tensor)
+        return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
+
+    @property
+    def variables(self):
+        """Every variable, once, in the order of the nodes."""
+        found = {}
+        for node in self.nodes:
+            for variable in node.variables.values():
+                if variable is not None:
+                    found[variable] = None
+        return list(found)

@@ -1,0 +1,244 @@
+"""Dense, activations, and layers that only change a shape."""
+
+import math
+
+from fastnn import activations, initializers
+from fastnn.graph import Tensor
+from fastnn.layers.base import Layer
+from fastnn.operations import apply
+
+
+class InputLayer(Layer):
+    """The input of a model.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one sample, without the batch axis.
+    batch_size : int, optional
+        Accepted for compatibility; any batch fits.
+    dtype : str, optional
+        The engine converts whatever comes to float32, batch by batch.
+    name : str, optional
+    """
+
+    def __init__(self, shape=None, batch_size=None, dtype=None, name=None):
+        super().__init__(name=name)
+        if shape is None or isinstance(shape, (int, float)):
+            raise ValueError(f"`shape` must be a tuple such as (784,). Received: shape={shape!r}")
+        shape = tuple(shape)
+        for size in shape:
+            if size is None or not hasattr(size, "__index__") or size < 1:
+                raise ValueError(
+                    f"Every axis of a sample must have a known, positive size. Received: shape={shape}"
+                )
+        if not shape:
+            raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
+        self.shape = shape
+        self.batch_size = batch_size
+        self.output = Tensor((None, *shape), name=self.name)
+        self.built = True
+
+    def call(self, inputs):
+        return inputs
+
+
+def Input(shape=None, batch_size=None, dtype=None, name=None):  # noqa: N802  (the field's name)
+    """A symbolic tensor to build a model from; see `InputLayer`."""
+    return InputLayer(shape, batch_size, dtype, name).output
+
+
+class Dense(Layer):
+    """``activation(inputs . kernel + bias)`` over the last axis of an input of any rank.
+
+    Parameters
+    ----------
+    units : int
+        Size of the last axis of the output.
+    activation : str or callable, optional
+        None: linear.
+    use_bias : bool, default True
+    kernel_initializer : str or Initializer, default "glorot_uniform"
+    bias_initializer : str or Initializer, default "zeros"
+    kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint : None
+        Not supported yet.
+    **kwargs
+        `name`, `trainable`, `input_shape`: see `Layer`.
+
+    Raises
+    ------
+    ValueError
+        For `units` that is no positive integer, and for options that are not supported yet.
+    """
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
+            raise ValueError(
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={units!r}"
+            )
+        refuse_unsupported(
+            self,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
+        self.units = int(units)
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel = self.bias = None
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, "kernel", layout="panels"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
+
+    def call(self, inputs):
+        if inputs.features != self.kernel.shape[0]:
+            raise ValueError(
+                f"Layer {self.name!r} was built for inputs whose last axis is {self.kernel.shape[0]}. "
+                f"Received an input of shape {inputs.shape}."
+            )
+        return self.activation(apply("dense", [inputs], {"kernel": self.kernel, "bias": self.bias}))
+
+
+class Activation(Layer):
+    """An activation as a layer of its own.
+
+    Parameters
+    ----------
+    activation : str or callable
+    """
+
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs):
+        return self.activation(inputs)
+
+
+class ReLU(Layer):
+    """``max(x, 0)``, or ``negative_slope * x`` below zero. `max_value` and `threshold` are not supported yet."""
+
+    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if negative_slope is None or negative_slope < 0:
+            raise ValueError(f"`negative_slope` must be at least 0. Received: negative_slope={negative_slope}")
+        if max_value is not None or threshold:
+            raise ValueError(
+                f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
+                f"threshold={threshold}"
+            )
+        self.negative_slope = float(negative_slope)
+
+    def call(self, inputs):
+        return activations.relu(inputs, negative_slope=self.negative_slope)
+
+
+class LeakyReLU(Layer):
+    """``x`` above zero, ``negative_slope * x`` below. `alpha` is its older name."""
+
+    def __init__(self, negative_slope=0.3, alpha=None, **kwargs):
+        super().__init__(**kwargs)
+        negative_slope = negative_slope if alpha is None else alpha
+        if negative_slope is None or negative_slope < 0:
+            raise ValueError(
+                "The negative_slope value of a Leaky ReLU layer cannot be None or a negative value. "
+                f"Received: negative_slope={negative_slope}"
+            )
+        self.negative_slope = float(negative_slope)
+
+    def call(self, inputs):
+        return activations.leaky_relu(inputs, self.negative_slope)
+
+
+class ELU(Layer):
+    """``x`` above zero, ``alpha * (exp(x) - 1)`` below; `alpha` at least 0."""
+
+    def __init__(self, alpha=1.0, **kwargs):
+        super().__init__(**kwargs)
+        if alpha is None or alpha < 0:
+            raise ValueError(f"ELU: `alpha` must be at least 0. Received: alpha={alpha}")
+        self.alpha = float(alpha)
+
+    def call(self, inputs):
+        return activations.elu(inputs, self.alpha)
+
+
+class Softmax(Layer):
+    """Softmax over the last axis."""
+
+    def __init__(self, axis=-1, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def call(self, inputs):
+        return activations.softmax(inputs, self.axis)
+
+
+class Flatten(Layer):
+    """All values of a sample on one axis."""
+
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+
+    def call(self, inputs):
+        return apply("reshape", [inputs], shape=(math.prod(inputs.shape[1:]),))
+
+
+class Reshape(Layer):
+    """Another shape for a sample; one axis may be -1.
+
+    Parameters
+    ----------
+    target_shape : tuple of int
+        Without the batch axis.
+    """
+
+    def __init__(self, target_shape, **kwargs):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(int(size) for size in target_shape)
+        if self.target_shape.count(-1) > 1 or any(size == 0 or size < -1 for size in self.target_shape):
+            raise ValueError(
+                f"`target_shape` takes positive sizes and at most one -1. Received: target_shape={self.target_shape}"
+            )
+
+    def call(self, inputs):
+        size = math.prod(inputs.shape[1:])
+        known = math.prod(each for each in self.target_shape if each != -1)
+        shape = tuple(size // known if each == -1 else each for each in self.target_shape)
+        if math.prod(shape) != size:
+            raise ValueError(
+                f"Layer {self.name!r} cannot give a sample of shape {inputs.shape[1:]} ({size} values) "
+                f"the shape {self.target_shape}."
+            )
+        return apply("reshape", [inputs], shape=shape or (1,))
+
+
+def refuse_unsupported(layer, **options):
+    """Options of Keras that the engine does not have yet must not be taken silently."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{type(layer).__name__}: `{name}` is not supported yet. Received: {name}={value!r}"
+            )

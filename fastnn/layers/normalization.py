@@ -1,0 +1,228 @@
+"""BatchNormalization, and the scaling of inputs: Normalization, Rescaling."""
+
+import numpy as np
+
+from fastnn import initializers
+from fastnn.layers.base import Layer
+from fastnn.layers.core import refuse_unsupported
+from fastnn.operations import apply
+from fastnn.variables import Variable
+
+
+class BatchNormalization(Layer):
+    """Normalises each feature by the batch's mean and variance in training, by their moving averages otherwise.
+
+    ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` over the last axis (Ioffe and Szegedy, 2015);
+    ``moving = moving * momentum + of_batch * (1 - momentum)``. With ``trainable = False`` it always uses the moving
+    averages, as in Keras.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The features' axis; only the last one.
+    momentum : float, default 0.99
+    epsilon : float, default 1e-3
+    center, scale : bool, default True
+        Have `beta`, have `gamma`.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
+        As in Keras.
+    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
+        Not supported yet.
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        refuse_unsupported(
+            self,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"`momentum` must be between 0 and 1. Received: momentum={momentum}")
+        if not epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
+        self.axis = axis
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.center = bool(center)
+        self.scale = bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+
+    def build(self, input_shape):
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(
+                f"Layer {self.name!r}: only the last axis can be normalised. Received: axis={self.axis} for inputs of "
+                f"shape {input_shape}"
+            )
+        shape = (input_shape[-1],)
+        if self.scale:
+            self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
+        if self.center:
+            self.beta = self.add_weight(shape, self.beta_initializer, "beta")
+        self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, "moving_mean", trainable=False)
+        self.moving_variance = self.add_weight(
+            shape, self.moving_variance_initializer, "moving_variance", trainable=False
+        )
+
+    def call(self, inputs, training=None):
+        if inputs.features != self.moving_mean.shape[0]:
+            raise ValueError(
+                f"Layer {self.name!r} was built for {self.moving_mean.shape[0]} features. Received an input of shape "
+                f"{inputs.shape}."
+            )
+        variables = {
+            "gamma": self.gamma,
+            "beta": self.beta,
+            "moving_mean": self.moving_mean,
+            "moving_variance": self.moving_variance,
+        }
+        return apply(
+            "batchnorm", [inputs], variables, momentum=self.momentum, epsilon=self.epsilon, training=training
+        )
+
+
+class Normalization(Layer):
+    """``(x - mean) / sqrt(variance)`` with statistics of the data, from `adapt` or given.
+
+    Parameters
+    ----------
+    axis : int, tuple of int or None, default -1
+        Axes that have statistics of their own: the last one, or none (None).
+    mean, variance : float or array_like, optional
+        Given both, `adapt` is not needed.
+    invert : bool, default False
+        ``x * sqrt(variance) + mean`` instead.
+    """
+
+    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+        super().__init__(**kwargs)
+        if (mean is None) != (variance is None):
+            raise ValueError(
+                "When setting values directly, both `mean` and `variance` must be set. "
+                f"Received: mean={mean} and variance={variance}"
+            )
+        axes = (axis,) if isinstance(axis, int) else axis
+        if axes not in (None, ()) and tuple(axes) != (-1,):
+            raise ValueError(f"Normalization: `axis` must be -1 or None. Received: axis={axis}")
+        self.axis = -1 if axes else None
+        self.invert = bool(invert)
+        self.input_mean, self.input_variance = mean, variance
+        self.mean = self.variance = self.count = None
+        self._scale = self._shift = None
+
+    def build(self, input_shape):
+        n = input_shape[-1]
+        self._scale = Variable(np.ones(n), "scale", trainable=False)
+        self._shift = Variable(np.zeros(n), "shift", trainable=False)
+        if self.input_mean is not None:
+            self.mean = _per_feature(self.input_mean, n, self.axis, "mean", self.name)
+            self.variance = _per_feature(self.input_variance, n, self.axis, "variance", self.name)
+        else:
+            shape = (n,) if self.axis == -1 else ()
+            self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
+            self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
+            self.count = self.add_weight((), "zeros", "count", trainable=False)
+        self._weights_changed()
+
+    def adapt(self, data):
+        """Compute mean and variance of the data, in float64, without copying it as a whole.
+
+        Parameters
+        ----------
+        data : array_like, shape (samples, ..., features)
+        """
+        from fastnn.training.data import as_array
+
+        if self.input_mean is not None:
+            raise ValueError(
+                "Cannot `adapt` a Normalization layer that is initialized with static `mean` and `variance`."
+            )
+        data = as_array(data, f"The data of {self.name!r}.adapt")
+        if data.ndim == 1:
+            data = data[:, np.newaxis]
+        self._build_for((None, *data.shape[1:]))
+        if data.shape[-1] != self._scale.shape[0]:
+            raise ValueError(
+                f"Layer {self.name!r} was built for {self._scale.shape[0]} features. Received data of shape {data.shape}."
+            )
+        count, mean, spread = 0, 0.0, 0.0
+        rows = max(1, 2**20 // max(1, data[0].size))
+        for start in range(0, len(data), rows):  # Chan, Golub and LeVeque's pairwise update: no cancellation
+            chunk = np.asarray(data[start : start + rows], np.float64)
+            chunk = chunk.reshape(-1, chunk.shape[-1]) if self.axis == -1 else chunk.reshape(-1, 1)
+            delta = chunk.mean(axis=0) - mean
+            total = count + len(chunk)
+            spread = spread + ((chunk - chunk.mean(axis=0)) ** 2).sum(axis=0) + delta**2 * count * len(chunk) / total
+            mean = mean + delta * len(chunk) / total
+            count = total
+        shape = self.mean.shape
+        self.mean.assign(np.reshape(mean, shape))
+        self.variance.assign(np.reshape(spread / count, shape))
+        self.count.assign(count)
+        self._weights_changed()
+
+    def _weights_changed(self):
+        """scale and shift are what the kernel multiplies with and adds."""
+        n = self._scale.shape
+        mean = np.broadcast_to(np.asarray(self.mean, np.float64), n)
+        # Keras's guard for features that do not vary
+        deviation = np.maximum(np.sqrt(np.broadcast_to(np.asarray(self.variance, np.float64), n)), 1e-7)
+        if self.invert:
+            self._scale.assign(deviation)
+            self._shift.assign(mean)
+        else:
+            self._scale.assign(1 / deviation)
+            self._shift.assign(-mean / deviation)
+
+    def call(self, inputs):
+        return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
+
+
+class Rescaling(Layer):
+    """``x * scale + offset``; both numbers, or one for each feature."""
+
+    def __init__(self, scale, offset=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+        self.offset = offset
+        self._scale = self._shift = None
+
+    def build(self, input_shape):
+        n = input_shape[-1]
+        self._scale = Variable(_per_feature(self.scale, n, -1, "scale", self.name), "scale", trainable=False)
+        self._shift = Variable(_per_feature(self.offset, n, -1, "offset", self.name), "shift", trainable=False)
+
+    def call(self, inputs):
+        return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
+
+
+def _per_feature(value, n, axis, what, layer):
+    value = np.asarray(value, np.float32).reshape(-1)
+    if value.size not in ((1, n) if axis == -1 else (1,)):
+        raise ValueError(
+            f"Layer {layer!r}: `{what}` must be one number or one for each of {n} features. Received {value.size} numbers."
+        )
+    return np.broadcast_to(value, n).copy()

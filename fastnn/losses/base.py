@@ -1,0 +1,134 @@
+"""What every loss is: a value for each row, and a way to reduce them to one number."""
+
+import numpy as np
+
+from fastnn import _eager
+from fastnn._naming import unique_name
+
+_REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
+
+
+class Loss:
+    """Base class of losses.
+
+    Parameters
+    ----------
+    name : str, optional
+    reduction : str or None, default "sum_over_batch_size"
+        How the losses of all rows become one number: "sum"; "sum_over_batch_size" or "mean", their
+        sum divided by their number; "mean_with_sample_weight", divided by the sum of the weights;
+        "none" or None leaves them. Training knows the mean.
+    dtype : str, optional
+        "float32", the only type.
+
+    Attributes
+    ----------
+    target_kind : {"labels", "values"}
+        What targets are: one class number for each row, or numbers like those predicted.
+    fused_activation : {"softmax", "sigmoid", None}
+        The activation that the loss can compute together with itself.
+    from_logits : bool
+        Is the prediction what such an activation would be applied to?
+
+    Notes
+    -----
+    A subclass that implements ``call(y_true, y_pred)`` with NumPy can be called on arrays. To be
+    trained with, it must also implement `lower`.
+    """
+
+    target_kind = "values"
+    fused_activation = None
+    from_logits = False
+
+    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+        if reduction not in _REDUCTIONS:
+            raise ValueError(
+                "Invalid value for argument `reduction`. Expected one of "
+                f"{_REDUCTIONS}. Received: reduction={reduction}"
+            )
+        if dtype not in (None, "float32"):
+            raise ValueError(f"Losses are computed in float32. Received: dtype={dtype!r}")
+        self.name = name or unique_name(type(self).__name__)
+        self.reduction = reduction
+
+    dtype = "float32"
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Compute the loss of arrays.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets: ``(samples, ..., n)`` for values, ``(samples, ...)`` for labels.
+        y_pred : array_like, shape (samples, ..., n)
+        sample_weight : array_like, optional
+            Factors that can be broadcast to ``(samples, ...)``.
+
+        Returns
+        -------
+        float32, or ndarray of float32 where `reduction` is "none"
+        """
+        return _reduced(self.call(y_true, y_pred), sample_weight, self.reduction)
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each row, of the shape of `y_pred` without its last axis."""
+        raise NotImplementedError(f"{type(self).__name__} must implement call(y_true, y_pred).")
+
+    def lower(self, b, prediction, target, weights, row_loss, gradient, logits=None, scale=1.0):
+        """Emit the operation that computes this loss in a program.
+
+        Parameters
+        ----------
+        b : fastnn.lowering.builder.Builder
+        prediction, target, row_loss : Slot
+        weights : Slot or None
+            One for each sample.
+        gradient : Slot or None
+            Takes the gradient of ``scale * mean(row_loss)`` by the prediction, or by the logits
+            where they are given.
+        logits : Slot, optional
+            What `fused_activation` turns into the prediction: the operation does that too.
+        scale : float, default 1.0
+        """
+        from fastnn.losses import COMPILED
+
+        raise ValueError(
+            f"Loss {self.name!r} cannot be trained with: a training step runs without Python, and "
+            f"{type(self).__name__} has no compiled form. Compiled losses: {COMPILED}."
+        )
+
+    def get_config(self):
+        """Return the arguments that make an equal loss."""
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make a loss from what `get_config` returned."""
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _reduced(values, sample_weight, reduction):
+    """Weigh the losses of rows and reduce them, by the rules of Keras 3."""
+    weights = None
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, np.float32)
+        values, weights = _eager.same_rank(values, weights)
+        try:
+            values = values * weights
+        except ValueError:
+            raise ValueError(
+                f"sample_weight of shape {weights.shape} does not fit the losses of the rows, of "
+                f"shape {values.shape}."
+            ) from None
+    if reduction in (None, "none") or values.shape in ((), (0,)):
+        return values[()]
+    divisor = values.size
+    if reduction == "sum":
+        divisor = 1
+    elif reduction == "mean_with_sample_weight" and weights is not None:
+        divisor = weights.sum(dtype=np.float64)
+    total = values.sum(dtype=np.float64)
+    return np.float32(total / divisor if divisor else 0.0)

@@ -1,0 +1,367 @@
+"""Emits the instructions of a program over symbolic slots, then binds them to memory."""
+
+import numpy as np
+
+from fastnn._engine.program import Instruction, Program
+from fastnn._engine.runtime import Buffer, Source
+from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.memory import plan
+from fastnn.operations.activation import KERNELS, Activation, saved_slot
+from fastnn.variables import Variable
+
+_LINE_FLOATS = 16
+
+
+def row_stride(n):
+    """Floats from one row of a matrix of n columns to the next.
+
+    A multiple of a cache line, so that kernels may store whole vectors; an odd multiple where rows are long, so that
+    the same column of many rows does not fall into the same few cache sets.
+    """
+    lines = -(-n // _LINE_FLOATS)
+    return (lines + (lines % 2 == 0 and lines > 4)) * _LINE_FLOATS
+
+
+class Slot:
+    """Memory that a program writes and reads again: a matrix, a value for each row, or a vector.
+
+    Attributes
+    ----------
+    rows_per_sample, n, ld : int
+        Rows for each sample, columns, row stride in floats (matrices).
+    nbytes : int
+        For a full batch.
+    """
+
+    __slots__ = ("rows_per_sample", "n", "ld", "nbytes", "first", "last")
+
+    def __init__(self, rows_per_sample, n, ld, nbytes):
+        self.rows_per_sample = rows_per_sample
+        self.n = n
+        self.ld = ld
+        self.nbytes = nbytes
+        self.first = None
+        self.last = None
+
+
+class Epilogue:
+    """The derivative of an activation, to be applied where its output's gradient is produced."""
+
+    __slots__ = ("kernel", "alpha", "saved")
+
+    def __init__(self, kernel, alpha, saved):
+        self.kernel = kernel
+        self.alpha = alpha
+        self.saved = saved
+
+
+class Builder:
+    """Builds one program.
+
+    Parameters
+    ----------
+    graph : Graph
+    batch : int
+        Samples of a full batch.
+    training : bool
+        The mode of nodes that behave differently in training.
+    """
+
+    def __init__(self, graph, batch, training=False):
+        self.graph = graph
+        self.batch = batch
+        self.training = training
+        self.sources = {}  # graph input -> Source; plus whatever `source` was asked for
+        self._emitted = []  # (op, bindings, keywords of Instruction)
+        self._slots = {}  # Tensor -> Slot
+        self._all_slots = []
+        self._absorbed = {}
+        self._deferred = set()
+        self._kept = {}
+        self._streams = 0
+        self._trained = set()
+        self._gradients = {}  # Tensor -> Slot
+        self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)
+        self._written_gradients = set()
+        self._needs_gradient = {}
+
+    # ---- memory ---------------------------------------------------------------------------------------------------
+
+    def _new(self, rows_per_sample, n, ld, nbytes):
+        slot = Slot(rows_per_sample, n, ld, nbytes)
+        self._all_slots.append(slot)
+        return slot
+
+    def matrix(self, rows_per_sample, n):
+        """A float32 matrix of rows_per_sample rows for each sample."""
+        ld = row_stride(n)
+        return self._new(rows_per_sample, n, ld, self.batch * rows_per_sample * ld * 4)
+
+    def per_row(self, rows_per_sample):
+        """One 4-byte value for each row."""
+        return self._new(rows_per_sample, 1, 1, self.batch * rows_per_sample * 4)
+
+    def vector(self, n):
+        """n floats, whatever the batch."""
+        return self._new(0, n, n, -(-n // _LINE_FLOATS) * _LINE_FLOATS * 4)
+
+    def mask(self, rows_per_sample, n):
+        """One bit for each value of a matrix."""
+        words = -(-n // _LINE_FLOATS)
+        return self._new(rows_per_sample, n, words, self.batch * rows_per_sample * words * 2)
+
+    # ---- instructions ---------------------------------------------------------------------------------------------
+
+    def emit(self, op, rows=1, work_per_row=0.0, work=0.0, commits=False, fence=True, **bindings):
+        """Add an instruction.
+
+        Parameters
+        ----------
+        op : str
+            Operation of the engine.
+        rows : int
+            Rows for each sample.
+        work_per_row, work : float
+            Estimated cycles.
+        commits : bool
+            Changes the model.
+        fence : bool
+            Pass False only where the instruction neither reads nor overwrites what those since the last fence touch.
+        **bindings
+            Every operand (Slot, Variable, Source, (Buffer, offset, nbytes) or None), dimension and scalar by name.
+        """
+        index = len(self._emitted)
+        for value in bindings.values():
+            if isinstance(value, Slot):
+                value.first = index if value.first is None else value.first
+                value.last = index
+        keywords = dict(
+            rows_per_sample=rows, work_per_row=work_per_row, work=work, commits=commits, fence=fence
+        )
+        self._emitted.append((op, bindings, keywords))
+        return index
+
+    def new_random_stream(self):
+        """A number that no other random instruction of this program has."""
+        self._streams += 1
+        return self._streams
+
+    # ---- forward --------------------------------------------------------------------------------------------------
+
+    def slot(self, tensor):
+        """Where a tensor's value is."""
+        slot = self._slots.get(tensor)
+        if slot is None:  # an input that nothing has read before
+            slot = self._slots[tensor] = self.gather(tensor, tensor.rows_per_sample, tensor.features)
+        return slot
+
+    def source(self, key):
+        """The data behind a key, usually an input of the graph."""
+        return self.sources.setdefault(key, Source())
+
+    def gather(self, key, rows_per_sample, n):
+        """Emit the copy of a batch's rows from the data into a matrix."""
+        y = self.matrix(rows_per_sample, n)
+        self.emit(
+            "gather",
+            rows=rows_per_sample,
+            work_per_row=elementwise_cycles(n, 4),
+            source=self.source(key),
+            y=y,
+            n=n,
+            ldy=y.ld,
+        )
+        return y
+
+    def gather_labels(self, key, rows_per_sample):
+        """Emit the copy of a batch's labels, as int32."""
+        labels = self.per_row(rows_per_sample)
+        self.emit("gather_labels", rows=rows_per_sample, work_per_row=3, source=self.source(key), labels=labels)
+        return labels
+
+    def forward(self):
+        """Emit the forward pass of the whole graph."""
+        for node in self.graph.nodes:
+            if node in self._deferred:
+                self._slots[node.output] = self.matrix(node.output.rows_per_sample, node.output.features)
+            else:
+                self._slots[node.output] = node.operation.forward(node, self)
+
+    def defer(self, node):
+        """Say that an instruction after the forward pass (a loss) computes this node's output."""
+        self._deferred.add(node)
+
+    def is_deferred(self, node):
+        return node in self._deferred
+
+    def absorb(self, node, slot):
+        """Say that an earlier instruction computes this node's output, into the given slot."""
+        self._absorbed[node] = slot
+
+    def absorbed(self, node):
+        return self._absorbed.get(node)
+
+    def keep(self, node, value):
+        """Remember something of a node's forward pass for its backward pass."""
+        self._kept[node] = value
+
+    def kept(self, node):
+        return self._kept[node]
+
+    # ---- backward -------------------------------------------------------------------------------------------------
+
+    def train(self, variables):
+        """Say which variables get gradients, and give the gradients memory laid out like the variables' own."""
+        from fastnn.variables import runs_of
+
+        for run in runs_of(variables):
+            buffer = Buffer(sum(variable.nbytes for variable in run))
+            offset = 0
+            for variable in run:
+                self._variable_gradients[variable] = (buffer, offset, variable.nbytes)
+                offset += variable.nbytes
+        self._trained = set(self._variable_gradients)
+
+    def trains(self, variable):
+        return variable in self._trained
+
+    def needs_gradient(self, tensor):
+        """Does any trained variable influence this tensor?"""
+        known = self._needs_gradient
+        if not known:
+            for each in self.graph.inputs:
+                known[each] = False
+            for node in self.graph.nodes:
+                known[node.output] = any(known[each] for each in node.inputs) or any(
+                    self.trains(each) for each in node.variables.values()
+                )
+        return known[tensor]
+
+    def variable_gradient(self, variable):
+        """Where to write a variable's gradient, and whether to add to what is there (a shared layer's second use)."""
+        if not self.trains(variable):
+            return None, False
+        seen = variable in self._written_gradients
+        self._written_gradients.add(variable)
+        return self._variable_gradients[variable], seen
+
+    @property
+    def gradients_written(self):
+        """Trained variables that the loss depends on."""
+        return [variable for variable in self._variable_gradients if variable in self._written_gradients]
+
+    def set_gradient(self, tensor, slot):
+        """Say where the gradient of an output is (the loss has written it)."""
+        if tensor in self._gradients:
+            self._add(tensor, slot)
+        else:
+            self._gradients[tensor] = slot
+
+    def propagate(self, tensor, write, accumulates=False, epilogue=False):
+        """Let an operation write the gradient of one of its inputs.
+
+        Parameters
+        ----------
+        tensor : Tensor
+        write : callable (slot, accumulate, epilogue)
+            Emits the instruction. `accumulate` tells it to add to the slot; `epilogue` is an `Epilogue` or None.
+        accumulates : bool
+            Can `write` add? Otherwise an extra instruction does.
+        epilogue : bool or "output"
+            Can `write` also apply the derivative of the activation that made the tensor ("output": only of one that is
+            computed from its output)?
+        """
+        if not self.needs_gradient(tensor):
+            return
+        derivative = None
+        if epilogue and tensor not in self._gradients:
+            derivative = self._epilogue(tensor, epilogue)
+            if derivative is not None:
+                tensor = tensor.node.inputs[0]
+        existing = self._gradients.get(tensor)
+        if existing is not None and accumulates:
+            write(existing, True, None)
+            return
+        slot = self.matrix(tensor.rows_per_sample, tensor.features)
+        write(slot, False, derivative)
+        self.set_gradient(tensor, slot)
+
+    def propagate_alias(self, tensor, slot):
+        """The gradient of an input is the very one of the output."""
+        if not self.needs_gradient(tensor):
+            return
+        if self.graph.only_consumer(tensor) is None:  # it will be added to, but the output's must stay
+            zero_copy = self.matrix(tensor.rows_per_sample, tensor.features)
+            self.emit(
+                "reshape", rows=1, work_per_row=elementwise_cycles(slot.rows_per_sample * slot.n, 2), x=slot, y=zero_copy,
+                rows_x=slot.rows_per_sample, n_x=slot.n, ldx=slot.ld,
+                rows_y=zero_copy.rows_per_sample, n_y=zero_copy.n, ldy=zero_copy.ld,
+            )  # fmt: skip
+            slot = zero_copy
+        self.set_gradient(tensor, slot)
+
+    def _epilogue(self, tensor, kind):
+        """The activation whose output alone this tensor is, as an epilogue; None if it cannot be one."""
+        node = tensor.node
+        if node is None or not isinstance(node.operation, Activation):
+            return None
+        if self.graph.only_consumer(tensor) is None or self.graph.only_consumer(node.inputs[0]) is None:
+            return None
+        if kind == "output" and KERNELS[node.attributes["function"]][1] != "output":
+            return None
+        return Epilogue(node.attributes["kernel"], node.attributes["alpha"], saved_slot(node, self))
+
+    def _add(self, tensor, slot):
+        total = self._gradients[tensor]
+        self.emit(
+            "add", rows=total.rows_per_sample, work_per_row=elementwise_cycles(total.n, 3), a=total, b=slot, y=total,
+            n=total.n, lda=total.ld, ldb=slot.ld, ldy=total.ld,
+        )  # fmt: skip
+
+    def backward(self):
+        """Emit the backward pass of the whole graph, from the gradients set on the outputs."""
+        for node in reversed(self.graph.nodes):
+            gradient = self._gradients.get(node.output)
+            if gradient is not None:
+                node.operation.backward(node, self, gradient)
+
+    # ---- binding --------------------------------------------------------------------------------------------------
+
+    def program(self):
+        """Plan memory and bind everything; returns a `Program`."""
+        arena = self._plan()
+        instructions = []
+        from fastnn._engine.runtime import OPS
+
+        for op, bindings, keywords in self._emitted:
+            info = OPS[op]
+            operands, dims, scalars = {}, {}, {}
+            for name, value in bindings.items():
+                if name in info.operands:
+                    operands[name] = self._bind(value, arena)
+                elif name in info.dims:
+                    dims[name] = int(value)
+                elif name in info.scalars:
+                    scalars[name] = float(value)
+                else:
+                    raise ValueError(f"Operation {op!r} of the engine has nothing named {name!r}.")
+            instructions.append(Instruction(op, operands, dims, scalars, **keywords))
+        return Program(instructions, self.batch)
+
+    def _plan(self):
+        """Addresses for the slots. A slot lives on until the next fence: slower threads may still be using it."""
+        fences = [i for i, (_, _, keywords) in enumerate(self._emitted) if keywords["fence"]] + [len(self._emitted)]
+        next_fence = np.searchsorted(fences, np.arange(len(self._emitted)), side="right")
+        used = [slot for slot in self._all_slots if slot.first is not None]
+        lifetimes = [(slot.first, fences[next_fence[slot.last]] - 1, slot.nbytes) for slot in used]
+        offsets, total = plan(lifetimes)
+        buffer = Buffer(total)
+        return {slot: (buffer, offset, slot.nbytes) for slot, offset in zip(used, offsets, strict=True)}
+
+    @staticmethod
+    def _bind(value, arena):
+        if isinstance(value, Slot):
+            return arena[value]
+        if isinstance(value, Variable):
+            return value.storage
+        return value

@@ -1,0 +1,187 @@
+"""What is reported about training, evaluation and predictions.
+
+A metric is a mean over rows, sometimes finished by a function (a root). In `fit` and `evaluate` it
+is one operation of the compiled step; called on arrays it keeps its own sums, as in Keras 3.
+"""
+
+from fastnn import _registry, losses
+from fastnn._naming import to_snake_case
+from fastnn.losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    mean_absolute_error,
+    mean_squared_error,
+    sparse_categorical_crossentropy,
+)
+from fastnn.metrics.accuracies import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    CompiledAccuracy,
+    SparseCategoricalAccuracy,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+)
+from fastnn.metrics.base import Mean, MeanMetricWrapper, Metric
+from fastnn.metrics.errors import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    MeanAbsoluteError,
+    MeanLoss,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "Metric",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "accuracy",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "deserialize",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "resolve",
+    "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+]
+
+_COMPILED = (
+    BinaryAccuracy,
+    BinaryCrossentropy,
+    CategoricalAccuracy,
+    CategoricalCrossentropy,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+)
+COMPILED = ", ".join(cls.__name__ for cls in _COMPILED)
+_FUNCTIONS = {
+    binary_accuracy: BinaryAccuracy,
+    binary_crossentropy: BinaryCrossentropy,
+    categorical_accuracy: CategoricalAccuracy,
+    categorical_crossentropy: CategoricalCrossentropy,
+    mean_absolute_error: MeanAbsoluteError,
+    mean_squared_error: MeanSquaredError,
+    sparse_categorical_accuracy: SparseCategoricalAccuracy,
+    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+}
+_CLASSES = (*_COMPILED, Accuracy, Mean)
+_OBJECTS = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
+    "bce": BinaryCrossentropy,
+    "BCE": BinaryCrossentropy,
+    "mae": MeanAbsoluteError,
+    "MAE": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+    "MSE": MeanSquaredError,
+}
+
+
+def serialize(metric):
+    """Return a metric's configuration as a dictionary; of a function, its name."""
+    return _registry.serialize(metric)
+
+
+def deserialize(config):
+    """Make a metric from its configuration."""
+    return _registry.deserialize(config, _OBJECTS, "metric")
+
+
+def get(identifier):
+    """Return the metric that `identifier` means.
+
+    Parameters
+    ----------
+    identifier : str, dict, class, callable, Metric or None
+
+    Raises
+    ------
+    ValueError
+        If the identifier is unknown.
+    """
+    return _registry.get(identifier, _OBJECTS, "metric")
+
+
+def resolve(identifier, loss, output_n):
+    """Return the `Metric` that an entry of ``compile(metrics=[...])`` means.
+
+    "accuracy" and "acc" mean, as in Keras, binary accuracy for a prediction of one column, sparse
+    accuracy where targets are labels, and else categorical accuracy. A metric given by a string is
+    named by that string, so "mse" is logged as "mse".
+
+    Parameters
+    ----------
+    identifier : str, dict, class, function or Metric
+    loss : fastnn.losses.Loss or None
+        Of the same output: tells what targets are.
+    output_n : int
+        Columns of the prediction.
+
+    Raises
+    ------
+    ValueError
+        If the identifier is unknown, ambiguous, no metric that a compiled step can compute, or one
+        for other targets than those of the loss.
+    """
+    if str(identifier).lower() in ("accuracy", "acc"):
+        metric = _accuracy_for(identifier, loss, output_n)()
+    else:
+        metric = get(identifier)
+    if isinstance(metric, losses.Loss):
+        metric = MeanLoss(metric, metric.name, None)
+    elif metric in _FUNCTIONS:
+        metric = _FUNCTIONS[metric]()
+    if not isinstance(metric, Metric):
+        raise ValueError(
+            f"Metric {getattr(metric, '__name__', metric)!r} cannot be compiled into a model, "
+            f"whose steps run without Python. Use one of: {COMPILED}; or compute yours from "
+            "predict()."
+        )
+    if isinstance(identifier, str):
+        metric.name = identifier
+    if loss is not None and output_n != 1 and metric.target_kind != loss.target_kind:
+        named = {"labels": "labels (class numbers)", "values": "one value for each column"}
+        raise ValueError(
+            f"Metric {metric.name!r} needs targets of {named[metric.target_kind]}, but loss "
+            f"{loss.name!r} needs {named[loss.target_kind]}. Use a metric of the same kind"
+            + (
+                f": {_accuracy_for('accuracy', loss, output_n).__name__}."
+                if isinstance(metric, CompiledAccuracy)
+                else "."
+            )
+        )
+    return metric
+
+
+def _accuracy_for(identifier, loss, output_n):
+    if output_n == 1:
+        return BinaryAccuracy
+    if loss is None:
+        raise ValueError(
+            f"Metric {identifier!r} means different accuracies for different targets, and there is "
+            "no loss that tells which ones these are. Name one: 'sparse_categorical_accuracy' for "
+            "labels, 'categorical_accuracy' for one-hot rows."
+        )
+    return SparseCategoricalAccuracy if loss.target_kind == "labels" else CategoricalAccuracy

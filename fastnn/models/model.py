@@ -1,0 +1,140 @@
+"""What all models can do: compile, fit, evaluate, predict, be called, be frozen."""
+
+import numpy as np
+
+from fastnn import _random
+from fastnn.eager import CHUNK, Array, Eager
+from fastnn.layers.base import Layer, as_floats
+from fastnn.training.loop import Trainer
+from fastnn.variables import move_to_arena
+
+
+class Model(Layer, Trainer):
+    """A network: a layer that knows its graph, and can be trained.
+
+    Subclasses provide `graph`, the description that training, prediction, `summary` and `freeze` read.
+    """
+
+    def __init__(self, *, trainable=True, name=None):
+        super().__init__(trainable=trainable, name=name)
+        self._eager_program = None
+        self._reset_trainer()
+
+    # ---- structure ----------------------------------------------------------------------------------------------------
+
+    @property
+    def graph(self):
+        """The network's `Graph`.
+
+        Raises
+        ------
+        ValueError
+            If the model does not know the shape of its input yet.
+        """
+        raise NotImplementedError
+
+    @property
+    def layers(self):
+        """The model's layers, without its inputs."""
+        return list(self._sublayers)
+
+    def get_layer(self, name=None, index=None):
+        """A layer by name or by index.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or not exactly one of the arguments is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"Provide either a layer name or a layer index. Received: name={name}, index={index}")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"The model has {len(self.layers)} layers; there is none of index {index}.")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No such layer: {name!r}. Existing layers: {[layer.name for layer in self.layers]}")
+
+    @property
+    def input_shape(self):
+        return self.graph.inputs[0].shape
+
+    @property
+    def output_shape(self):
+        return self.graph.outputs[0].shape
+
+    @property
+    def inputs(self):
+        return self.graph.inputs
+
+    @property
+    def outputs(self):
+        return self.graph.outputs
+
+    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False):
+        """Print a table of the layers, their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Takes the text instead of `print`.
+        show_trainable : bool, default False
+            Add a column that says which layers are trained.
+        """
+        from fastnn.models.summary import summary_text
+
+        (print_fn or print)(summary_text(self, show_trainable))
+
+    # ---- calling ------------------------------------------------------------------------------------------------------
+
+    def _compute(self, inputs, training=None):
+        x = self._checked_input(as_floats(inputs, self), "The model's input")
+        if self._eager_program is None or self._eager_program.graph is not self.graph:
+            self._eager_program = Eager(self.graph)
+        training = bool(training)
+        outputs = self._eager_program.run(
+            {self.graph.inputs[0]: x}, len(x), training, *self._random_state(training)
+        )
+        return outputs[0].view(Array)
+
+    def _checked_input(self, x, name):
+        """An input array in the shape of the model's input; builds the model if this is its first data."""
+        from fastnn.training.data import check_inputs
+
+        if not self.built:
+            self._build_for((None, *(x.shape[1:] or (1,))))
+        return check_inputs(x, self.graph.inputs[0].shape[1:], f"{name} (model {self.name!r})")
+
+    def predict_on_batch(self, x):
+        """Predictions for one batch, as a plain array."""
+        return np.asarray(self(x))
+
+    def freeze(self):
+        """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
+
+        Batch normalisation disappears into the dense layers around it, dropout vanishes. The predictor does not follow
+        later changes of the model.
+
+        Returns
+        -------
+        fastnn.freeze.Predictor
+        """
+        from fastnn.freeze import freeze
+
+        return freeze(self)
+
+    # ---- storage ------------------------------------------------------------------------------------------------------
+
+    def _settle_variables(self):
+        """Give variables that no model owns yet one arena: those that are trained first, so that the optimizer goes
+        over them in one pass."""
+        variables = self.graph.variables
+        trained = [variable for variable in variables if variable.trainable]
+        move_to_arena([*trained, *(variable for variable in variables if not variable.trainable)])
+
+    def _new_seed(self):
+        return _random.next_seed()
+
+    _chunk = CHUNK

@@ -1,0 +1,130 @@
+"""Elementwise activations and softmax.
+
+The derivative of an activation is computed either from its output, which the next layer keeps anyway, or from its
+input; which of the two is a property of the function, listed here and in ``csrc/ops/activation.h``.
+"""
+
+from fastnn.lowering.cost import elementwise_cycles
+from fastnn.operations.base import Operation
+
+# name -> (number in csrc/ops/activation.h, derivative from "output" or "input", cycles for 8 values)
+KERNELS = {
+    "linear": (0, "output", 1),
+    "relu": (1, "output", 1),
+    "leaky_relu": (2, "output", 2),
+    "elu": (3, "output", 14),
+    "selu": (4, "output", 14),
+    "sigmoid": (5, "output", 14),
+    "tanh": (6, "output", 16),
+    "softplus": (7, "output", 24),
+    "silu": (8, "input", 16),
+    "gelu": (9, "input", 24),
+    "gelu_tanh": (10, "input", 20),
+    "mish": (11, "input", 30),
+}
+
+
+class Activation(Operation):
+    """Attributes of its nodes: `function` (a key of `KERNELS`), `kernel` (its number), `alpha` (its parameter)."""
+
+    name = "activation"
+
+    def forward(self, node, b):
+        absorbed = b.absorbed(node)
+        if absorbed is not None:
+            return absorbed
+        x = b.slot(node.inputs[0])
+        y = b.matrix(x.rows_per_sample, x.n)
+        b.emit(
+            "activation_forward",
+            rows=x.rows_per_sample,
+            work_per_row=elementwise_cycles(x.n, KERNELS[node.attributes["function"]][2]),
+            x=x,
+            y=y,
+            n=x.n,
+            ldx=x.ld,
+            ldy=y.ld,
+            act=node.attributes["kernel"],
+            alpha=node.attributes["alpha"],
+        )
+        return y
+
+    def backward(self, node, b, gradient):
+        saved = saved_slot(node, b)
+
+        def write(dx, accumulate, epilogue):
+            b.emit(
+                "activation_backward",
+                rows=gradient.rows_per_sample,
+                work_per_row=elementwise_cycles(gradient.n, KERNELS[node.attributes["function"]][2]),
+                v=saved,
+                dy=gradient,
+                dx=dx,
+                n=gradient.n,
+                ldv=saved.ld,
+                lddy=gradient.ld,
+                lddx=dx.ld,
+                act=node.attributes["kernel"],
+                alpha=node.attributes["alpha"],
+            )
+
+        b.propagate(node.inputs[0], write)
+
+
+class Softmax(Operation):
+    """Over the last axis."""
+
+    name = "softmax"
+
+    def forward(self, node, b):
+        x = b.slot(node.inputs[0])
+        y = b.matrix(x.rows_per_sample, x.n)
+        b.emit(
+            "softmax_forward",
+            rows=x.rows_per_sample,
+            work_per_row=elementwise_cycles(x.n, 20),
+            x=x,
+            y=y,
+            n=x.n,
+            ldx=x.ld,
+            ldy=y.ld,
+        )
+        return y
+
+    def backward(self, node, b, gradient):
+        y = b.slot(node.output)
+
+        def write(dx, accumulate, epilogue):
+            b.emit(
+                "softmax_backward",
+                rows=gradient.rows_per_sample,
+                work_per_row=elementwise_cycles(gradient.n, 6),
+                y=y,
+                dy=gradient,
+                dx=dx,
+                n=gradient.n,
+                ldy=y.ld,
+                lddy=gradient.ld,
+                lddx=dx.ld,
+            )
+
+        b.propagate(node.inputs[0], write)
+
+
+def saved_slot(node, b):
+    """What the derivative of an activation node is computed from."""
+    saves = KERNELS[node.attributes["function"]][1]
+    return b.slot(node.output if saves == "output" else node.inputs[0])
+
+
+def fusable_activation(node, b):
+    """The activation node that a kernel can apply to this node's output before storing it, or None.
+
+    In training the unactivated values must be kept where the derivative needs them.
+    """
+    consumer = b.graph.only_consumer(node.output)
+    if consumer is None or not isinstance(consumer.operation, Activation) or b.is_deferred(consumer):
+        return None
+    if b.training and KERNELS[consumer.attributes["function"]][1] == "input":
+        return None
+    return consumer

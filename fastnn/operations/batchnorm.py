@@ -1,0 +1,86 @@
+"""Batch normalisation over the last axis (Ioffe and Szegedy, 2015), with Keras's moving averages."""
+
+from fastnn.lowering.cost import elementwise_cycles
+from fastnn.operations.base import Operation
+
+
+class BatchNorm(Operation):
+    """Attributes of its nodes: `momentum`, `epsilon`, `training` (True, False, or None: as the program).
+
+    Variables: `gamma` and `beta` (either may be None), `moving_mean`, `moving_variance`.
+    """
+
+    name = "batchnorm"
+
+    def uses_batch_statistics(self, node, b):
+        if node.layer is not None and not node.layer.trainable:
+            return False  # as in Keras: a frozen layer runs in inference mode
+        training = node.attributes["training"]
+        return b.training if training is None else training
+
+    def forward(self, node, b):
+        x = b.slot(node.inputs[0])
+        y = b.matrix(x.rows_per_sample, x.n)
+        of_batch = self.uses_batch_statistics(node, b)
+        # A backward pass needs the statistics that were used, a forward pass alone only where it computes them.
+        mean = inv_std = None
+        if of_batch or b.training:
+            mean, inv_std = b.vector(x.n), b.vector(x.n)
+            b.keep(node, (mean, inv_std))
+        variables = node.variables
+        b.emit(
+            "batchnorm_train" if of_batch else "batchnorm_infer",
+            rows=x.rows_per_sample,
+            work_per_row=elementwise_cycles(x.n, 6 if of_batch else 3),
+            x=x,
+            gamma=variables["gamma"],
+            beta=variables["beta"],
+            moving_mean=variables["moving_mean"],
+            moving_variance=variables["moving_variance"],
+            mean=mean,
+            inv_std=inv_std,
+            y=y,
+            n=x.n,
+            ldx=x.ld,
+            ldy=y.ld,
+            **({"momentum": node.attributes["momentum"]} if of_batch else {}),
+            epsilon=node.attributes["epsilon"],
+        )
+        return y
+
+    def backward(self, node, b, gradient):
+        x = b.slot(node.inputs[0])
+        mean, inv_std = b.kept(node)
+        gamma, beta = node.variables["gamma"], node.variables["beta"]
+        trains = b.trains(gamma) or b.trains(beta)
+        dgamma, accumulate_gamma = b.variable_gradient(gamma)
+        dbeta, accumulate_beta = b.variable_gradient(beta)
+
+        def write(dx, accumulate, epilogue):
+            b.emit(
+                "batchnorm_backward",
+                rows=gradient.rows_per_sample,
+                work_per_row=elementwise_cycles(gradient.n, 8),
+                x=x,
+                mean=mean,
+                inv_std=inv_std,
+                gamma=gamma,
+                dy=gradient,
+                dx=dx,
+                dgamma=dgamma,
+                dbeta=dbeta,
+                n=gradient.n,
+                ldx=x.ld,
+                lddy=gradient.ld,
+                lddx=dx.ld if dx is not None else 0,
+                batch_statistics=self.uses_batch_statistics(node, b),
+                accumulate=accumulate_gamma or accumulate_beta,
+                act=epilogue.kernel if epilogue else 0,
+                alpha=epilogue.alpha if epilogue else 0.0,
+            )
+
+        if b.needs_gradient(node.inputs[0]):
+            # The kernel takes the derivative of an activation from x, so x must be what that derivative is made from.
+            b.propagate(node.inputs[0], write, epilogue="output")
+        elif trains:
+            write(None, False, None)

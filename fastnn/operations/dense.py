@@ -1,0 +1,82 @@
+"""``y = x . kernel + bias`` over the last axis of an input of any rank."""
+
+from fastnn.lowering.cost import gemm_cycles
+from fastnn.operations.activation import fusable_activation
+from fastnn.operations.base import Operation
+
+
+class Dense(Operation):
+    name = "dense"
+
+    def output_shape(self, node):
+        return (*node.inputs[0].shape[:-1], node.variables["kernel"].shape[1])
+
+    def forward(self, node, b):
+        x = b.slot(node.inputs[0])
+        k, n = node.variables["kernel"].shape
+        activation = fusable_activation(node, b)
+        y = b.matrix(x.rows_per_sample, n)
+        b.emit(
+            "dense_forward",
+            rows=x.rows_per_sample,
+            work_per_row=gemm_cycles(k, n),
+            x=x,
+            w=node.variables["kernel"],
+            bias=node.variables["bias"],
+            y=y,
+            k=k,
+            n=n,
+            ldx=x.ld,
+            ldy=y.ld,
+            act=activation.attributes["kernel"] if activation else 0,
+            alpha=activation.attributes["alpha"] if activation else 0.0,
+        )
+        if activation:
+            b.absorb(activation, y)
+        return y
+
+    def backward(self, node, b, gradient):
+        x = b.slot(node.inputs[0])
+        kernel, bias = node.variables["kernel"], node.variables["bias"]
+        k, n = kernel.shape
+        if b.trains(kernel) or b.trains(bias):
+            dw, accumulate = b.variable_gradient(kernel)
+            db, _ = b.variable_gradient(bias)
+            b.emit(
+                "dense_backward_weights",
+                rows=gradient.rows_per_sample,
+                work_per_row=gemm_cycles(k, n),
+                x=x,
+                dz=gradient,
+                dw=dw,
+                db=db,
+                k=k,
+                n=n,
+                ldx=x.ld,
+                lddz=gradient.ld,
+                accumulate=accumulate,
+            )
+
+        def write(dx, accumulate, epilogue):
+            b.emit(
+                "dense_backward_input",
+                rows=gradient.rows_per_sample,
+                work_per_row=gemm_cycles(k, n),
+                work=k * n / 2,  # the transposition of the weights, whatever the batch
+                # It reads the same gradient as the instruction before and writes elsewhere.
+                fence=not (b.trains(kernel) or b.trains(bias)),
+                dz=gradient,
+                w=kernel,
+                v=epilogue.saved if epilogue else None,
+                dx=dx,
+                k=k,
+                n=n,
+                lddz=gradient.ld,
+                ldv=epilogue.saved.ld if epilogue else 0,
+                lddx=dx.ld,
+                act=epilogue.kernel if epilogue else 0,
+                accumulate=accumulate,
+                alpha=epilogue.alpha if epilogue else 0.0,
+            )
+
+        b.propagate(node.inputs[0], write, accumulates=True, epilogue=True)

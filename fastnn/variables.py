@@ -1,0 +1,139 @@
+"""Parameters: arrays outside, the kernels' layout inside."""
+
+import numpy as np
+
+from fastnn._engine import kernels
+from fastnn._engine.runtime import Buffer
+
+_LINE_FLOATS = 16
+
+
+class Variable:
+    """A parameter of a layer.
+
+    Parameters
+    ----------
+    value : array_like
+        Initial value; its shape is the variable's shape for ever.
+    name : str
+    trainable : bool
+        Whether `fit` may change it.
+    layout : {"rows", "panels"}
+        How the engine stores it: as it is, padded to a cache line (vectors), or panel-packed (the kernels of dense
+        layers). `numpy` and `assign` always speak of the plain row-major array.
+
+    Notes
+    -----
+    Storage belongs to the variable, not to a model: two models that share a layer share its memory. A model moves the
+    variables that it is the first to own into one contiguous arena, so that its optimizer is one pass.
+    """
+
+    def __init__(self, value, name="variable", trainable=True, layout="rows"):
+        value = np.asarray(value, np.float32)
+        if layout == "rows" and value.ndim > 1:
+            raise ValueError(
+                f"Variable {name!r}: a variable of several axes needs layout='panels' and 2 axes. "
+                f"Received shape {value.shape}."
+            )
+        self.shape = value.shape
+        self.name = name
+        self.path = name
+        self.trainable = bool(trainable)
+        self._layout = layout
+        if layout == "panels":
+            floats = kernels.packed_floats(*self.shape)
+        else:
+            floats = value.size
+        self.nbytes = -(-max(floats, 1) // _LINE_FLOATS) * _LINE_FLOATS * 4
+        self._buffer = Buffer(self.nbytes)
+        self._offset = 0
+        self._in_arena = False
+        self.assign(value)
+
+    dtype = "float32"
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of values."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def storage(self):
+        """Where the engine finds it: (buffer, byte offset, byte length)."""
+        return self._buffer, self._offset, self.nbytes
+
+    def _floats(self):
+        return self._buffer.array(self.nbytes // 4, np.float32, self._offset)
+
+    def numpy(self):
+        """A copy of the value as a row-major float32 array."""
+        if self._layout == "panels":
+            return kernels.unpack(self._floats(), *self.shape)
+        return self._floats()[: self.size].reshape(self.shape).copy()
+
+    @property
+    def value(self):
+        return self.numpy()
+
+    def assign(self, value):
+        """Set the value.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not the variable's.
+        """
+        value = np.asarray(value, np.float32)
+        if value.shape != self.shape:
+            raise ValueError(
+                f"Variable {self.path!r} has shape {self.shape} and cannot take a value of shape {value.shape}."
+            )
+        if self._layout == "panels":
+            packed = kernels.pack(value)
+            self._floats()[: packed.size] = packed
+        else:
+            self._floats()[: self.size] = value.reshape(-1)
+        return self
+
+    def _move(self, buffer, offset):
+        target = buffer.array(self.nbytes // 4, np.float32, offset)
+        target[:] = self._floats()
+        self._buffer, self._offset, self._in_arena = buffer, offset, True
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("A variable's array is always a copy; use np.asarray(variable) without copy=False.")
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype)
+
+    def __repr__(self):
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, trainable={self.trainable}>"
+
+
+def move_to_arena(variables):
+    """Lay out variables that no arena holds yet one after the other, in the given order."""
+    loose = [variable for variable in dict.fromkeys(variables) if not variable._in_arena]
+    if not loose:
+        return
+    arena = Buffer(sum(variable.nbytes for variable in loose))
+    offset = 0
+    for variable in loose:
+        variable._move(arena, offset)
+        offset += variable.nbytes
+
+
+def runs_of(variables):
+    """Group variables into runs that lie one after the other in memory: lists of variables, in memory order."""
+    ordered = sorted(dict.fromkeys(variables), key=lambda each: (id(each._buffer), each._offset))
+    runs = []
+    for variable in ordered:
+        last = runs[-1][-1] if runs else None
+        if last and last._buffer is variable._buffer and last._offset + last.nbytes == variable._offset:
+            runs[-1].append(variable)
+        else:
+            runs.append([variable])
+    return runs
