@@ -15,8 +15,10 @@
 
 #include "ops/activation.c"
 #include "ops/affine.c"
+#include "ops/batchnorm.c"
 #include "ops/gemm.c"
 #include "ops/dense.c"
+#include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
@@ -53,6 +55,11 @@ static const fnn_op ops[] = {
     fnn_op_binary_accuracy,
     fnn_op_sgd,
     fnn_op_adam,
+    fnn_op_batchnorm_train,
+    fnn_op_batchnorm_infer,
+    fnn_op_batchnorm_backward,
+    fnn_op_dropout_forward,
+    fnn_op_dropout_backward,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

@@ -39,7 +39,7 @@ class Variable:
         self.name = name
         self.path = name
         self.trainable = bool(trainable)
-        self._layout = layout
+        self.layout = layout
         if layout == "panels":
             floats = kernels.packed_floats(*self.shape)
         else:
@@ -71,7 +71,7 @@ class Variable:
 
     def numpy(self):
         """A copy of the value as a row-major float32 array."""
-        if self._layout == "panels":
+        if self.layout == "panels":
             return kernels.unpack(self._floats(), *self.shape)
         return self._floats()[: self.size].reshape(self.shape).copy()
 
@@ -92,7 +92,7 @@ class Variable:
             raise ValueError(
                 f"Variable {self.path!r} has shape {self.shape} and cannot take a value of shape {value.shape}."
             )
-        if self._layout == "panels":
+        if self.layout == "panels":
             packed = kernels.pack(value)
             self._floats()[: packed.size] = packed
         else:

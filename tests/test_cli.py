@@ -12,7 +12,7 @@ from fastnn.cli import demo, main
 
 
 def run(folder, *args, timeout=300):
-    """Run ``python -m fastnn`` in `folder`, where no source tree can shadow the installed package."""
+    """Run ``python -m fastnn`` in `folder`, where no sources can shadow the installed package."""
     return subprocess.run(
         [sys.executable, "-m", "fastnn", *args],
         cwd=folder,

@@ -74,16 +74,6 @@ cdef class Program:
     A program keeps every buffer it is bound to alive. One thread runs it at a time; others wait.
     """
 
-    cdef fnn_instr *instrs
-    cdef readonly Py_ssize_t length
-    cdef readonly int64_t batch
-    cdef readonly list instructions
-    cdef list held
-    cdef object lock
-    cdef Buffer scratch
-    cdef int scratch_threads
-    cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
-
     def __cinit__(self, list instructions, int64_t batch):
         self.length = len(instructions)
         self.instrs = <fnn_instr *>calloc(self.length + 1, sizeof(fnn_instr))

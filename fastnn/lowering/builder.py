@@ -3,11 +3,11 @@
 import numpy as np
 
 from fastnn._engine.program import Instruction, Program
-from fastnn._engine.runtime import Buffer, Source
+from fastnn._engine.runtime import OPS, Buffer, Source
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.memory import plan
 from fastnn.operations.activation import KERNELS, Activation, saved_slot
-from fastnn.variables import Variable
+from fastnn.variables import Variable, runs_of
 
 _LINE_FLOATS = 16
 
@@ -212,8 +212,6 @@ class Builder:
 
     def train(self, variables):
         """Say which variables get gradients, and give the gradients memory laid out like the variables' own."""
-        from fastnn.variables import runs_of
-
         for run in runs_of(variables):
             buffer = Buffer(sum(variable.nbytes for variable in run))
             offset = 0
@@ -327,18 +325,21 @@ class Builder:
 
     # ---- binding --------------------------------------------------------------------------------------------------
 
-    def program(self):
-        """Plan memory and bind everything; returns a `Program`."""
-        arena = self._plan()
-        instructions = []
-        from fastnn._engine.runtime import OPS
+    def program(self, sources=None):
+        """Plan memory and bind everything; returns a `Program`.
 
+        Each call makes a program over an arena of its own. `sources` maps this builder's sources to others that the
+        program shall read instead.
+        """
+        arena = self._plan()
+        sources = sources or {}
+        instructions = []
         for op, bindings, keywords in self._emitted:
             info = OPS[op]
             operands, dims, scalars = {}, {}, {}
             for name, value in bindings.items():
                 if name in info.operands:
-                    operands[name] = self._bind(value, arena)
+                    operands[name] = self._bind(value, arena, sources)
                 elif name in info.dims:
                     dims[name] = int(value)
                 elif name in info.scalars:
@@ -359,7 +360,9 @@ class Builder:
         return {slot: (buffer, offset, slot.nbytes) for slot, offset in zip(used, offsets, strict=True)}
 
     @staticmethod
-    def _bind(value, arena):
+    def _bind(value, arena, sources):
+        if isinstance(value, Source):
+            return sources.get(value, value)
         if isinstance(value, Slot):
             return arena[value]
         if isinstance(value, Variable):

@@ -8,6 +8,9 @@ from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.activation import Softmax
 from fastnn.variables import runs_of
 
+# Bound by each run: where `scatter` writes.
+NOT_YET = (Buffer(64), 0, 64)
+
 
 class Prediction:
     """Forward pass of a graph into arrays.
@@ -28,7 +31,7 @@ class Prediction:
         for tensor in graph.outputs:
             y = b.slot(tensor)
             index = b.emit(
-                "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=(Buffer(64), 0, 64),
+                "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=NOT_YET,
                 n=y.n, ldy=y.ld,
             )  # fmt: skip
             self.outputs.append((index, OPS["scatter"].operands.index("out")))

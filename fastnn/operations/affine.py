@@ -41,3 +41,7 @@ class Affine(Operation):
             )
 
         b.propagate(node.inputs[0], write)
+
+    def fold(self, node, f):
+        scale, shift = (f.constant(node.variables[name]) for name in ("scale", "shift"))
+        return f.scaled(node, scale, shift)

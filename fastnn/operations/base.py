@@ -31,6 +31,13 @@ class Operation:
         """Emit the instructions that turn the output's gradient into those of the inputs and the variables."""
         raise NotImplementedError(f"Operation {self.name!r} has no backward pass.")
 
+    def fold(self, node, f):
+        """Rebuild the node for inference, with constants; returns a `fastnn.freeze.fold.Value`.
+
+        `f` is the `Folder` at work. By default the operation is applied as it is to the rebuilt inputs.
+        """
+        return f.keep(node)
+
 
 _calling = []  # the layers whose `call` is being traced, the innermost last
 

@@ -1,5 +1,7 @@
 """Batch normalisation over the last axis (Ioffe and Szegedy, 2015), with Keras's moving averages."""
 
+import numpy as np
+
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
 
@@ -84,3 +86,17 @@ class BatchNorm(Operation):
             b.propagate(node.inputs[0], write, epilogue="output")
         elif trains:
             write(None, False, None)
+
+    def fold(self, node, f):
+        """With moving averages it is a scaling by ``gamma / sqrt(variance + epsilon)`` and a shift."""
+        variables = node.variables
+        mean, variance = f.constant(variables["moving_mean"]), f.constant(variables["moving_variance"])
+        if node.attributes["training"]:
+            raise ValueError(
+                f"Layer {node.output.name!r} is called with training=True: it normalises by the statistics of each batch "
+                "and cannot be frozen."
+            )
+        gamma = f.constant(variables["gamma"], default=np.ones_like(mean))
+        beta = f.constant(variables["beta"], default=np.zeros_like(mean))
+        scale = gamma / np.sqrt(variance + node.attributes["epsilon"])
+        return f.scaled(node, scale, beta - mean * scale)

@@ -1,5 +1,7 @@
 """``y = x . kernel + bias`` over the last axis of an input of any rank."""
 
+import numpy as np
+
 from fastnn.lowering.cost import gemm_cycles
 from fastnn.operations.activation import fusable_activation
 from fastnn.operations.base import Operation
@@ -80,3 +82,14 @@ class Dense(Operation):
             )
 
         b.propagate(node.inputs[0], write, accumulates=True, epilogue=True)
+
+    def fold(self, node, f):
+        """A scaling of the inputs goes into the kernel: ``(x s + t) . W + c = x . (diag(s) W) + (t . W + c)``."""
+        value = f.value(node.inputs[0])
+        kernel = f.constant(node.variables["kernel"])
+        bias = f.constant(node.variables["bias"], default=np.zeros(kernel.shape[1]))
+        if value.affine is not None:
+            scale, shift = value.affine
+            f.note(f"{value.affine_from} folded into {node.output.name}, which follows it")
+            kernel, bias = scale[:, None] * kernel, bias + shift @ kernel
+        return f.dense(node, f.unscaled(value), kernel, bias)

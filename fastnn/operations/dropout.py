@@ -57,3 +57,12 @@ class Dropout(Operation):
             )
 
         b.propagate(node.inputs[0], write)
+
+    def fold(self, node, f):
+        if node.attributes["training"] and node.attributes["rate"]:
+            raise ValueError(
+                f"Layer {node.output.name!r} is called with training=True: it draws random numbers in every call and cannot "
+                "be frozen."
+            )
+        f.note(f"{node.output.name} dropped")
+        return f.value(node.inputs[0])

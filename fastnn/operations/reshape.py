@@ -1,5 +1,7 @@
 """Another shape for the values of a sample (Flatten, Reshape)."""
 
+import numpy as np
+
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
 
@@ -29,6 +31,20 @@ class Reshape(Operation):
             b.propagate_alias(source, gradient)
         else:
             b.propagate(source, lambda dx, accumulate, epilogue: self._copy(b, gradient, dx))
+
+    def fold(self, node, f):
+        """A pending scaling goes through if it can be told from the position on the new last axis alone."""
+        value = f.value(node.inputs[0])
+        if value.affine is None:
+            return f.keep(node)
+        shape, features = node.inputs[0].shape[1:], node.output.features
+        vectors = []
+        for vector in value.affine:
+            rows = np.broadcast_to(vector, shape).reshape(-1, features)
+            if (rows != rows[0]).any():
+                return f.keep(node)
+            vectors.append(rows[0])
+        return f.keep(node, inputs=[f.unscaled(value)]).with_affine(*vectors, value.affine_from)
 
     def _copy(self, b, x, y):
         b.emit(

@@ -31,8 +31,8 @@ class Progress:
 
     Notes
     -----
-    For each epoch, call `epoch_begin`, `update` after some of the steps (every 100 ms is enough) and
-    `epoch_end`; after an exception, `close`.
+    For each epoch, call `epoch_begin`, `update` after some of the steps (every 100 ms is enough)
+    and `epoch_end`; after an exception, `close`.
     """
 
     def __init__(self, verbose, epochs, steps):
@@ -131,13 +131,13 @@ def _new_bar(stream, title, steps, elapsed):
         Bar.set_lock(threading.RLock())
     bar = Bar(
         total=steps,
-        desc=title or None,
+        desc=title,
         file=stream,
         leave=False,
         dynamic_ncols=True,
         unit=" steps",
         smoothing=0,
-        bar_format="{desc}{n_fmt}/{total_fmt} |{bar}| {rate_fmt}, ETA {remaining}{postfix}",
+        bar_format="{desc}: {n_fmt}/{total_fmt} |{bar}| {rate_fmt}, ETA {remaining}{postfix}",
         delay=1e-9,  # not before it has values to show
     )
     bar.start_t -= elapsed

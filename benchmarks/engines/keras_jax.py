@@ -1,0 +1,25 @@
+"""Keras on JAX."""
+
+from benchmarks.engines import installed, keras_peer, versions
+
+NAME = "Keras (JAX)"
+
+
+def available():
+    return installed("keras", "jax")
+
+
+def version():
+    return versions("keras", "jax")
+
+
+def unsupported(workload):
+    return None
+
+
+def train(workload, x, y, threads):
+    return keras_peer.train(keras_peer.import_keras("jax"), workload, x, y)
+
+
+def predictor(workload, batch, threads):
+    return keras_peer.predictor(keras_peer.import_keras("jax"), workload)

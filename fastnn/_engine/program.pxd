@@ -1,0 +1,18 @@
+from libc.stdint cimport int64_t
+
+from fastnn._engine.engine cimport fnn_instr
+from fastnn._engine.runtime cimport Buffer
+
+
+cdef class Program:
+    cdef fnn_instr *instrs
+    cdef readonly Py_ssize_t length
+    cdef readonly int64_t batch
+    cdef readonly list instructions
+    cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
+    cdef list held
+    cdef object lock
+    cdef Buffer scratch
+    cdef int scratch_threads
+
+    cdef int _bind(self, fnn_instr *instr, instruction) except -1

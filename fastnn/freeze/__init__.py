@@ -1,0 +1,16 @@
+"""From a trained model to a predictor: fold what is constant, pack the weights, keep nothing that only training needs.
+
+``fold``       rewrites a graph: batch normalisation and scalings into the dense layers around them, dropout away
+``predictor``  the frozen network as a callable
+"""
+
+from fastnn.freeze.fold import fold
+from fastnn.freeze.predictor import Predictor
+
+__all__ = ["Predictor", "fold", "freeze"]
+
+
+def freeze(model):
+    """Fold and pack a model; see `fastnn.models.Model.freeze`."""
+    graph, notes = fold(model.graph)
+    return Predictor(graph, notes, name=model.name)

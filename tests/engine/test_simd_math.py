@@ -1,0 +1,128 @@
+"""The vector functions of csrc/simd_math.h over the whole float range, against float64.
+
+They are compiled here, apart from the engine, because no operation shows each of them bare.
+"""
+
+import ctypes
+import math
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastnn._engine import kernels
+from reference import activations as oracle
+
+CSRC = Path(__file__).parents[2] / "csrc"
+FLAGS = {
+    "baseline": [],
+    "avx2": ["-mavx2", "-mfma", "-mf16c", "-DFNN_USE_AVX2"],
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-DFNN_USE_AVX512"],
+    "neon": [],
+}
+FUSED = {"baseline": platform.machine() in ("aarch64", "arm64"), "avx2": True, "avx512": True, "neon": True}
+SMALLEST = 2.0**-125  # of the results that are held to a relative error; below, exp is flushed to 0
+
+# name: (reference, largest error in ulp with fused multiply-add, without it)
+FUNCTIONS = {
+    "vf_exp": (np.exp, 1, 1.5),
+    "vf_expm1": (np.expm1, 2, 2),
+    "vf_log": (np.log, 1, 1),
+    "vf_log1p_unit": (np.log1p, 2, 2),
+    "vf_tanh": (np.tanh, 3, 3),
+    "vf_sigmoid": (oracle.sigmoid, 3, 3),
+    "vf_normal_cdf": (oracle.normal_cdf, 80, 80),
+}
+SOURCE = (
+    '#include "simd_math.h"\n'
+    "#define SWEEP(f, y) void sweep_##f(const float *x, float *out, long n)"
+    " { for (long i = 0; i < n; i += VF) { vf v = vf_load(x + i); vf_store(out + i, y); } }\n"
+    + "".join(f"SWEEP({name}, {name}(v))\n" for name in FUNCTIONS if name != "vf_normal_cdf")
+    + "static inline vf cdf(vf x) { vf bell; return vf_normal_cdf(x, &bell); }\n"
+    + "SWEEP(vf_normal_cdf, cdf(v))\n"
+)
+
+
+@pytest.fixture(scope="module", params=kernels.isas())
+def isa(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def compiled(isa, tmp_path_factory):
+    """The functions of one instruction set as a shared library."""
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not CSRC.is_dir():
+        pytest.skip("needs a C compiler and the C sources")
+    folder = tmp_path_factory.mktemp(isa)
+    (folder / "sweep.c").write_text(SOURCE)
+    command = [*compiler.split(), "-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared"]
+    command += [*FLAGS[isa], f"-I{CSRC}", "sweep.c", "-o", "sweep.so", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    return ctypes.CDLL(str(folder / "sweep.so"))
+
+
+def apply(library, name, x):
+    x = np.resize(np.asarray(x, np.float32), -(-len(x) // 16) * 16)
+    out = np.empty_like(x)
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (x, out)]
+    getattr(library, f"sweep_{name}")(*pointers, ctypes.c_long(len(x)))
+    return x, out
+
+
+def sweep():
+    """Every 8209th float of all there are, and densely where the functions bend."""
+    rng = np.random.default_rng(0)
+    every = np.arange(0, 2**32, 8209, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    parts = [rng.uniform(-reach, reach, 150_000).astype(np.float32) for reach in (1, 15, 104)]
+    return np.concatenate([every, *parts])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_in_ulp_over_the_float_range(compiled, isa, name):
+    reference, fused, unfused = FUNCTIONS[name]
+    x = sweep()
+    if name == "vf_log1p_unit":
+        x = np.abs(x[np.abs(x) <= 1])
+    x, y = apply(compiled, name, x)
+    with np.errstate(all="ignore"):
+        expected = reference(x.astype(np.float64))
+        rounded = expected.astype(np.float32)
+        if name == "vf_log":  # 0 and denormals: log(0)
+            expected = np.where(np.abs(x) < np.finfo(np.float32).tiny, -np.inf, expected)
+            rounded = expected.astype(np.float32)
+        error = np.abs(y - expected) / np.spacing(np.abs(rounded)).astype(np.float64)
+    finite = np.isfinite(rounded)
+    assert np.array_equal(np.isnan(y), np.isnan(rounded))
+    assert np.array_equal(y[np.isinf(rounded)], rounded[np.isinf(rounded)])
+    normal = finite & (np.abs(rounded) >= SMALLEST)
+    assert np.all(np.isfinite(y[normal]))
+    worst = np.argmax(np.where(normal, error, 0))
+    limit = fused if FUSED[isa] else unfused
+    assert error[worst] <= limit, f"{name}({x[worst]!r}) = {y[worst]!r}, {error[worst]:.2f} ulp off"
+    assert np.all(np.abs(y[finite & ~normal]) <= SMALLEST)
+
+
+SPECIAL = {
+    "vf_exp": {0.0: 1, -0.0: 1, math.inf: math.inf, -math.inf: 0, 88.8: math.inf, -104.0: 0},
+    "vf_expm1": {0.0: 0, math.inf: math.inf, -math.inf: -1, 89.5: math.inf, -40.0: -1, 1e-30: 1e-30},
+    "vf_log": {1.0: 0, 0.0: -math.inf, -0.0: -math.inf, math.inf: math.inf, -1.0: math.nan},
+    "vf_log1p_unit": {0.0: 0, 1e-30: 1e-30},
+    "vf_tanh": {0.0: 0, math.inf: 1, -math.inf: -1, 20.0: 1, -20.0: -1, 1e-30: 1e-30},
+    "vf_sigmoid": {0.0: 0.5, math.inf: 1, -math.inf: 0, 100.0: 1},
+    "vf_normal_cdf": {math.inf: 1, -math.inf: 0, 3e38: 1, -3e38: 0, 14.0: 1},
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_special_values(compiled, name):
+    points = {**SPECIAL[name], math.nan: math.nan}
+    x = np.array([*points, -math.nan], np.float32)
+    _, y = apply(compiled, name, x)
+    expected = np.array([*points.values(), math.nan], np.float32)
+    np.testing.assert_array_equal(y[: len(x)], expected)
+    assert name != "vf_tanh" or np.signbit(apply(compiled, name, [-0.0])[1][0])
