@@ -26,9 +26,7 @@ class Initializer:
     """Base class: subclasses implement ``__call__(shape, dtype=None)`` returning an array."""
 
     def __call__(self, shape, dtype=None):
-        raise NotImplementedError(
-            f"{type(self).__name__} must implement __call__(shape, dtype=None)."
-        )
+        raise NotImplementedError(f"{type(self).__name__} must implement __call__(shape, dtype=None).")
 
     def get_config(self):
         """Return the arguments that make an equal initializer."""
@@ -214,9 +212,7 @@ class VarianceScaling(RandomInitializer):
         if not scale > 0.0:
             raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(
-                f"Invalid `mode` argument: {mode}. Please use one of 'fan_in', 'fan_out', 'fan_avg'"
-            )
+            raise ValueError(f"Invalid `mode` argument: {mode}. Please use one of 'fan_in', 'fan_out', 'fan_avg'")
         distribution = distribution.lower()
         if distribution == "normal":
             distribution = "truncated_normal"
@@ -260,9 +256,7 @@ class _Scheme(VarianceScaling):
     _scale, _mode, _distribution = 1.0, "fan_in", "truncated_normal"
 
     def __init__(self, seed=None, input_axes=None, output_axes=None):
-        super().__init__(
-            self._scale, self._mode, self._distribution, seed, input_axes, output_axes
-        )
+        super().__init__(self._scale, self._mode, self._distribution, seed, input_axes, output_axes)
 
     def get_config(self):
         config = super().get_config()

@@ -125,8 +125,7 @@ ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps
         n : int
         """
         raise ValueError(
-            f"{type(self).__name__} has no compiled form; use one of: "
-            f"{', '.join(cls.__name__ for cls in _CLASSES)}."
+            f"{type(self).__name__} has no compiled form; use one of: {', '.join(cls.__name__ for cls in _CLASSES)}."
         )
 
     def get_config(self):
@@ -316,17 +315,14 @@ def _number(optimizer, name, value, low=None, high=None, open_end=False):
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    inside = (low is None or number >= low) and (
-        high is None or (number < high if open_end else number <= high)
-    )
+    inside = (low is None or number >= low) and (high is None or (number < high if open_end else number <= high))
     # A string that spells a number is still a mistake.
     if number != number or not inside or isinstance(value, (str, bytes)):
         span = "" if low is None else f" of at least {low}"
         if high is not None:
             span = f" in [{low}, {high}{')' if open_end else ']'}"
         raise ValueError(
-            f"{type(optimizer).__name__} expected `{name}` to be a number{span}. "
-            f"Received: {name}={value!r}"
+            f"{type(optimizer).__name__} expected `{name}` to be a number{span}. Received: {name}={value!r}"
         )
     return number
 

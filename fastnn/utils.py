@@ -27,10 +27,7 @@ def set_random_seed(seed):
     import numpy
 
     if not isinstance(seed, int):
-        raise ValueError(
-            "Expected `seed` argument to be an integer. "
-            f"Received: seed={seed} (of type {type(seed)})"
-        )
+        raise ValueError(f"Expected `seed` argument to be an integer. Received: seed={seed} (of type {type(seed)})")
     # The user's own code may draw from NumPy's global generator; fastnn does not.
     numpy.random.seed(seed)  # noqa: NPY002
     random.seed(seed)
@@ -80,10 +77,7 @@ def to_categorical(x, num_classes=None):
         num_classes = int(integers.max()) + 1
     outside = (integers < 0) | (integers >= num_classes)
     if outside.any():
-        raise ValueError(
-            f"to_categorical expected labels in [0, {num_classes}), received "
-            f"{integers[outside].flat[0]}."
-        )
+        raise ValueError(f"to_categorical expected labels in [0, {num_classes}), received {integers[outside].flat[0]}.")
     categorical = np.zeros((*integers.shape, num_classes))
     np.put_along_axis(categorical, integers[..., None], 1, axis=-1)
     return categorical

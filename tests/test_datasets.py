@@ -89,9 +89,7 @@ def test_digits_match_scikit_learn():
 # ---- the IDX format ----------------------------------------------------------------------------
 
 arrays = st.sampled_from(sorted(CODES)).flatmap(
-    lambda dtype: hnp.arrays(
-        dtype, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
-    )
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))
 )
 
 
@@ -282,14 +280,10 @@ def mirror(tmp_path):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=folder)
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        checksums = [
-            hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in _mnist_like.FILES
-        ]
+        checksums = [hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in _mnist_like.FILES]
         yield f"http://127.0.0.1:{server.server_port}/", checksums, written
         server.shutdown()
         thread.join()
@@ -300,9 +294,7 @@ def test_real_download_into_the_cache(nowhere, mirror):
     address, checksums, written = mirror
     (x_train, _), _ = _mnist_like.load("set", (address,), checksums)
     np.testing.assert_array_equal(x_train, written[0])
-    assert sorted(path.name for path in (nowhere / "cache" / "fastnn" / "set").iterdir()) == sorted(
-        _mnist_like.FILES
-    )
+    assert sorted(path.name for path in (nowhere / "cache" / "fastnn" / "set").iterdir()) == sorted(_mnist_like.FILES)
     _mnist_like.load("set", (), ())  # from the cache now
 
 

@@ -99,9 +99,7 @@ def test_fans_of_other_ranks():
     # A vector counts as its own fan; leading axes are a receptive field.
     assert stddev(scaling(seed=1), (20000,)) == pytest.approx(math.sqrt(1 / 20000), rel=0.05)
     assert stddev(scaling(seed=1), (5, 20, 300)) == pytest.approx(math.sqrt(1 / 100), rel=0.05)
-    assert stddev(scaling(seed=1, mode="fan_out"), (5, 20, 300)) == pytest.approx(
-        math.sqrt(1 / 1500), rel=0.05
-    )
+    assert stddev(scaling(seed=1, mode="fan_out"), (5, 20, 300)) == pytest.approx(math.sqrt(1 / 1500), rel=0.05)
     axes = scaling(seed=1, input_axes=[0], output_axes=[1, 2])
     assert stddev(axes, (50, 20, 30)) == pytest.approx(math.sqrt(1 / 50), rel=0.05)
 

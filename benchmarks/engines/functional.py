@@ -1,6 +1,6 @@
 """Optimizers by hand, for the two peers that are fastest as pure functions: JAX and torch.compile.
 
-They work on lists of arrays of either library, through operators alone.
+They work on lists of arrays of either library, through operators and its `sqrt`.
 """
 
 
@@ -10,15 +10,15 @@ def slots(rule, parameters, zeros_like):
     return [[zeros_like(each) for each in parameters] for _ in range(count)]
 
 
-def update(rule, parameters, gradients, state, step):
+def update(rule, parameters, gradients, state, step, sqrt):
     """One step; `step` counts from 1. Returns the new parameters and the new state."""
     rate = rule.learning_rate
     if rule.kind == "adam":
-        rate = rate * (1 - 0.999**step) ** 0.5 / (1 - 0.9**step)
+        rate = rate * sqrt(1 - 0.999**step) / (1 - 0.9**step)
         first = [m + (g - m) * 0.1 for m, g in zip(state[0], gradients, strict=True)]
         second = [v + (g * g - v) * 0.001 for v, g in zip(state[1], gradients, strict=True)]
         moved = [
-            p - rate * m / (v**0.5 + rule.epsilon)
+            p - rate * m / (sqrt(v) + rule.epsilon)
             for p, m, v in zip(parameters, first, second, strict=True)
         ]
         return moved, [first, second]

@@ -32,7 +32,7 @@ def train(workload, x, y, threads):
         parameters, averages, slots, count = carry
         (loss, statistics), gradients = gradient(parameters, inputs[rows], targets[rows])
         count += 1
-        parameters, slots = functional.update(rule, parameters, gradients, slots, count)
+        parameters, slots = functional.update(rule, parameters, gradients, slots, count, jnp.sqrt)
         averages = [a + 0.01 * (s - a) for a, s in zip(averages, statistics, strict=True)]
         return (parameters, averages, slots, count), loss
 

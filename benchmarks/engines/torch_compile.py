@@ -33,7 +33,7 @@ def train(workload, x, y, threads):
     def step(xb, yb):
         gradients, (loss, statistics) = gradient(parameters, xb, yb)
         count.add_(1)
-        moved, slots = functional.update(rule, parameters, gradients, state, count)
+        moved, slots = functional.update(rule, parameters, gradients, state, count, torch.sqrt)
         for old, new in zip([*parameters, *sum(state, [])], [*moved, *sum(slots, [])], strict=True):
             old.copy_(new)
         for average, value in zip(averages, statistics, strict=True):

@@ -5,8 +5,8 @@
  *   softmax_forward:      y[rows][n] = exp(x - max x) / sum exp(x - max x) over each row
  *   softmax_backward:     dx[rows][n] = y * (dy - sum y dy)                over each row
  *
- * alpha: slope of leaky_relu for x < 0, scale of elu. Where a formula has the form infinity * 0, its argument is clamped
- * to where the result no longer changes, so that an infinite x gives the limit and not NaN; NaN always gives NaN.
+ * alpha: slope of leaky_relu for x < 0, scale of elu. Where a formula has the form infinity * 0, its argument is
+ * clamped to where the result no longer changes, so that an infinite x gives the limit and not NaN; NaN gives NaN.
  */
 #include "activation.h"
 #include "../simd_math.h"
@@ -18,14 +18,10 @@ static inline vf act_clamp(vf x, float low, float high) { return vf_min(vf_set(h
 static inline vf act_one(void) { return vf_set(1.0f); }
 static inline vm act_positive(vf x) { return vf_lt(vf_zero(), x); }
 
-static inline vf act_softplus(vf x) {
-    return vf_add(vf_max(vf_zero(), x), vf_log1p_unit(vf_exp(vf_neg(vf_abs(x)))));
-}
+static inline vf act_softplus(vf x) { return vf_add(vf_max(vf_zero(), x), vf_log1p_unit(vf_exp(vf_neg(vf_abs(x))))); }
 
 /* x sigmoid(x) (Elfwing et al. 2017; Ramachandran et al. 2017) */
-static inline vf act_silu(vf x) {
-    return vf_div(vf_max(vf_set(-89.0f), x), vf_add(act_one(), vf_exp(vf_neg(x))));
-}
+static inline vf act_silu(vf x) { return vf_div(vf_max(vf_set(-89.0f), x), vf_add(act_one(), vf_exp(vf_neg(x)))); }
 
 static inline vf act_silu_slope(vf x) { /* s (1 + x (1 - s)), where 1 - s = e s without cancellation */
     x = act_clamp(x, -88.5f, 100.0f);
@@ -79,12 +75,12 @@ static inline vf act_mish_slope(vf x) { /* m / (m + 2) + 4 x e (1 + e) / (m + 2)
 }
 
 /* One loop for each activation: the choice is made outside. Rows that follow each other without a gap are one row. */
-#define ACT_EACH(y_of_v)                                      \
-    for (int64_t r = 0; r < rows; r++)                        \
-        for (int64_t j = 0; j < n; j += VF) {                 \
-            vf v = vf_load(x + r * ldx + j);                  \
-            vf_store(y + r * ldy + j, y_of_v);                \
-        }                                                     \
+#define ACT_EACH(y_of_v) \
+    for (int64_t r = 0; r < rows; r++) \
+        for (int64_t j = 0; j < n; j += VF) { \
+            vf v = vf_load(x + r * ldx + j); \
+            vf_store(y + r * ldy + j, y_of_v); \
+        } \
     break
 
 static void act_forward_block(int act, float alpha, const float *x, int64_t ldx, float *y, int64_t ldy, int64_t rows,
@@ -114,13 +110,13 @@ static void act_forward_block(int act, float alpha, const float *x, int64_t ldx,
     }
 }
 
-#define ACT_EACH_SLOPE(dx_of_v_and_g)                         \
-    for (int64_t r = 0; r < rows; r++)                        \
-        for (int64_t j = 0; j < n; j += VF) {                 \
-            vf g = vf_load(dy + r * lddy + j);                \
-            vf w = vf_load(v + r * ldv + j);                  \
-            vf_store(dx + r * lddx + j, dx_of_v_and_g);       \
-        }                                                     \
+#define ACT_EACH_SLOPE(dx_of_v_and_g) \
+    for (int64_t r = 0; r < rows; r++) \
+        for (int64_t j = 0; j < n; j += VF) { \
+            vf g = vf_load(dy + r * lddy + j); \
+            vf w = vf_load(v + r * ldv + j); \
+            vf_store(dx + r * lddx + j, dx_of_v_and_g); \
+        } \
     break
 
 static void act_backward_block(int act, float alpha, const float *v, int64_t ldv, const float *dy, int64_t lddy,
@@ -136,8 +132,8 @@ static void act_backward_block(int act, float alpha, const float *v, int64_t ldv
     case ACT_LEAKY_RELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(a, g)));
     case ACT_ELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(g, vf_add(w, a))));
     case ACT_SELU:
-        ACT_EACH_SLOPE(vf_mul(g, vf_select(act_positive(w), vf_set(SELU_SCALE),
-                                           vf_add(w, vf_set(SELU_SCALE * SELU_ALPHA)))));
+        ACT_EACH_SLOPE(
+            vf_mul(g, vf_select(act_positive(w), vf_set(SELU_SCALE), vf_add(w, vf_set(SELU_SCALE * SELU_ALPHA)))));
     case ACT_SIGMOID: ACT_EACH_SLOPE(vf_mul(g, vf_mul(w, vf_sub(one, w))));
     case ACT_TANH: ACT_EACH_SLOPE(vf_mul(g, vf_mul(vf_sub(one, w), vf_add(one, w))));
     case ACT_SOFTPLUS: ACT_EACH_SLOPE(vf_mul(g, vf_neg(vf_expm1(vf_neg(w))))); /* 1 - exp(-softplus) = sigmoid */
@@ -196,7 +192,8 @@ static void softmax_forward(const fnn_instr *in, const fnn_run *run) {
         const float *xr = x + r * ldx;
         float *yr = y + r * ldy;
         vf inverse = vf_set(1.0f / softmax_exp(xr, softmax_max(xr, n), yr, n));
-        for (int64_t j = 0; j < n; j += VF) vf_store(yr + j, vf_mul(vf_load(yr + j), inverse));
+        for (int64_t j = 0; j < n; j += VF)
+            vf_store(yr + j, vf_select(vf_inside(j, n), vf_mul(vf_load(yr + j), inverse), vf_zero()));
     }
 }
 
@@ -219,6 +216,7 @@ static void softmax_backward(const fnn_instr *in, const fnn_run *run) {
 }
 
 #define fnn_op_activation_forward {"activation_forward", "x y", "n ldx ldy act", "alpha", activation_forward}
-#define fnn_op_activation_backward {"activation_backward", "v dy dx", "n ldv lddy lddx act", "alpha", activation_backward}
+#define fnn_op_activation_backward \
+    {"activation_backward", "v dy dx", "n ldv lddy lddx act", "alpha", activation_backward}
 #define fnn_op_softmax_forward {"softmax_forward", "x y", "n ldx ldy", "", softmax_forward}
 #define fnn_op_softmax_backward {"softmax_backward", "y dy dx", "n ldy lddy lddx", "", softmax_backward}

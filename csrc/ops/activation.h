@@ -4,10 +4,20 @@
 
 #include <stdint.h>
 
-/* Python names them in this order. Up to softplus the derivative is taken from the output, from silu on from the input. */
+/* Python names them in this order. The derivative is taken from the output up to softplus, from the input after it. */
 enum {
-    ACT_LINEAR, ACT_RELU, ACT_LEAKY_RELU, ACT_ELU, ACT_SELU, ACT_SIGMOID, ACT_TANH, ACT_SOFTPLUS,
-    ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_MISH
+    ACT_LINEAR,
+    ACT_RELU,
+    ACT_LEAKY_RELU,
+    ACT_ELU,
+    ACT_SELU,
+    ACT_SIGMOID,
+    ACT_TANH,
+    ACT_SOFTPLUS,
+    ACT_SILU,
+    ACT_GELU,
+    ACT_GELU_TANH,
+    ACT_MISH
 };
 
 /* y[rows][n] = act(x[rows][n]); x == y is allowed. Reads and writes whole vectors: up to round_up(n, VF) columns. */

@@ -207,8 +207,10 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
             vf_store(slope + j, vf_mul(vf_div(vf_load(sums[1] + j), count), inverse));
         }
         FOR_STRIP(width, strip_gradient, x + c, ldx, dy + c, lddy, dx + c, lddx, rows, mean + c, offset, slope, scale);
-        if (in->d[ACT] != ACT_LINEAR)
-            act_backward_block((int)in->d[ACT], in->s[0], x + c, ldx, dx + c, lddx, dx + c, lddx, rows, width);
+        if (in->d[ACT] == ACT_LINEAR) continue;
+        act_backward_block((int)in->d[ACT], in->s[0], x + c, ldx, dx + c, lddx, dx + c, lddx, rows, width);
+        for (int64_t r = 0; r < rows; r++) /* a derivative may overflow at what lies in the padding of x */
+            strip_clear(dx + r * lddx + c, n - c, width);
     }
 }
 

@@ -12,6 +12,7 @@
  * t (1 - s) + s / 2. y may be z. The clip is to [1e-7, 1 - 1e-7], with a zero gradient outside, as Keras 3 does it.
  */
 #define LOSS_EPSILON 1e-7f
+#define LOSS_SMOOTHED "scale label_smoothing" /* scalars of the losses that smooth their labels */
 
 /* Where the targets of a row come from: labels if not NULL, otherwise the matrix. */
 typedef struct loss_targets {
@@ -34,10 +35,8 @@ static loss_targets loss_from_matrix(const fnn_instr *in, float smoothing, float
 /* Targets of the vector at column j; 0 in the padding. A label that is no column of the row gives no target. */
 static inline vf loss_target(const loss_targets *t, int64_t r, int64_t j) {
     vf v;
-    if (t->labels)
-        v = vf_select(vf_eq(vf_lane_numbers(), vf_set((float)(t->labels[r] - j))), vf_set(1.0f), vf_zero());
-    else
-        v = vf_load(t->matrix + r * t->ld + j);
+    if (t->labels) v = vf_select(vf_eq(vf_lane_numbers(), vf_set((float)(t->labels[r] - j))), vf_set(1.0f), vf_zero());
+    else v = vf_load(t->matrix + r * t->ld + j);
     return vf_select(vf_inside(j, t->n), vf_fma(v, vf_set(t->keep), vf_set(t->spread)), vf_zero());
 }
 
@@ -53,8 +52,11 @@ typedef struct loss_rows {
 
 static loss_rows loss_split(const fnn_instr *in, const fnn_run *run, const float *weights, float *row_loss) {
     int64_t rows = run->samples * in->rows_per_sample;
-    loss_rows s = {.width = fnn_round_up(in->d[0], FNN_ALIGN_FLOATS), .weights = weights,
-                   .rows_per_sample = in->rows_per_sample, .row_loss = row_loss, .unit = in->s[0] / (float)rows};
+    loss_rows s = {.width = fnn_round_up(in->d[0], FNN_ALIGN_FLOATS),
+                   .weights = weights,
+                   .rows_per_sample = in->rows_per_sample,
+                   .row_loss = row_loss,
+                   .unit = in->s[0] / (float)rows};
     fnn_split(rows, 1, run->thread, run->threads, &s.begin, &s.end);
     return s;
 }
@@ -95,9 +97,11 @@ static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_t
         s.row_loss[r] = weight * (mass * loss_log(total) - vf_sum(dot));
         vf inverse = vf_set(1.0f / total), unit = vf_set(s.unit * weight), m = vf_set(mass);
         for (int64_t j = 0; exponentials && j < s.width; j += VF) {
-            vf v = vf_mul(vf_load(exponentials + j), inverse);
+            vf v = vf_select(vf_inside(j, n), vf_mul(vf_load(exponentials + j), inverse), vf_zero());
             if (yr) vf_store(yr + j, v);
-            if (dzr) vf_store(dzr + j, vf_mul(unit, vf_sub(vf_mul(v, m), loss_target(&targets, r, j))));
+            if (!dzr) continue;
+            vf g = vf_mul(unit, vf_sub(vf_mul(v, m), loss_target(&targets, r, j)));
+            vf_store(dzr + j, vf_select(vf_inside(j, n), g, vf_zero()));
         }
     }
 }
@@ -262,23 +266,21 @@ static void accumulate(const fnn_instr *in, const fnn_run *run) {
     acc[1] += weight_sum[0] + weight_sum[1] + weight_sum[2] + weight_sum[3];
 }
 
-#define fnn_op_softmax_crossentropy_sparse                                                    \
-    {"softmax_crossentropy_sparse", "z labels weights? y? row_loss dz?", "n ldz ldy lddz",    \
-     "scale label_smoothing", softmax_crossentropy_sparse}
-#define fnn_op_softmax_crossentropy_dense                                                     \
-    {"softmax_crossentropy_dense", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", \
-     "scale label_smoothing", softmax_crossentropy_dense}
-#define fnn_op_sigmoid_crossentropy                                                           \
-    {"sigmoid_crossentropy", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz",      \
-     "scale label_smoothing", sigmoid_crossentropy}
-#define fnn_op_crossentropy_sparse                                                            \
-    {"crossentropy_sparse", "p labels weights? row_loss dp?", "n ldp lddp", "scale label_smoothing", crossentropy_sparse}
-#define fnn_op_crossentropy_dense                                                             \
-    {"crossentropy_dense", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale label_smoothing", \
-     crossentropy_dense}
-#define fnn_op_binary_crossentropy                                                            \
-    {"binary_crossentropy", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale label_smoothing", \
-     binary_crossentropy}
+#define fnn_op_softmax_crossentropy_sparse \
+    {"softmax_crossentropy_sparse", "z labels weights? y? row_loss dz?", "n ldz ldy lddz", LOSS_SMOOTHED, \
+     softmax_crossentropy_sparse}
+#define fnn_op_softmax_crossentropy_dense \
+    {"softmax_crossentropy_dense", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", LOSS_SMOOTHED, \
+     softmax_crossentropy_dense}
+#define fnn_op_sigmoid_crossentropy \
+    {"sigmoid_crossentropy", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", LOSS_SMOOTHED, \
+     sigmoid_crossentropy}
+#define fnn_op_crossentropy_sparse \
+    {"crossentropy_sparse", "p labels weights? row_loss dp?", "n ldp lddp", LOSS_SMOOTHED, crossentropy_sparse}
+#define fnn_op_crossentropy_dense \
+    {"crossentropy_dense", "p targets weights? row_loss dp?", "n ldp ldt lddp", LOSS_SMOOTHED, crossentropy_dense}
+#define fnn_op_binary_crossentropy \
+    {"binary_crossentropy", "p targets weights? row_loss dp?", "n ldp ldt lddp", LOSS_SMOOTHED, binary_crossentropy}
 #define fnn_op_mean_squared_error \
     {"mean_squared_error", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale", mean_squared_error}
 #define fnn_op_mean_absolute_error \

@@ -127,8 +127,7 @@ def _stage_hook(listeners):
 def _check(callback):
     if isinstance(callback, type):
         raise TypeError(
-            f"callbacks: expected instances, received the class {callback.__name__}. Pass "
-            f"{callback.__name__}(...)."
+            f"callbacks: expected instances, received the class {callback.__name__}. Pass {callback.__name__}(...)."
         )
     if not (hasattr(callback, "set_model") and hasattr(callback, "set_params")):
         raise TypeError(

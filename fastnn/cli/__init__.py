@@ -36,9 +36,7 @@ def _parser():
 
     from . import demo
 
-    parser = argparse.ArgumentParser(
-        prog="fastnn", description="A compact dense-network engine for CPU."
-    )
+    parser = argparse.ArgumentParser(prog="fastnn", description="A compact dense-network engine for CPU.")
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     demo.add_parser(commands)

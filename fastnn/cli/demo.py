@@ -29,16 +29,10 @@ def add_parser(commands):
         description="Train a 300-100 ELU network on real images, fold it into a predictor with "
         "freeze(), check that both agree, and time one prediction of each.",
     )
-    parser.add_argument(
-        "--dataset", choices=sorted(_BRIGHTEST), default="digits", help="default: %(default)s"
-    )
+    parser.add_argument("--dataset", choices=sorted(_BRIGHTEST), default="digits", help="default: %(default)s")
     parser.add_argument("--epochs", type=_positive, help=f"at most so many; {_defaults(_EPOCHS)}")
-    parser.add_argument(
-        "--batch-size", type=_positive, help=f"images in one step; {_defaults(_BATCH_SIZE)}"
-    )
-    parser.add_argument(
-        "--seed", type=_seed, default=0, help="the same seed, the same bits; default: %(default)s"
-    )
+    parser.add_argument("--batch-size", type=_positive, help=f"images in one step; {_defaults(_BATCH_SIZE)}")
+    parser.add_argument("--seed", type=_seed, default=0, help="the same seed, the same bits; default: %(default)s")
     parser.add_argument(
         "--no-batch-norm",
         dest="batch_norm",
@@ -91,11 +85,7 @@ def run(args):
         batch_size=args.batch_size or _BATCH_SIZE[args.dataset],
         epochs=args.epochs or _EPOCHS[args.dataset],
         validation_data=(x_train[held_out], y_train[held_out]),
-        callbacks=[
-            fastnn.callbacks.EarlyStopping(
-                monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
-            )
-        ],
+        callbacks=[fastnn.callbacks.EarlyStopping(monitor="val_loss", patience=_PATIENCE, restore_best_weights=True)],
     )
     seconds = time.perf_counter() - start
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
@@ -151,9 +141,7 @@ def build(input_shape, batch_norm=True, brightest=255):
     model.add(layers.Dropout(_DROPOUT))
     model.add(layers.Dense(10, activation="softmax"))
     model.compile(
-        optimizer=optimizers.SGD(0.03, momentum=0.9, nesterov=True)
-        if batch_norm
-        else optimizers.Adam(0.001),
+        optimizer=optimizers.SGD(0.03, momentum=0.9, nesterov=True) if batch_norm else optimizers.Adam(0.001),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )

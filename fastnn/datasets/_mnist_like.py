@@ -95,8 +95,7 @@ def _download(name, mirrors, sha256, cache, folders):
 def _check(x_path, x, y_path, y):
     if x.ndim != 3 or x.shape[1:] != (28, 28) or x.dtype != "uint8":
         raise ValueError(
-            f"{x_path}: expected uint8 images of shape (n, 28, 28), "
-            f"received {x.dtype} values of shape {x.shape}"
+            f"{x_path}: expected uint8 images of shape (n, 28, 28), received {x.dtype} values of shape {x.shape}"
         )
     if y.shape != x.shape[:1] or y.dtype != "uint8":
         raise ValueError(

@@ -57,6 +57,4 @@ def load_data():
     H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
     Learning Algorithms. arXiv:1708.07747, 2017. MIT licence.
     """
-    return _mnist_like.load(
-        "fashion-mnist", _MIRRORS, _SHA256, system_folder="/usr/share/datasets/fashion-mnist"
-    )
+    return _mnist_like.load("fashion-mnist", _MIRRORS, _SHA256, system_folder="/usr/share/datasets/fashion-mnist")

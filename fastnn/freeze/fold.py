@@ -42,8 +42,8 @@ class Value:
         self.affine_from = affine_from
 
     def with_affine(self, scale, shift, affine_from):
-        """This value with a scaling still to be applied."""
-        return Value(self.tensor, self.dense, (scale, shift), affine_from)
+        """This tensor with a scaling still to be applied."""
+        return Value(self.tensor, affine=(scale, shift), affine_from=affine_from)
 
 
 class Folder:
@@ -127,12 +127,12 @@ class Folder:
             dense_node, x, kernel, bias = value.dense
             self.note(f"{name} folded into {dense_node.output.name}, which comes before it")
             return self.dense(dense_node, x, kernel * scale, bias * scale + shift)
+        tensor = self.unscaled(value)
         if value.affine is None:
-            return Value(value.tensor, value.dense, (scale, shift), name)
+            return Value(tensor, affine=(scale, shift), affine_from=name)
         first_scale, first_shift = value.affine
-        return Value(
-            value.tensor, value.dense, (first_scale * scale, first_shift * scale + shift), f"{value.affine_from} and {name}"
-        )
+        affine = first_scale * scale, first_shift * scale + shift
+        return Value(tensor, affine=affine, affine_from=f"{value.affine_from} and {name}")
 
     def _copies(self, node):
         return {

@@ -33,9 +33,7 @@ def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=
     return CategoricalCrossentropy(from_logits, label_smoothing, axis).call(y_true, y_pred)
 
 
-def sparse_categorical_crossentropy(
-    y_true, y_pred, from_logits=False, ignore_class=None, axis=-1
-):
+def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
     """Return the `SparseCategoricalCrossentropy` of each row."""
     loss = SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
     return loss.call(y_true, y_pred)

@@ -120,8 +120,7 @@ def _reduced(values, sample_weight, reduction):
             values = values * weights
         except ValueError:
             raise ValueError(
-                f"sample_weight of shape {weights.shape} does not fit the losses of the rows, of "
-                f"shape {values.shape}."
+                f"sample_weight of shape {weights.shape} does not fit the losses of the rows, of shape {values.shape}."
             ) from None
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values[()]

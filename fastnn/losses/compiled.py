@@ -104,13 +104,9 @@ class _Crossentropy(_Compiled):
 
     def __init__(self, from_logits, label_smoothing, axis, reduction, name, dtype):
         if isinstance(axis, bool) or axis != -1:
-            raise ValueError(
-                f"{type(self).__name__} works over the last axis. Received: axis={axis!r}"
-            )
+            raise ValueError(f"{type(self).__name__} works over the last axis. Received: axis={axis!r}")
         if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"`label_smoothing` must be in [0, 1]. Received: label_smoothing={label_smoothing}"
-            )
+            raise ValueError(f"`label_smoothing` must be in [0, 1]. Received: label_smoothing={label_smoothing}")
         super().__init__(name, reduction, dtype)
         self.from_logits = bool(from_logits)
         self.label_smoothing = label_smoothing

@@ -138,7 +138,5 @@ def pair(y_true, y_pred):
     a, b = np.asarray(y_true, np.float32), np.asarray(y_pred, np.float32)
     a, b = _eager.same_rank(a, b)
     if a.shape != b.shape:
-        raise ValueError(
-            f"Expected y_true and y_pred of the same shape. Received {a.shape} and {b.shape}."
-        )
+        raise ValueError(f"Expected y_true and y_pred of the same shape. Received {a.shape} and {b.shape}.")
     return a, b

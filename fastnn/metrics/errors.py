@@ -105,9 +105,7 @@ class BinaryCrossentropy(_CrossentropyMetric):
     label_smoothing : float, default 0
     """
 
-    def __init__(
-        self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0
-    ):
+    def __init__(self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0):
         super().__init__(losses.BinaryCrossentropy(from_logits, label_smoothing), name, dtype)
 
     def get_config(self):

@@ -12,9 +12,7 @@ import numpy as np
 
 MAX_AXES = 6  # FNN_MAX_AXES of the engine
 
-_READABLE = frozenset(
-    np.dtype(t) for t in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")
-)
+_READABLE = frozenset(np.dtype(t) for t in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
 _CHUNK = 1 << 16  # values looked at in one go: what a check allocates stays in the cache
 
 
@@ -44,9 +42,7 @@ def as_array(data, name):
     """
     masked = sys.modules.get("numpy.ma")  # not loaded: nobody can have made one
     if masked is not None and isinstance(data, masked.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array, whose mask would be ignored. Pass {name}.filled(...)."
-        )
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored. Pass {name}.filled(...).")
     array = np.asarray(data) if isinstance(data, np.ndarray) else _converted(data, name)
     if array.dtype == object:
         array = _from_objects(array, name)
@@ -62,14 +58,9 @@ def as_array(data, name):
             "float32, float64, bool or integers of up to 64 bits."
         )
     if array.ndim == 0:
-        raise ValueError(
-            f"{name} is a single value, {data!r}. Expected an array whose first axis counts "
-            "samples."
-        )
+        raise ValueError(f"{name} is a single value, {data!r}. Expected an array whose first axis counts samples.")
     if array.ndim > MAX_AXES:
-        raise ValueError(
-            f"{name} has {array.ndim} axes, shape {array.shape}. Expected at most {MAX_AXES}."
-        )
+        raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}. Expected at most {MAX_AXES}.")
     return array
 
 
@@ -85,8 +76,7 @@ def check_lengths(**arrays):
     if len(set(lengths.values())) > 1:
         sizes = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
-            f"samples: {sizes}."
+            f"Data cardinality is ambiguous. Make sure all arrays contain the same number of samples: {sizes}."
         )
     for name, length in lengths.items():
         if length == 0:
@@ -246,8 +236,7 @@ def class_weights(y, class_weight):
     for key, weight in class_weight.items():
         if not (_is_number(key) and key == int(key) and _is_number(weight)):
             raise ValueError(
-                "class_weight: expected class numbers and finite weights, received "
-                f"{{{key!r}: {weight!r}}}."
+                f"class_weight: expected class numbers and finite weights, received {{{key!r}: {weight!r}}}."
             )
     if y.ndim > 2:
         raise ValueError(
@@ -316,8 +305,7 @@ def unpack(data, name="validation_data"):
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         size = f" of length {len(data)}" if isinstance(data, (tuple, list)) else ""
         raise ValueError(
-            f"{name}: expected a tuple (x, y) or (x, y, sample_weight), received "
-            f"{type(data).__name__}{size}."
+            f"{name}: expected a tuple (x, y) or (x, y, sample_weight), received {type(data).__name__}{size}."
         )
     return (*data, None) if len(data) == 2 else tuple(data)
 
@@ -325,23 +313,17 @@ def unpack(data, name="validation_data"):
 def _converted(data, name):
     """Make an array of something that is none."""
     if hasattr(data, "toarray"):
-        raise TypeError(
-            f"{name} is a sparse matrix ({type(data).__name__}). Pass {name}.toarray()."
-        )
+        raise TypeError(f"{name} is a sparse matrix ({type(data).__name__}). Pass {name}.toarray().")
     try:
         if hasattr(data, "to_numpy") and not hasattr(data, "__array__"):
             return np.asarray(data.to_numpy())
         array = np.asarray(data)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TypeError(
-            f"{name} could not be read as an array of numbers. Received "
-            f"{type(data).__name__}: {error}"
+            f"{name} could not be read as an array of numbers. Received {type(data).__name__}: {error}"
         ) from error
     if array.dtype == object and array.ndim == 0:
-        raise TypeError(
-            f"{name}: expected an array or nested lists of numbers, received "
-            f"{type(data).__name__}."
-        )
+        raise TypeError(f"{name}: expected an array or nested lists of numbers, received {type(data).__name__}.")
     return array
 
 

@@ -147,8 +147,7 @@ def _new_bar(stream, title, steps, elapsed):
 def _values(logs):
     """Format losses and metrics as Keras does."""
     return " - ".join(
-        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"
-        for name, value in logs.items()
+        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()
     )
 
 

@@ -1,6 +1,7 @@
 """Activations and their derivatives in float64: the oracle of ``csrc/ops/activation.c``.
 
-Every function takes the input ``x`` (never the saved output). At infinite ``x`` it gives the limit; NaN gives NaN.
+Every function takes the input ``x``, never the saved output. At infinite ``x`` it gives the limit;
+NaN gives NaN.
 """
 
 import math

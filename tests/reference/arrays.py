@@ -8,7 +8,7 @@ GARBAGE = -7.5e30  # finite, as the engine's contract says, and loud where it re
 
 
 def matrix(values, extra=0, garbage=GARBAGE):
-    """A float32 copy of ``(rows, n)`` values, ``extra`` cache lines longer in each row than it must be."""
+    """A float32 copy of ``(rows, n)`` values, its rows ``extra`` cache lines longer than need be."""
     out = kernels.padded(values, extra)
     out[:, np.shape(values)[1] :] = garbage
     return out

@@ -1,0 +1,147 @@
+"""One engine in a process of its own, pinned: ``python -m benchmarks.worker ENGINE --threads N``.
+
+Reads commands from standard input, one a line, and answers each with one line of JSON. The first line it writes says
+what it is: ``{"name", "version"}``, or ``{"missing": why}``.
+
+``prepare WORKLOAD SECONDS``
+    Build, compile, warm up; choose the epochs of a run so that it takes about SECONDS.
+    ``{"epochs", "prepared_in"}`` or ``{"unsupported": why}``.
+``run WORKLOAD``
+    Train that many epochs more. ``{"samples_per_second", "epochs", "seconds", "loss"}``.
+``drop WORKLOAD``
+    Forget it.
+``latency WORKLOAD BATCH CALLS``
+    Time single predictions. ``{"median_us", "p99_us"}`` or ``{"unsupported": why}``.
+``gemm M K N SECONDS``
+    fastnn's matrix products beside NumPy's, whatever the engine: see `benchmarks.gemm.compare`.
+
+What goes wrong is answered as ``{"error": traceback}``.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+import time
+import traceback
+
+from benchmarks.threads import limit_threads
+
+
+class Worker:
+    """What the commands act on: the engine, and what it has compiled."""
+
+    def __init__(self, engine, threads):
+        self.engine = engine
+        self.threads = threads
+        self.runs = {}
+
+    def prepare(self, name, seconds):
+        from benchmarks.workloads import TRAINING
+
+        workload = TRAINING[name]
+        if reason := self.engine.unsupported(workload):
+            return {"unsupported": reason}
+        started = time.perf_counter()
+        run = self.engine.train(workload, *workload.data(), self.threads)
+        run(1)
+        run(1)  # some compile once more when their own output comes back in
+        prepared_in = time.perf_counter() - started
+        seconds, epochs = float(seconds), 1
+        while (took := _seconds(run, epochs)[0]) < 0.3 * seconds:
+            epochs = max(epochs + 1, min(10 * epochs, int(0.6 * seconds / took * epochs)))
+        epochs = max(1, round(epochs * seconds / took))
+        self.runs[name] = run, workload.samples * epochs, epochs
+        return {"epochs": epochs, "prepared_in": prepared_in}
+
+    def run(self, name):
+        run, samples, epochs = self.runs[name]
+        seconds, loss = _seconds(run, epochs)
+        return {
+            "samples_per_second": samples / seconds,
+            "epochs": epochs,
+            "seconds": seconds,
+            "loss": float(loss),
+        }
+
+    def drop(self, name):
+        self.runs.pop(name, None)
+        gc.collect()
+        return {}
+
+    def latency(self, name, batch, calls):
+        from benchmarks.workloads import INFERENCE
+
+        import numpy as np
+
+        workload = INFERENCE[name]
+        if reason := self.engine.unsupported(workload):
+            return {"unsupported": reason}
+        x, _ = workload.data(int(batch))
+        predict = self.engine.predictor(workload, int(batch), self.threads)
+        clock, times = time.perf_counter_ns, np.empty(int(calls))
+        for _ in range(10):
+            predict(x)
+        for i in range(len(times)):
+            started = clock()
+            predict(x)
+            times[i] = clock() - started
+        return {"median_us": np.median(times) / 1e3, "p99_us": np.percentile(times, 99) / 1e3}
+
+    def gemm(self, m, k, n, seconds):
+        from benchmarks.gemm import compare
+
+        return compare(int(m), int(k), int(n), self.threads, float(seconds))
+
+
+def _seconds(run, epochs):
+    """Time and loss of a run that no garbage collection falls into."""
+    gc.collect()
+    gc.disable()
+    try:
+        started = time.perf_counter()
+        loss = run(epochs)
+        return time.perf_counter() - started, loss
+    finally:
+        gc.enable()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("engine")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    limit_threads(arguments.threads)
+
+    # Libraries print to standard output as they please; the protocol keeps it and gives them standard error.
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def reply(message):
+        print(json.dumps(message), file=replies)
+
+    from benchmarks import engines
+
+    engine = engines.load(arguments.engine)
+    if not engine.available():
+        reply({"name": engine.NAME, "missing": "not installed"})
+        return
+    try:
+        reply({"name": engine.NAME, "version": engine.version()})
+    except Exception:
+        # Installed but broken, a fastnn that was never compiled for example: said in the report, with the reason.
+        reply({"name": engine.NAME, "missing": "cannot be imported", "error": traceback.format_exc()})
+        return
+    worker = Worker(engine, arguments.threads)
+    for line in sys.stdin:
+        command, *parameters = line.split()
+        try:
+            reply(getattr(worker, command)(*parameters))
+        except Exception:
+            # Reported, and the worker lives on: one network that a peer fails on must not end the whole comparison.
+            reply({"error": traceback.format_exc()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+
+from fastnn import optimizers
+
+CLASSES = [optimizers.SGD, optimizers.Adam]
+LATER = {
+    "weight_decay": 0.1,
+    "clipnorm": 1.0,
+    "clipvalue": 1.0,
+    "global_clipnorm": 1.0,
+    "use_ema": True,
+    "ema_momentum": 0.5,
+    "ema_overwrite_frequency": 2,
+    "loss_scale_factor": 2.0,
+    "gradient_accumulation_steps": 2,
+}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_configuration_is_that_of_keras(keras, cls):
+    theirs = getattr(keras.optimizers, cls.__name__)(name="mine").get_config()
+    ours = cls(name="mine").get_config()
+    assert set(ours) == set(theirs)
+    for key, value in theirs.items():  # Keras keeps the learning rate as a float32
+        assert ours[key] == (pytest.approx(value) if key == "learning_rate" else value)
+    assert cls.from_config(theirs).get_config() == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_signature_is_that_of_keras(keras, cls):
+    import inspect
+
+    theirs = inspect.signature(getattr(keras.optimizers, cls.__name__).__init__).parameters
+    ours = inspect.signature(cls.__init__).parameters
+    assert [(p.name, p.default, p.kind) for p in ours.values()] == [
+        (p.name, p.default, p.kind) for p in theirs.values()
+    ]
+
+
+def test_config_round_trip():
+    for optimizer in (
+        optimizers.SGD(0.1, momentum=0.9, nesterov=True, name="a"),
+        optimizers.Adam(0.1, 0.8, 0.99, 1e-3, True, name="b"),
+    ):
+        config = json.loads(json.dumps(optimizers.serialize(optimizer)))
+        again = optimizers.deserialize(config)
+        assert type(again) is type(optimizer)
+        assert again.get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_learning_rate(cls):
+    optimizer = cls()
+    assert optimizer.learning_rate == {"SGD": 0.01, "Adam": 0.001}[cls.__name__]
+    optimizer.learning_rate = np.float32(0.5)
+    assert type(optimizer.learning_rate) is float
+    assert optimizer.hyper() == (0.5,)
+    optimizer.lr *= 0.5
+    assert optimizer.learning_rate == 0.25
+    assert cls(lr=0.125).learning_rate == 0.125
+    assert cls(1).learning_rate == 1.0
+    assert optimizer.iterations == 0
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("option", LATER)
+def test_options_of_later_are_refused(cls, option):
+    with pytest.raises(ValueError, match=f"`{option}` isn't supported yet"):
+        cls(**{option: LATER[option]})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: optimizers.SGD("0.1"), "SGD expected `learning_rate` to be a number"),
+        (lambda: optimizers.SGD(None), "`learning_rate`"),
+        (lambda: optimizers.SGD(float("nan")), "`learning_rate`"),
+        (lambda: optimizers.SGD(lambda: 0.1), "schedules and functions"),
+        (lambda: optimizers.SGD(momentum=1.5), "`momentum` to be a number in [0, 1]"),
+        (lambda: optimizers.SGD(momentum=-0.1), "`momentum`"),
+        (lambda: optimizers.Adam(beta_1=1.0), "`beta_1` to be a number in [0, 1)"),
+        (lambda: optimizers.Adam(beta_2=-1), "`beta_2`"),
+        (lambda: optimizers.Adam(epsilon=-1e-8), "`epsilon` to be a number of at least 0"),
+        (lambda: optimizers.Adam(rate=0.1), "Argument(s) not recognized: {'rate': 0.1}"),
+        (lambda: optimizers.get("adm"), "Did you mean 'adam'"),
+        (lambda: optimizers.get(optimizers.Adam), "Could not interpret optimizer identifier"),
+        (lambda: optimizers.get(3), "Could not interpret optimizer identifier"),
+        (lambda: optimizers.get({"class_name": "Adamm"}), "'adamm'"),
+        (lambda: optimizers.get({"config": {}}), "class_name"),
+        (lambda: optimizers.Optimizer(0.1).lower(None, None, None, {}, 16), "no compiled form"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, message):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def test_get():
+    assert optimizers.get(None) is None
+    for name, cls in (("sgd", optimizers.SGD), ("SGD", optimizers.SGD), ("Adam", optimizers.Adam)):
+        assert type(optimizers.get(name)) is cls
+    optimizer = optimizers.Adam()
+    assert optimizers.get(optimizer) is optimizer
+    config = {"class_name": "Adam", "config": {"learning_rate": 0.5}}
+    assert optimizers.get(config).learning_rate == 0.5
+
+
+class Recorder:
+    def emit(self, op, work, commits, **bindings):
+        from fastnn._engine.runtime import OPS
+
+        info = OPS[op]
+        assert work > 0
+        assert commits
+        assert set(bindings) == {*info.operands, *info.dims, *info.scalars}
+        self.op, self.bindings = op, bindings
+
+
+def test_lowering_of_sgd():
+    b, param, grad, momentum = Recorder(), object(), object(), object()
+    optimizer = optimizers.SGD()
+    assert optimizer.slot_names == ()
+    optimizer.lower(b, param, grad, {}, 32)
+    assert b.op == "sgd"
+    assert b.bindings == {"param": param, "grad": grad, "momentum": None, "n": 32,
+                          "nesterov": False, "momentum_factor": 0.0}  # fmt: skip
+    optimizer = optimizers.SGD(momentum=0.9, nesterov=True)
+    assert optimizer.slot_names == ("momentum",)
+    optimizer.lower(b, param, grad, {"momentum": momentum}, 32)
+    assert b.bindings == {"param": param, "grad": grad, "momentum": momentum, "n": 32,
+                          "nesterov": True, "momentum_factor": 0.9}  # fmt: skip
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_lowering_of_adam(amsgrad):
+    b, param, grad = Recorder(), object(), object()
+    optimizer = optimizers.Adam(0.1, 0.8, 0.95, 1e-5, amsgrad)
+    assert optimizer.slot_names == (("m", "v", "vmax") if amsgrad else ("m", "v"))
+    slots = {name: object() for name in optimizer.slot_names}
+    optimizer.lower(b, param, grad, slots, 48)
+    assert b.op == "adam"
+    assert b.bindings == {"param": param, "grad": grad, "vmax": None, **slots, "n": 48,
+                          "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-5}  # fmt: skip
+
+
+def test_names_are_unique():
+    first, second = optimizers.SGD().name, optimizers.SGD().name
+    assert first != second
+    assert first.startswith("sgd")
