@@ -12,8 +12,8 @@ what it is: ``{"name", "version"}``, or ``{"missing": why}``.
     Forget it.
 ``latency WORKLOAD BATCH CALLS``
     Time single predictions. ``{"median_us", "p99_us"}`` or ``{"unsupported": why}``.
-``gemm M K N SECONDS``
-    fastnn's matrix products beside NumPy's, whatever the engine: see `benchmarks.gemm.compare`.
+``gemm LIBRARY FORM M K N SECONDS``
+    Time a matrix product of `benchmarks.gemm` for about SECONDS. ``{"seconds" (of one product), "gflops"}``.
 
 What goes wrong is answered as ``{"error": traceback}``.
 """
@@ -36,6 +36,7 @@ class Worker:
         self.engine = engine
         self.threads = threads
         self.runs = {}
+        self.products = {}
 
     def prepare(self, name, seconds):
         from benchmarks.workloads import TRAINING
@@ -89,10 +90,16 @@ class Worker:
             times[i] = clock() - started
         return {"median_us": np.median(times) / 1e3, "p99_us": np.percentile(times, 99) / 1e3}
 
-    def gemm(self, m, k, n, seconds):
-        from benchmarks.gemm import compare
+    def gemm(self, library, form, m, k, n, seconds):
+        from benchmarks import gemm
 
-        return compare(int(m), int(k), int(n), self.threads, float(seconds))
+        key = library, form, int(m), int(k), int(n)
+        if key not in self.products:
+            run = gemm.product(*key, threads=self.threads)
+            self.products[key] = run, gemm.repeats(run, float(seconds))
+        run, count = self.products[key]
+        took = gemm.timed(run, count) / count
+        return {"seconds": took, "gflops": 2e-9 * int(m) * int(k) * int(n) / took}
 
 
 def _seconds(run, epochs):

@@ -222,8 +222,22 @@ def test_a_loss_of_ones_own_works_on_arrays_only():
         def call(self, y_true, y_pred):
             return np.abs(np.asarray(y_true) - y_pred).max(-1)
 
+    class Other(losses.MeanSquaredError):
+        call = Huge.call
+
+    class Compiled(losses.MeanSquaredError):
+        call = Huge.call
+
+        def lower(self, *args, **kwargs):
+            raise AssertionError("not called here")
+
     loss = Huge()
     assert loss.name.startswith("huge")
+    for each in (loss, Other()):  # not silently trained with what it inherits
+        with pytest.raises(ValueError, match=f"{type(each).__name__} has no compiled form"):
+            losses.resolve(each)
+    for each in (Compiled(), type("Renamed", (losses.MeanSquaredError,), {})()):
+        assert losses.resolve(each) is each
     assert loss([[0.0, 0.0], [0.0, 0.0]], [[1.0, 2.0], [3.0, 0.0]]) == 2.5
     with pytest.raises(ValueError, match="cannot be trained with"):
         loss.lower(None, None, None, None, None, None)

@@ -213,6 +213,32 @@ def test_wrong_use_is_refused(call, message):
     assert message in str(caught.value)
 
 
+def test_metrics_of_ones_own_are_not_silently_replaced_by_what_they_inherit():
+    class Root(metrics.MeanSquaredError):
+        def result(self):
+            return super().result() ** 0.5
+
+    class Half(metrics.MeanSquaredError):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            super().update_state(y_true, np.asarray(y_pred) / 2, sample_weight)
+
+    class Mine(metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            super().update_state(np.max(y_pred, -1), sample_weight)
+
+    for cls in (Root, Half, Mine):
+        with pytest.raises(ValueError, match=f"{cls.__name__} has no compiled form"):
+            metrics.resolve(cls(), VALUES, 3)
+    assert Mine()([[0, 1]], [[3, 5]]) == 5
+
+    class Finished(Root):
+        def finish(self, total, count):
+            return (total / count) ** 0.5
+
+    metric = Finished()
+    assert metrics.resolve(metric, VALUES, 3) is metric
+
+
 def test_base_class_must_be_subclassed():
     for method in ("update_state", "result", "reset_state"):
         with pytest.raises(NotImplementedError):

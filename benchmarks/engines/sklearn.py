@@ -40,7 +40,7 @@ def _estimator(workload):
 
     rule = workload.optimizer
     return (MLPRegressor if workload.loss == "mse" else MLPClassifier)(
-        workload.sizes[1:-1],
+        hidden_layer_sizes=workload.sizes[1:-1],
         activation=workload.activation,
         solver=rule.kind,
         alpha=0.0,  # no L2 penalty, as everywhere else

@@ -1,6 +1,7 @@
 /* Batch normalisation (Ioffe & Szegedy, ICML 2015) over the rows, feature by feature, as Keras 3 does it.
  *
- *   batchnorm_train:     mean[n], variance[n] of x[rows][n] (of the population), inv_std[n] = 1 / sqrt(variance + epsilon)
+ *   batchnorm_train:     mean[n] and (population) variance[n] of x[rows][n]
+ *                        inv_std[n] = 1 / sqrt(variance + epsilon)
  *                        y[rows][n] = (x - mean) * inv_std * gamma + beta
  *                        moving[n] = moving * momentum + statistic * (1 - momentum)
  *   batchnorm_infer:     the same y, mean and inv_std from moving_mean and moving_variance
@@ -9,9 +10,10 @@
  *                        statistics were constants (batch_statistics 0), gamma * inv_std * dy
  *                        and, if act is not linear, dx *= act'(x), x being what that activation saved
  *
- * gamma NULL is 1 and beta NULL is 0; y may be x, dx may be dy. The work goes strip by strip: a few columns of all rows,
- * which stay in the first-level cache while they are read two or three times. Threads share out columns, never a sum,
- * and a column is summed in the same order whichever strip it lies in. Statistics and gradients are zero in the padding.
+ * gamma NULL is 1 and beta NULL is 0; y may be x, dx may be dy. The work goes strip by strip: a few columns of all
+ * rows, which stay in the first-level cache while they are read two or three times. Threads share out columns, never a
+ * sum, and a column is summed in the same order whichever strip it lies in. In the padding, statistics and gradients
+ * are zero.
  */
 #include <float.h>
 
@@ -19,8 +21,8 @@
  * addition: SUMS of each column if there is one kind of them, half as many if there are two kinds. */
 enum { STRIP_VECTORS = VF == 16 ? 2 : 4, STRIP = STRIP_VECTORS * VF, SUMS = 8 / STRIP_VECTORS };
 
-/* These functions are called with constants (vectors, NULL), so that what is not asked for disappears and the sums live in
- * registers: inlining them is the point. */
+/* These functions are called with constants (vectors, NULL), so that what is not asked for disappears and the sums live
+ * in registers: inlining them is the point. */
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE void strip_add(int vectors, const float *a, const float *x, const float *mean, vf *s, vf *t) {
@@ -32,8 +34,8 @@ INLINE void strip_add(int vectors, const float *a, const float *x, const float *
     }
 }
 
-/* first[j] = sum over rows of a, second[j] = sum over rows of a * (x - mean[j]); a NULL stands for x - mean, mean NULL for
- * no second sum. */
+/* first[j] = sum over rows of a, second[j] = sum over rows of a * (x - mean[j]); a NULL stands for x - mean, mean NULL
+ * for no second sum. */
 INLINE void strip_sums(int vectors, const float *a, int64_t lda, const float *x, int64_t ldx, int64_t rows,
                        const float *mean, float *first, float *second) {
     const int sums = mean ? SUMS / 2 : SUMS;
@@ -64,7 +66,9 @@ INLINE void strip_sums(int vectors, const float *a, int64_t lda, const float *x,
     } while (0)
 
 /* The strip at column c of columns that end at `end`. */
-static inline int64_t strip_width(int64_t c, int64_t end) { return end - c > FNN_ALIGN_FLOATS ? STRIP : FNN_ALIGN_FLOATS; }
+static inline int64_t strip_width(int64_t c, int64_t end) {
+    return end - c > FNN_ALIGN_FLOATS ? STRIP : FNN_ALIGN_FLOATS;
+}
 
 static inline void strip_clear(float *values, int64_t from, int64_t width) {
     for (int64_t j = from < 0 ? 0 : from; j < width; j++) values[j] = 0.0f;
@@ -144,7 +148,8 @@ static void batchnorm_train(const fnn_instr *in, const fnn_run *run) {
 }
 
 static void batchnorm_infer(const fnn_instr *in, const fnn_run *run) {
-    const float *x = in->p[0], *gamma = in->p[1], *beta = in->p[2], *moving_mean = in->p[3], *moving_variance = in->p[4];
+    const float *x = in->p[0], *gamma = in->p[1], *beta = in->p[2];
+    const float *moving_mean = in->p[3], *moving_variance = in->p[4];
     float *saved_mean = in->p[5], *saved_inv_std = in->p[6], *y = in->p[7];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], rows = run->samples * in->rows_per_sample;
     int64_t begin, end;

@@ -21,8 +21,15 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
             for (int64_t p = p0; p < p1; p++) {
                 int vectors = panel_width(n, p);
                 float *c = y + mb * ldy + p * PANEL;
-                gemm_tiles(micro_rows, vectors, rows, depth, x + mb * ldx + kb, ldx, ldx,
-                           w + p * PANEL * k + kb * vectors * VF, c, ldy, bias ? bias + p * PANEL : NULL, kb == 0);
+                const float *a = x + mb * ldx + kb, *panel = w + p * PANEL * k + kb * vectors * VF;
+                const float *start = bias ? bias + p * PANEL : NULL;
+                if (rows == 1 && p + WIDE <= p1 && panel_width(n, p + WIDE - 1) == 2) {
+                    micro_wide(depth, a, panel, PANEL * k, c, start, kb == 0);
+                    p += WIDE - 1;
+                    vectors = 2 * WIDE;
+                } else {
+                    gemm_tiles(micro_rows, vectors, rows, depth, a, ldx, ldx, panel, c, ldy, start, kb == 0);
+                }
                 if (kb + depth == k && act != ACT_LINEAR)
                     act_forward_block(act, alpha, c, ldy, c, ldy, rows, (int64_t)vectors * VF);
                 if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;

@@ -4,8 +4,8 @@
  *   dropout_backward:  dx[rows][n] = dy[rows][n] * mask / (1 - rate); dx may be dy
  *
  * mask has one bit for each element, 16 columns to a word, the first column lowest. Element (r, j) is number
- * r * round_up(n, 16) + j of the words that Philox draws for (seed, stream, step), see random.h, and is kept if the upper
- * 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads.
+ * r * round_up(n, 16) + j of the words that Philox draws for (seed, stream, step), see random.h, and is kept if the
+ * upper 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads.
  */
 #include "../random.h"
 
@@ -18,11 +18,13 @@ static inline vi dropout_signs(vi a) { return vi_shr(a, 31); }
 
 static inline vi dropout_load(const void *p) { return vi_bits(vf_load(p)); }
 
-static const int32_t dropout_bits[DROPOUT_CHUNK] = {1 << 0, 1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
-                                                    1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+static const int32_t dropout_bits[DROPOUT_CHUNK] = {1 << 0,  1 << 1,  1 << 2,  1 << 3, 1 << 4,  1 << 5,
+                                                    1 << 6,  1 << 7,  1 << 8,  1 << 9, 1 << 10, 1 << 11,
+                                                    1 << 12, 1 << 13, 1 << 14, 1 << 15};
 
 /* y[16] = x[16] * scale where the word is above `last_dropped`, else 0; returns the bits of what was kept. */
-static inline uint16_t dropout_chunk(const float *x, float *y, const uint32_t *words, int32_t last_dropped, float scale) {
+static inline uint16_t dropout_chunk(const float *x, float *y, const uint32_t *words, int32_t last_dropped,
+                                     float scale) {
     vi bits = vi_set(0);
     for (int j = 0; j < DROPOUT_CHUNK; j += VF) {
         vi word = vi_and(vi_shr(dropout_load(words + j), 1), vi_set(INT32_MAX));

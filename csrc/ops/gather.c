@@ -5,9 +5,9 @@
  *   scatter:        y[rows][n] -> out[total rows][n], C-contiguous, from row first * rows_per_sample on
  *   reshape:        x[rows_x][n_x] of each sample -> y[rows_y][n_y], in C order
  *
- * All four are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of rows
- * (contiguous values, then zeros as padding), and every piece that lies in one run and in one row is converted by one
- * call. A label that int32 cannot hold becomes -1, which is no class.
+ * All four are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
+ * rows (contiguous values, then zeros as padding), and every piece that lies in one run and in one row is converted by
+ * one call. A label that int32 cannot hold becomes -1, which is no class.
  */
 
 typedef void (*convert_fn)(const char *restrict src, int64_t step, void *restrict dst, int64_t n);
@@ -66,7 +66,10 @@ FNN_CONVERT(labels_of_i64, int64_t, int32_t, label_of_signed(v))
 FNN_CONVERT(labels_of_bool, uint8_t, int32_t, v != 0)
 
 /* In the order of fnn_dtype. */
-static const struct { int64_t size; convert_fn floats, labels; } converters[] = {
+static const struct {
+    int64_t size;
+    convert_fn floats, labels;
+} converters[] = {
     {4, floats_of_f32, labels_of_f32}, {8, floats_of_f64, labels_of_f64}, {2, floats_of_f16, labels_of_f16},
     {1, floats_of_u8, labels_of_u8},   {1, floats_of_i8, labels_of_i8},   {2, floats_of_u16, labels_of_u16},
     {2, floats_of_i16, labels_of_i16}, {4, floats_of_u32, labels_of_u32}, {4, floats_of_i32, labels_of_i32},
@@ -98,7 +101,7 @@ static runs runs_of(const fnn_source *source) {
     return s;
 }
 
-/* The destination of one sample: `rows` rows of n values of four bytes, `ld` apart, with zeros from n up to `padded`. */
+/* The destination of one sample: `rows` rows of n values of four bytes, `ld` apart, zeros from n up to `padded`. */
 typedef struct rows_to {
     int64_t rows, n, ld, padded;
 } rows_to;
@@ -123,13 +126,24 @@ static void copy_sample(const char *base, const runs *s, convert_fn convert, cha
     }
 }
 
+/* Shuffled samples lie anywhere in memory: ask for one so many samples early that a few kilobytes are on their way. */
+enum { PREFETCH_BYTES = 4096, PREFETCH_SAMPLES = 16, CACHE_LINE = 64 };
+
+static inline void prefetch_sample(const char *sample, int64_t bytes) {
+    for (int64_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE) __builtin_prefetch(sample + at);
+}
+
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
 static void copy_samples(const fnn_source *source, const int64_t *order, int64_t first, const fnn_run *run, char *dst,
                          convert_fn convert, rows_to to) {
     runs s = runs_of(source);
     int64_t begin, end;
     fnn_split(run->samples, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    int64_t bytes = s.axes == 0 && s.step == converters[source->dtype].size ? s.length * s.step : 0;
+    int64_t ahead = bytes > PREFETCH_BYTES / PREFETCH_SAMPLES ? PREFETCH_BYTES / bytes + 1 : PREFETCH_SAMPLES;
+    for (int64_t i = order && bytes ? begin - ahead : begin; i < end; i++) {
+        if (order && bytes && i + ahead < end) prefetch_sample(source->data + order[i + ahead] * source->strides[0], bytes);
+        if (i < begin) continue;
         int64_t sample = order ? order[i] : first + i;
         copy_sample(source->data + sample * source->strides[0], &s, convert, dst + 4 * i * to.rows * to.ld, &to);
     }

@@ -175,6 +175,27 @@ static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors
     }
 }
 
+/* One row against WIDE full panels at once, `stride` floats apart. A single chain of additions waits for itself: a lone
+ * row needs eight of them to keep the multipliers busy. Each chain is the one that the tiles compute. */
+enum { WIDE = 4 };
+static void micro_wide(int64_t k, const float *restrict a, const float *restrict b, int64_t stride, float *restrict c,
+                       const float *restrict bias, int first) {
+    const float *b0 = b, *b1 = b + stride, *b2 = b + 2 * stride, *b3 = b + 3 * stride;
+    const float *from = first ? bias : c;
+    vf c0 = NTH_OR_ZERO(from, 0), c1 = NTH_OR_ZERO(from, 1), c2 = NTH_OR_ZERO(from, 2), c3 = NTH_OR_ZERO(from, 3);
+    vf c4 = NTH_OR_ZERO(from, 4), c5 = NTH_OR_ZERO(from, 5), c6 = NTH_OR_ZERO(from, 6), c7 = NTH_OR_ZERO(from, 7);
+    for (int64_t i = 0; i < k; i++) {
+        vf x = vf_set(a[i]);
+        int64_t at = i * PANEL;
+        c0 = vf_fma(x, vf_load(b0 + at), c0), c1 = vf_fma(x, vf_load(b0 + at + VF), c1);
+        c2 = vf_fma(x, vf_load(b1 + at), c2), c3 = vf_fma(x, vf_load(b1 + at + VF), c3);
+        c4 = vf_fma(x, vf_load(b2 + at), c4), c5 = vf_fma(x, vf_load(b2 + at + VF), c5);
+        c6 = vf_fma(x, vf_load(b3 + at), c6), c7 = vf_fma(x, vf_load(b3 + at + VF), c7);
+    }
+    vf_store(c, c0), vf_store(c + VF, c1), vf_store(c + 2 * VF, c2), vf_store(c + 3 * VF, c3);
+    vf_store(c + 4 * VF, c4), vf_store(c + 5 * VF, c5), vf_store(c + 6 * VF, c6), vf_store(c + 7 * VF, c7);
+}
+
 /* ---- panels ------------------------------------------------------------------------------------------------------- */
 
 static inline int64_t panel_vectors(int64_t n) { return (n + VF - 1) / VF; }

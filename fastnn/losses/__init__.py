@@ -7,7 +7,7 @@ precise gradient ``prediction - target``. Called on arrays, a loss runs the same
 returns NumPy floats.
 """
 
-from fastnn import _registry
+from fastnn import _eager, _registry
 from fastnn.losses.base import Loss
 from fastnn.losses.compiled import (
     BinaryCrossentropy,
@@ -104,7 +104,7 @@ def resolve(identifier, target_kind=None, output_n=None):
     Raises
     ------
     ValueError
-        If the identifier is unknown, or a function that no compiled step can run.
+        If the identifier is unknown, or something that no compiled step can run.
     """
     if str(identifier).lower() in ("crossentropy", "ce"):
         if output_n == 1:
@@ -121,7 +121,11 @@ def resolve(identifier, target_kind=None, output_n=None):
             loss = categorical_crossentropy
     else:
         loss = get(identifier)
-    if loss is None or isinstance(loss, Loss):
+    if loss is None:
+        return None
+    if isinstance(loss, Loss):
+        if _eager.changed(loss, call="lower", __call__="lower"):
+            raise loss.not_compiled()
         return loss
     if loss in _FUNCTIONS:
         return _FUNCTIONS[loss](name=identifier if isinstance(identifier, str) else loss.__name__)

@@ -90,9 +90,13 @@ class Loss:
             What `fused_activation` turns into the prediction: the operation does that too.
         scale : float, default 1.0
         """
+        raise self.not_compiled()
+
+    def not_compiled(self):
+        """Return the error of a loss that cannot be trained with."""
         from fastnn.losses import COMPILED
 
-        raise ValueError(
+        return ValueError(
             f"Loss {self.name!r} cannot be trained with: a training step runs without Python, and "
             f"{type(self).__name__} has no compiled form. Compiled losses: {COMPILED}."
         )

@@ -4,7 +4,7 @@ A metric is a mean over rows, sometimes finished by a function (a root). In `fit
 is one operation of the compiled step; called on arrays it keeps its own sums, as in Keras 3.
 """
 
-from fastnn import _registry, losses
+from fastnn import _eager, _registry, losses
 from fastnn._naming import to_snake_case
 from fastnn.losses import (
     binary_crossentropy,
@@ -159,6 +159,8 @@ def resolve(identifier, loss, output_n):
             f"whose steps run without Python. Use one of: {COMPILED}; or compute yours from "
             "predict()."
         )
+    if _eager.changed(metric, update_state="lower", result="finish"):
+        raise metric.not_compiled()
     if isinstance(identifier, str):
         metric.name = identifier
     if loss is not None and output_n != 1 and metric.target_kind != loss.target_kind:

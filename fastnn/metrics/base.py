@@ -62,9 +62,13 @@ class Metric:
         values : Slot
             Takes one value for each row of the prediction.
         """
+        raise self.not_compiled()
+
+    def not_compiled(self):
+        """Return the error of a metric that cannot be part of a model."""
         from fastnn.metrics import COMPILED
 
-        raise ValueError(
+        return ValueError(
             f"Metric {self.name!r} cannot be compiled into a model: {type(self).__name__} has no "
             f"compiled form. Call it on the result of predict(), or use one of: {COMPILED}."
         )

@@ -79,6 +79,11 @@ class Trainer:
         self._reset_programs()
 
     @property
+    def metrics(self):
+        """The metrics in use, once data has told which kinds they are."""
+        return [metric for head in self._heads or () for metric in head.metrics]
+
+    @property
     def compiled(self):
         return self._compiled
 
@@ -238,20 +243,23 @@ class Trainer:
         self.stop_training = False
         logs = {}
         hooks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            started = time.perf_counter()
-            hooks.on_epoch_begin(epoch)
-            progress.epoch_begin(epoch)
-            self._run_epoch(program, sources, samples, steps, batch_size, order, hooks, progress)
-            logs = self._results(program)
-            if validation is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
-                measured = self._evaluate(*validation, validation_batch_size or batch_size, hooks)
-                logs.update({f"val_{name}": value for name, value in measured.items()})
-            progress.epoch_end(logs, time.perf_counter() - started)
-            logs = dict(sorted(logs.items()))  # as in Keras
-            hooks.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+        try:
+            for epoch in range(initial_epoch, epochs):
+                started = time.perf_counter()
+                hooks.on_epoch_begin(epoch)
+                progress.epoch_begin(epoch)
+                self._run_epoch(program, sources, samples, steps, batch_size, order, hooks, progress)
+                logs = self._results(program)
+                if validation is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
+                    measured = self._evaluate(*validation, validation_batch_size or batch_size, hooks)
+                    logs.update({f"val_{name}": value for name, value in measured.items()})
+                progress.epoch_end(logs, time.perf_counter() - started)
+                logs = dict(sorted(logs.items()))  # as in Keras
+                hooks.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        finally:
+            progress.close()
         hooks.on_train_end(logs)
         return self.history
 
@@ -280,7 +288,7 @@ class Trainer:
                     order=order,
                     hyper=np.array([optimizer.hyper()], np.float64),
                     budget=_REDRAW_SECONDS if progress.live else 0.0,
-                    sources=sources if done == 0 else (),
+                    sources=sources,  # again each time: a callback may have used the program for other data
                 )
             finally:  # after Ctrl-C, too, the optimizer knows how many steps its state has seen
                 completed = program.program.completed
