@@ -1,34 +1,25 @@
-"""Benchmarks run in pinned worker processes; pytest-benchmark reads the workers' own clock."""
-
-import time
+"""Benchmarks run in pinned worker processes; pytest-benchmark is shown the workers' own clock."""
 
 import pytest
 
 from benchmarks.client import Client
 
+_elapsed = 0.0
 
-class Clock:
-    """`perf_counter`, less what is not to be counted: pipes, and all but one of a worker's repetitions."""
 
-    def __init__(self):
-        self.skipped = 0.0
-
-    def __call__(self):
-        return time.perf_counter() - self.skipped
-
-    def ask(self, counted, client, *command):
-        """Ask a worker; only `counted(answer)` seconds seem to pass."""
-        started = time.perf_counter()
-        answer = client.ask(*command)
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        seconds = counted(answer)
-        self.skipped += time.perf_counter() - started - seconds
-        return answer
+def worker_clock():
+    """Seconds that workers have counted: pipes, and the repetitions of which one is reported, take no time."""
+    return _elapsed
 
 
 def pytest_addoption(parser):
     parser.addoption("--threads", type=int, default=1, help="processors that each engine is pinned to (1)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "timed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.benchmark(timer=worker_clock))
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +40,34 @@ def clients(pytestconfig):
 
 
 @pytest.fixture
-def timed(benchmark):
-    """timed(group, counted, client, *command): benchmark one command to a worker; returns its last answer."""
-    clock = Clock()
-    benchmark._timer = clock
+def ask():
+    """ask(client, *command): the worker's answer. What it cannot express skips, what fails fails."""
 
-    def run(group, counted, client, *command, rounds=5):
+    def ask(client, *command):
+        answer = client.ask(*command)
+        if "error" in answer:
+            pytest.fail(f"{client.name}, {' '.join(map(str, command))}: {answer['error']}", pytrace=False)
+        if "unsupported" in answer:
+            pytest.skip(f"{client.name}: {answer['unsupported']}")
+        return answer
+
+    return ask
+
+
+@pytest.fixture
+def timed(benchmark, ask):
+    """timed(group, counted, client, *command): benchmark a command, which takes counted(answer) seconds."""
+
+    def timed(group, counted, client, *command, rounds=5):
+        def once():
+            global _elapsed
+            answer = ask(client, *command)
+            _elapsed += counted(answer)
+            return answer
+
         benchmark.group = group
-        return benchmark.pedantic(clock.ask, (counted, client, *command), rounds=rounds, warmup_rounds=1)
+        answer = benchmark.pedantic(once, rounds=rounds, warmup_rounds=1)
+        benchmark.extra_info.update(answer, version=client.version)
+        return answer
 
-    return run
+    return timed

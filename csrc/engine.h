@@ -82,6 +82,18 @@ int fnn_isa_supported(const fnn_isa *isa);      /* can this CPU run it? */
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
 
+/* What a program has learnt about how fast teams of different sizes run it. Results do not depend on the team, so the
+ * executor may try another one at any time, and stays with what is fastest now: a team whose threads have to share a
+ * processor with other programs is slower than one thread alone. All zero at the start. */
+enum { FNN_TEAM_SIZES = 10 }; /* 1, 2, 4, ..., 256 and the largest */
+typedef struct fnn_tuner {
+    int largest;                       /* the cost model's team, which these measurements are of */
+    int best;                          /* index of the size in use */
+    int direction;                     /* where the last trial went: -1 smaller, 1 larger */
+    int interval, countdown;           /* segments from one trial to the next, and until the next */
+    double ns_per_batch[FNN_TEAM_SIZES]; /* 0: not measured */
+} fnn_tuner;
+
 typedef struct fnn_job {
     const fnn_instr *instrs;
     int64_t instr_count;
@@ -95,6 +107,7 @@ typedef struct fnn_job {
     const double *hyper;    /* hyper_stride doubles for each batch (stride 0: the same for all) */
     int64_t hyper_stride;
     int max_threads;
+    fnn_tuner *tuner;       /* kept from run to run; NULL: always the cost model's team */
     float *scratch;         /* max_threads x FNN_SCRATCH_FLOATS */
     double budget_ns;       /* return after the batch in which about this much time has passed; 0: no limit */
     int (*poll)(void *);    /* called by the calling thread every ~10 ms; nonzero stops. May be NULL */

@@ -1,7 +1,7 @@
 /* Runs a program: every instruction for every batch, by a team of threads that stays together for the whole chunk.
  *
- * The team is chosen once for the chunk from the work of a full batch; within it an instruction too small to be worth
- * sharing is run by thread 0 alone. `fence` instructions wait for the whole team, which is how data flows safely from
+ * A cost model says how large a team could be of use; measurement says whether it is (see `fnn_tuner`). Within a team an
+ * instruction too small to be worth sharing is run by thread 0 alone. `fence` instructions wait for the whole team, which is how data flows safely from
  * one instruction to the next; instructions that do not depend on each other follow without waiting.
  */
 #define _GNU_SOURCE
@@ -71,7 +71,8 @@ int fnn_interrupted(const fnn_run *run, double work) {
 
 typedef struct chunk {
     fnn_job *job;
-    int64_t done;          /* batches completed; thread 0 counts */
+    int64_t first, count;  /* batches of the job that this team runs */
+    int64_t done;          /* those completed; thread 0 counts */
     volatile int64_t last; /* thread 0's word to the team: this batch was the last. A number and not a flag, because
                               a slow thread may read it when thread 0 is already in the next batch. */
 } chunk;
@@ -90,7 +91,7 @@ static void run_chunk(void *argument, int thread, int team) {
         .order = job->order, .seed = job->seed, .job = job, .thread = thread,
         .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
     };
-    for (int64_t b = 0; b < job->batch_count; b++) {
+    for (int64_t b = c->first; b < c->first + c->count; b++) {
         int64_t first = (job->first_batch + b) * job->batch;
         int64_t left = job->total - first;
         run.first = first;
@@ -124,17 +125,82 @@ out:
     restore_float_mode(mode);
 }
 
+/* ---- how large a team? --------------------------------------------------------------------------------------------- */
+
+static const double SEGMENT_NS = 1e6; /* what a team runs between two decisions: long against waking it (~10 us) */
+enum { FIRST_INTERVAL = 2, LAST_INTERVAL = 256 };
+static const double WORTH_CHANGING = 0.98;
+
+/* Sizes are powers of two, and the largest. */
+static int team_size(const fnn_tuner *tuner, int index) {
+    int size = 1 << index;
+    return size < tuner->largest ? size : tuner->largest;
+}
+
+static int last_index(const fnn_tuner *tuner) {
+    int index = 0;
+    while (team_size(tuner, index) < tuner->largest) index++;
+    return index;
+}
+
+/* Which size runs the next segment: the best known, or now and then one of its neighbours. */
+static int next_index(fnn_tuner *tuner) {
+    if (tuner->ns_per_batch[tuner->best] == 0 || tuner->countdown-- > 0) return tuner->best;
+    tuner->countdown = tuner->interval;
+    int last = last_index(tuner);
+    tuner->direction = tuner->best == 0 ? 1 : tuner->best == last ? -1 : -tuner->direction;
+    return tuner->best + tuner->direction;
+}
+
+static void learn(fnn_tuner *tuner, int index, double ns) {
+    double *known = &tuner->ns_per_batch[index];
+    /* The size in use is measured all the time and changes slowly; of a trial only the last time counts. */
+    *known = *known == 0 || index != tuner->best ? ns : 0.75 * *known + 0.25 * ns;
+    if (index == tuner->best) return;
+    if (*known < tuner->ns_per_batch[tuner->best] * WORTH_CHANGING) {
+        tuner->best = index;
+        tuner->interval = tuner->countdown = FIRST_INTERVAL;
+    } else if (tuner->interval < LAST_INTERVAL) {
+        tuner->interval *= 2;
+    }
+}
+
+static void start_tuner(fnn_tuner *tuner, int largest) {
+    if (tuner->largest == largest) return;
+    *tuner = (fnn_tuner){.largest = largest, .direction = 1, .interval = FIRST_INTERVAL, .countdown = FIRST_INTERVAL};
+    tuner->best = last_index(tuner);
+}
+
 int64_t fnn_execute(fnn_job *job) {
-    chunk c = {.job = job, .last = -1};
     job->stop = job->over_budget = 0;
     job->work_since_poll = 0;
     job->last_poll_ns = job->started_ns = now_ns();
-    int team = 1;
+    int largest = 1;
     int64_t samples = job->total < job->batch ? job->total : job->batch;
     for (int64_t i = 0; i < job->instr_count; i++) {
         int wanted = threads_for(&job->instrs[i], samples, job->max_threads);
-        if (wanted > team) team = wanted;
+        if (wanted > largest) largest = wanted;
     }
-    fnn_team_run(team, run_chunk, &c);
-    return c.done;
+    fnn_tuner *tuner = largest > 1 ? job->tuner : NULL;
+    if (!tuner) {
+        chunk c = {.job = job, .count = job->batch_count, .last = -1};
+        fnn_team_run(largest, run_chunk, &c);
+        return c.done;
+    }
+    start_tuner(tuner, largest);
+    int64_t done = 0;
+    while (done < job->batch_count && !job->stop && !job->over_budget) {
+        int index = next_index(tuner), size = team_size(tuner, index);
+        double estimate = tuner->ns_per_batch[tuner->best];
+        int64_t count = estimate > 0 ? (int64_t)(SEGMENT_NS / estimate) + 1 : 1;
+        if (count > job->batch_count - done) count = job->batch_count - done;
+        chunk c = {.job = job, .first = done, .count = count, .last = -1};
+        int64_t before = now_ns();
+        int team = fnn_team_run(size, run_chunk, &c);
+        /* An unfinished segment, or another team than was asked for, tells nothing. */
+        if (c.done == count && team == size) learn(tuner, index, (double)(now_ns() - before) / (double)count);
+        done += c.done;
+        if (c.done == 0) break;
+    }
+    return done;
 }

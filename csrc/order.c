@@ -5,11 +5,11 @@
 /* Far from the streams of layers, which are counted from zero. */
 static const uint64_t SHUFFLE_STREAM = UINT64_MAX;
 
-/* Writes a permutation of 0 ... n - 1, n < 2^32: every one is as likely as any other, and (n, seed, epoch) alone decide.
- * The Fisher-Yates shuffle from inside out: element i goes to one of the first i + 1 places, and what was there to place
- * i (Knuth, TAOCP 2, 3.4.2). Places are drawn without bias by D. Lemire, Fast random integer generation in an interval,
- * ACM TOMACS 29(1), 2019: the high half of word * bound, unless the low half is below 2^32 mod bound, which is worth its
- * division only where the low half is below bound. A word so rejected is skipped. */
+/* Writes a permutation of 0 ... n - 1, n < 2^32: every one is as likely as any other; (n, seed, epoch) alone decide.
+ * The Fisher-Yates shuffle from inside out: element i goes to one of the first i + 1 places, and what was there goes to
+ * place i (Knuth, TAOCP 2, 3.4.2). Places are drawn without bias by D. Lemire, Fast random integer generation in an
+ * interval, ACM TOMACS 29(1), 2019: the high half of word * bound, unless the low half is below 2^32 mod bound, which
+ * is worth its division only where the low half is below bound. A word so rejected is skipped. */
 void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch) {
     philox generator = philox_stream(seed, SHUFFLE_STREAM, epoch);
     uint32_t words[PHILOX_WORDS];

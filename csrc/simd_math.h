@@ -60,7 +60,7 @@ static inline vf vf_expm1(vf x) {
 
 static inline vf vf_log(vf x) {
     const int32_t sqrt_half = 0x3f3504f3; /* the mantissa m goes from sqrt(1/2) to sqrt(2): x = m 2^k */
-    vi i = vi_sub(vi_bits(x), vi_set(sqrt_half));
+    vi i = vi_sub(vi_bits(vf_abs(x)), vi_set(sqrt_half));
     vf k = vf_of(vi_shr(i, 23));
     vf f = vf_sub(vf_bits(vi_add(vi_and(i, vi_set(0x7fffff)), vi_set(sqrt_half))), vf_set(1.0f));
     vf q = vf_set(-0.07636437f);

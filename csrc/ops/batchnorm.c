@@ -79,7 +79,7 @@ static inline void strip_clear(float *values, int64_t from, int64_t width) {
 INLINE void strip_statistics(int vectors, const float *x, int64_t ldx, int64_t rows, float *mean, float *variance) {
     float first[STRIP];
     vf count = vf_set((float)rows);
-    strip_sums(vectors, x, ldx, NULL, 0, rows, NULL, first, NULL);
+    strip_sums(vectors, x, ldx, x, ldx, rows, NULL, first, NULL);
     for (int j = 0; j < vectors * VF; j += VF) vf_store(mean + j, vf_div(vf_load(first + j), count));
     strip_sums(vectors, NULL, 0, x, ldx, rows, mean, first, variance);
     for (int j = 0; j < vectors * VF; j += VF) {

@@ -59,6 +59,10 @@ cdef extern from "engine.h" nogil:
     const fnn_isa *fnn_isa_best()
     int fnn_isa_supported(const fnn_isa *isa)
 
+    ctypedef struct fnn_tuner:
+        int largest
+        int best
+
     ctypedef struct fnn_job:
         const fnn_instr *instrs
         int64_t instr_count
@@ -72,6 +76,7 @@ cdef extern from "engine.h" nogil:
         const double *hyper
         int64_t hyper_stride
         int max_threads
+        fnn_tuner *tuner
         float *scratch
         double budget_ns
         int (*poll)(void *) noexcept

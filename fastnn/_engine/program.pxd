@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from fastnn._engine.engine cimport fnn_instr
+from fastnn._engine.engine cimport fnn_instr, fnn_tuner
 from fastnn._engine.runtime cimport Buffer
 
 
@@ -14,5 +14,6 @@ cdef class Program:
     cdef object lock
     cdef Buffer scratch
     cdef int scratch_threads
+    cdef fnn_tuner tuner
 
     cdef int _bind(self, fnn_instr *instr, instruction) except -1

@@ -55,9 +55,14 @@ class Instruction:
         self.label = label
 
 
-cdef int poll_signals(void *argument) noexcept with gil:
-    """Called by C every 10 ms or so: lets Python run its signal handlers."""
-    return PyErr_CheckSignals() != 0
+cdef int poll_signals(void *raised) noexcept with gil:
+    """Called by C every 10 ms or so: lets Python run its signal handlers. What one raises waits in a list for C's return."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list>raised).append(error)
+        return 1
+    return 0
 
 
 cdef class Program:
@@ -164,8 +169,9 @@ cdef class Program:
         cdef int64_t done = 0, count
         cdef int threads
         cdef cnp.ndarray array
-        cdef double[:, ::1] hyper_rows
+        cdef list raised = []
         memset(&job, 0, sizeof(job))
+        self.completed = 0
         if batch == 0:
             batch = self.batch
         if not 1 <= batch <= self.batch:
@@ -173,7 +179,6 @@ cdef class Program:
         count = (total + batch - 1) // batch - first_batch
         if batches >= 0 and batches < count:
             count = batches
-        self.completed = 0
         if count <= 0:
             return 0
         if order is not None:
@@ -187,6 +192,8 @@ cdef class Program:
             job.hyper_stride = hyper.shape[1] if hyper.shape[0] > 1 else 0
         with self.lock:
             for source, values in sources:
+                if len(values) < total:
+                    raise ValueError(f"An epoch of {total} samples cannot read an array of {len(values)}.")
                 (<Source?>source).bind(values)
             threads = get_threads()
             if threads > self.scratch_threads:
@@ -203,13 +210,14 @@ cdef class Program:
             job.step = step
             job.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
             job.max_threads = threads
+            job.tuner = &self.tuner
             job.scratch = <float *>self.scratch.data
             job.budget_ns = budget * 1e9
             job.poll = poll_signals
+            job.poll_arg = <void *>raised
             with nogil:
                 done = execute(&job)
             self.completed = done
-        if job.stop:
-            PyErr_CheckSignals()  # raises what the handler raised, if C has not let it through yet
-            raise KeyboardInterrupt
+        if raised:
+            raise raised[0]
         return done

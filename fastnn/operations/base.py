@@ -1,5 +1,7 @@
 """What an operation is to the rest of the package, and the registry of all of them."""
 
+import threading
+
 from fastnn.graph import Node
 
 REGISTRY = {}
@@ -39,23 +41,35 @@ class Operation:
         return f.keep(node)
 
 
-_calling = []  # the layers whose `call` is being traced, the innermost last
+class _Calling(threading.local):
+    """The layers that are being built or traced, the innermost last; every thread may build a model of its own."""
+
+    def __init__(self):
+        self.layers = []
+
+
+_calling = _Calling()
 
 
 class calling:
-    """While this context lasts, nodes belong to the given layer."""
+    """While this context lasts, new nodes belong to the given layer, and the names of new variables begin with its name."""
 
     def __init__(self, layer):
         self.layer = layer
 
     def __enter__(self):
-        _calling.append(self.layer)
+        _calling.layers.append(self.layer)
 
     def __exit__(self, *error):
-        _calling.pop()
+        _calling.layers.pop()
+
+
+def layers_being_called():
+    """The layers that are being built or traced, the innermost last."""
+    return tuple(_calling.layers)
 
 
 def apply(name, inputs, variables=None, **attributes):
     """Add a node to the graph of its inputs; returns its symbolic output."""
-    layer = _calling[-1] if _calling else None
+    layer = _calling.layers[-1] if _calling.layers else None
     return Node(REGISTRY[name], inputs, variables or {}, attributes, layer).output
