@@ -36,6 +36,7 @@ class Worker:
         self.engine = engine
         self.threads = threads
         self.runs = {}
+        self.predictors = {}
         self.products = {}
 
     def prepare(self, name, seconds):
@@ -72,18 +73,21 @@ class Worker:
         return {}
 
     def latency(self, name, batch, calls):
-        from benchmarks.workloads import INFERENCE
-
         import numpy as np
+
+        from benchmarks.workloads import INFERENCE
 
         workload = INFERENCE[name]
         if reason := self.engine.unsupported(workload):
             return {"unsupported": reason}
         x, _ = workload.data(int(batch))
-        predict = self.engine.predictor(workload, int(batch), self.threads)
+        if (name, batch) not in self.predictors:
+            predict = self.engine.predictor(workload, int(batch), self.threads)
+            for _ in range(10):
+                predict(x)
+            self.predictors[name, batch] = predict
+        predict = self.predictors[name, batch]
         clock, times = time.perf_counter_ns, np.empty(int(calls))
-        for _ in range(10):
-            predict(x)
         for i in range(len(times)):
             started = clock()
             predict(x)

@@ -24,15 +24,15 @@ enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 12, FNN_MAX_SCALARS = 6 };
 /* ---- what an operation sees of the running program -------------------------------------------------------------- */
 
 typedef struct fnn_run {
-    int64_t samples;       /* samples in this batch; the last one of an epoch may be smaller */
-    int64_t first;         /* position in `order` of the batch's first sample */
-    const int64_t *order;  /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
-    int64_t step;          /* training steps done before this one, since the model was compiled */
-    uint64_t seed;         /* key of every random number drawn in this program */
-    const double *hyper;   /* this step's hyper-parameters; hyper[0] is the learning rate */
-    struct fnn_job *job;   /* for fnn_interrupted() */
-    int thread, threads;   /* this thread's number and the size of the team that runs this instruction */
-    float *scratch;        /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
+    int64_t samples;      /* samples in this batch; the last one of an epoch may be smaller */
+    int64_t first;        /* position in `order` of the batch's first sample */
+    const int64_t *order; /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
+    int64_t step;         /* training steps done before this one, since the model was compiled */
+    uint64_t seed;        /* key of every random number drawn in this program */
+    const double *hyper;  /* this step's hyper-parameters; hyper[0] is the learning rate */
+    struct fnn_job *job;  /* for fnn_interrupted() */
+    int thread, threads;  /* this thread's number and the size of the team that runs this instruction */
+    float *scratch;       /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
 } fnn_run;
 
 enum { FNN_SCRATCH_FLOATS = 64 * 1024 };
@@ -65,20 +65,20 @@ typedef struct fnn_op {
 /* ---- one instruction set: the same sources compiled with its flags ----------------------------------------------- */
 
 typedef struct fnn_isa {
-    const char *name;    /* "baseline", "avx2", "avx512", "neon" */
-    int vector_floats;   /* lanes of one register */
-    const fnn_op *ops;   /* FNN_OPS entries in the same order for every instruction set */
+    const char *name;  /* "baseline", "avx2", "avx512", "neon" */
+    int vector_floats; /* lanes of one register */
+    const fnn_op *ops; /* FNN_OPS entries in the same order for every instruction set */
     int op_count;
     /* panel-packed weights (layout in ops/gemm.c) */
-    int64_t (*panel_floats)(int64_t k, int64_t n);                                  /* size of a packed k x n matrix */
-    void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed);   /* zero in the padding */
+    int64_t (*panel_floats)(int64_t k, int64_t n); /* size of a packed k x n matrix */
+    void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed); /* zero in the padding */
     void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
 } fnn_isa;
 
 /* The sets compiled into this binary; NULL-terminated, best last. */
 extern const fnn_isa *const fnn_isas[];
-const fnn_isa *fnn_isa_best(void);              /* the best that this CPU can run */
-int fnn_isa_supported(const fnn_isa *isa);      /* can this CPU run it? */
+const fnn_isa *fnn_isa_best(void);         /* the best that this CPU can run */
+int fnn_isa_supported(const fnn_isa *isa); /* can this CPU run it? */
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
 
@@ -87,30 +87,30 @@ int fnn_isa_supported(const fnn_isa *isa);      /* can this CPU run it? */
  * processor with other programs is slower than one thread alone. All zero at the start. */
 enum { FNN_TEAM_SIZES = 10 }; /* 1, 2, 4, ..., 256 and the largest */
 typedef struct fnn_tuner {
-    int largest;                       /* the cost model's team, which these measurements are of */
-    int best;                          /* index of the size in use */
-    int direction;                     /* where the last trial went: -1 smaller, 1 larger */
-    int interval, countdown;           /* segments from one trial to the next, and until the next */
+    int largest;                         /* the cost model's team, which these measurements are of */
+    int best;                            /* index of the size in use */
+    int direction;                       /* where the last trial went: -1 smaller, 1 larger */
+    int interval, countdown;             /* segments from one trial to the next, and until the next */
     double ns_per_batch[FNN_TEAM_SIZES]; /* 0: not measured */
 } fnn_tuner;
 
 typedef struct fnn_job {
     const fnn_instr *instrs;
     int64_t instr_count;
-    int64_t batch;          /* samples of a full batch */
-    int64_t total;          /* samples in the epoch */
-    const int64_t *order;   /* `total` sample numbers, or NULL */
-    int64_t first_batch;    /* batches of this epoch already done */
-    int64_t batch_count;    /* run at most this many */
-    int64_t step;           /* fnn_run.step of the first batch */
+    int64_t batch;        /* samples of a full batch */
+    int64_t total;        /* samples in the epoch */
+    const int64_t *order; /* `total` sample numbers, or NULL */
+    int64_t first_batch;  /* batches of this epoch already done */
+    int64_t batch_count;  /* run at most this many */
+    int64_t step;         /* fnn_run.step of the first batch */
     uint64_t seed;
-    const double *hyper;    /* hyper_stride doubles for each batch (stride 0: the same for all) */
+    const double *hyper; /* hyper_stride doubles for each batch (stride 0: the same for all) */
     int64_t hyper_stride;
     int max_threads;
-    fnn_tuner *tuner;       /* kept from run to run; NULL: always the cost model's team */
-    float *scratch;         /* max_threads x FNN_SCRATCH_FLOATS */
-    double budget_ns;       /* return after the batch in which about this much time has passed; 0: no limit */
-    int (*poll)(void *);    /* called by the calling thread every ~10 ms; nonzero stops. May be NULL */
+    fnn_tuner *tuner;    /* kept from run to run; NULL: always the cost model's team */
+    float *scratch;      /* max_threads x FNN_SCRATCH_FLOATS */
+    double budget_ns;    /* return after the batch in which about this much time has passed; 0: no limit */
+    int (*poll)(void *); /* called by the calling thread every ~10 ms; nonzero stops. May be NULL */
     void *poll_arg;
     /* owned by the executor: */
     int64_t started_ns, last_poll_ns;
@@ -127,14 +127,14 @@ int fnn_interrupted(const fnn_run *run, double work);
 
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
 
-int fnn_cpu_count(void);                 /* processors this process may use: affinity and cgroup quota */
-void fnn_set_threads(int threads);       /* upper limit for any team; starts nothing */
+int fnn_cpu_count(void);           /* processors this process may use: affinity and cgroup quota */
+void fnn_set_threads(int threads); /* upper limit for any team; starts nothing */
 int fnn_get_threads(void);
 /* Runs fn(arg, thread) on `threads` threads, the caller being number 0. Returns the team's size, which is 1 if the
  * pool is in use by another thread. */
 typedef void (*fnn_team_function)(void *arg, int thread, int threads);
 int fnn_team_run(int threads, fnn_team_function fn, void *arg);
-void fnn_team_barrier(int threads);      /* inside fn only: waits for the team */
+void fnn_team_barrier(int threads); /* inside fn only: waits for the team */
 
 /* Splits n items in multiples of `grain` evenly over a team. */
 static inline void fnn_split(int64_t n, int64_t grain, int thread, int threads, int64_t *begin, int64_t *end) {
@@ -153,7 +153,18 @@ void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch);
 /* ---- data that programs read -------------------------------------------------------------------------------------- */
 
 typedef enum fnn_dtype {
-    FNN_F32, FNN_F64, FNN_F16, FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_BOOL
+    FNN_F32,
+    FNN_F64,
+    FNN_F16,
+    FNN_U8,
+    FNN_I8,
+    FNN_U16,
+    FNN_I16,
+    FNN_U32,
+    FNN_I32,
+    FNN_U64,
+    FNN_I64,
+    FNN_BOOL
 } fnn_dtype;
 
 enum { FNN_MAX_AXES = 6 };

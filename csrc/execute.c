@@ -88,7 +88,10 @@ static void run_chunk(void *argument, int thread, int team) {
     fnn_job *job = c->job;
     float_mode mode = flush_subnormals();
     fnn_run run = {
-        .order = job->order, .seed = job->seed, .job = job, .thread = thread,
+        .order = job->order,
+        .seed = job->seed,
+        .job = job,
+        .thread = thread,
         .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
     };
     for (int64_t b = c->first; b < c->first + c->count; b++) {

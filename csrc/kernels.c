@@ -15,9 +15,10 @@
 
 #include "ops/activation.c"
 #include "ops/affine.c"
-#include "ops/batchnorm.c"
 #include "ops/gemm.c"
 #include "ops/dense.c"
+#include "ops/batchnorm.c"
+#include "ops/batchnorm_dense.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/gather.c"
@@ -58,6 +59,7 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_infer,
     fnn_op_batchnorm_backward,
+    fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
 };

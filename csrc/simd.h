@@ -160,7 +160,11 @@ typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef vi vm;
 #define FNN_LANES(expr) ((vf){(expr(0)), (expr(1)), (expr(2)), (expr(3))})
-static inline vf vf_load(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
+static inline vf vf_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
 static inline vf vf_set(float x) { return (vf){x, x, x, x}; }
 static inline vf vf_zero(void) { return vf_set(0.0f); }

@@ -8,7 +8,7 @@
  *   vf_log1p_unit    2 / 2    for 0 <= x <= 1 only
  *   vf_tanh          3 / 3    of the result, near 0 too
  *   vf_sigmoid       3 / 3    results below 2^-126 may give 0
- *   vf_normal_cdf    7 / 7    for x > -1; 80 in the lower tail, where rounding x^2 costs up to 2^-24 x^2
+ *   vf_normal_cdf    8 / 8    for x > -1; 80 in the lower tail, where rounding x^2 costs up to 2^-24 x^2
  *
  * exp: Cody and Waite (1980): x = k ln2 + r, |r| <= ln2 / 2, and a minimax polynomial for r. log: the same backwards.
  * The coefficients were fitted for least relative error with each one rounded to float32 before fitting the next.

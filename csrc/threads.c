@@ -33,10 +33,10 @@ enum {
 static struct {
     pthread_mutex_t lock; /* guards everything up to `busy` */
     pthread_cond_t wake, done;
-    int workers;        /* threads started */
-    uint64_t round;     /* counts teams; a worker runs each round once */
-    int team;           /* size of this round's team */
-    int left;           /* workers that have not finished this round */
+    int workers;    /* threads started */
+    uint64_t round; /* counts teams; a worker runs each round once */
+    int team;       /* size of this round's team */
+    int left;       /* workers that have not finished this round */
     fnn_team_function fn;
     void *arg;
     atomic_int busy;    /* a team is running */

@@ -40,18 +40,22 @@ class Eager:
         self._programs = {}
         self._lock = threading.Lock()
 
-    def run(self, inputs, samples, training=False, seed=0, step=0):
-        """Outputs for `samples` rows; `inputs` maps the graph's inputs to arrays."""
+    def run(self, inputs, samples, training, random_state):
+        """Outputs for `samples` rows; `inputs` maps the graph's inputs to arrays.
+
+        `random_state` gives the seed and the first step of so many batches; it is asked only if numbers are drawn.
+        """
         from fastnn.lowering.programs import Prediction
 
         # In training the batch is one: its statistics are those of all rows.
         batch = max(1, samples) if training else CHUNK
-        storage = tuple((id(each._buffer), each._offset) for each in self.graph.variables)
+        wanted = (batch, self.graph.state())
         with self._lock:
-            key, program = self._programs.get(training, (None, None))
-            if key != (batch, storage):
+            made_for, program = self._programs.get(training, (None, None))
+            if made_for != wanted:
                 program = Prediction(self.graph, batch, training=training)
-                self._programs[training] = ((batch, storage), program)
+                self._programs[training] = (wanted, program)
+        seed, step = random_state(-(-samples // batch)) if program.draws else (0, 0)
         return program.run(inputs, samples, seed=seed, step=step)
 
 

@@ -88,6 +88,8 @@ class Graph:
     inputs, outputs : list of Tensor
     nodes : list of Node
         In an order in which they can be computed.
+    variables : list of Variable
+        Every one once, in the order of the nodes.
     """
 
     def __init__(self, inputs, outputs):
@@ -98,6 +100,8 @@ class Graph:
         for node in self.nodes:
             for tensor in node.inputs:
                 self._consumers.setdefault(tensor, []).append(node)
+        used = (variable for node in self.nodes for variable in node.variables.values())
+        self.variables = list(dict.fromkeys(variable for variable in used if variable is not None))
 
     def _sorted_nodes(self):
         nodes, known = [], set(self.inputs)
@@ -128,12 +132,8 @@ class Graph:
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
 
-    @property
-    def variables(self):
-        """Every variable, once, in the order of the nodes."""
-        found = {}
-        for node in self.nodes:
-            for variable in node.variables.values():
-                if variable is not None:
-                    found[variable] = None
-        return list(found)
+    def state(self):
+        """What programs of this graph are made for: where the variables lie, and which layers are trainable. They are
+        made again when it changes."""
+        places = [(id(variable._buffer), variable._offset) for variable in self.variables]
+        return places, [node.layer is None or node.layer.trainable for node in self.nodes]

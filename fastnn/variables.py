@@ -47,7 +47,7 @@ class Variable:
         self.nbytes = -(-max(floats, 1) // _LINE_FLOATS) * _LINE_FLOATS * 4
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
-        self._in_arena = False
+        self.in_arena = False
         self.assign(value)
 
     dtype = "float32"
@@ -102,7 +102,7 @@ class Variable:
     def _move(self, buffer, offset):
         target = buffer.array(self.nbytes // 4, np.float32, offset)
         target[:] = self._floats()
-        self._buffer, self._offset, self._in_arena = buffer, offset, True
+        self._buffer, self._offset, self.in_arena = buffer, offset, True
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
@@ -116,7 +116,7 @@ class Variable:
 
 def move_to_arena(variables):
     """Lay out variables that no arena holds yet one after the other, in the given order."""
-    loose = [variable for variable in dict.fromkeys(variables) if not variable._in_arena]
+    loose = [variable for variable in dict.fromkeys(variables) if not variable.in_arena]
     if not loose:
         return
     arena = Buffer(sum(variable.nbytes for variable in loose))

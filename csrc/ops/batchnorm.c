@@ -4,6 +4,7 @@
  *                        inv_std[n] = 1 / sqrt(variance + epsilon)
  *                        y[rows][n] = (x - mean) * inv_std * gamma + beta
  *                        moving[n] = moving * momentum + statistic * (1 - momentum)
+ *                        and xhat[rows][n] = (x - mean) * inv_std, with y's row stride, where it is wanted
  *   batchnorm_infer:     the same y, mean and inv_std from moving_mean and moving_variance
  *   batchnorm_backward:  dbeta[n] = sum of dy, dgamma[n] = sum of dy * xhat over the rows, xhat = (x - mean) * inv_std
  *                        dx[rows][n] = gamma * inv_std * (dy - dbeta / rows - xhat * dgamma / rows), or, where the
@@ -102,15 +103,33 @@ INLINE void strip_normalise(int vectors, const float *x, int64_t ldx, float *y, 
             vf_store(y + r * ldy + v * VF, vf_fma(vf_sub(vf_load(x + r * ldx + v * VF), m[v]), s[v], b[v]));
 }
 
-/* y of one strip, given mean and variance; leaves 1 / sqrt(variance + epsilon) in `variance`. */
-static void strip_forward(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t rows, int64_t width, int64_t used,
-                          const float *gamma, const float *beta, float epsilon, float *mean, float *variance) {
+/* The same through xhat, which is kept: y = xhat * gamma + beta, xhat = (x - mean) * inv_std. */
+INLINE void strip_normalise_and_keep(int vectors, const float *x, int64_t ldx, float *xhat, float *y, int64_t ldy,
+                                     int64_t rows, const float *mean, const float *inv_std, const float *gamma,
+                                     const float *beta) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int v = 0; v < vectors * VF; v += VF) {
+            vf h = vf_mul(vf_sub(vf_load(x + r * ldx + v), vf_load(mean + v)), vf_load(inv_std + v));
+            vf_store(xhat + r * ldy + v, h);
+            vf_store(y + r * ldy + v,
+                     vf_fma(h, gamma ? vf_load(gamma + v) : vf_set(1.0f), beta ? vf_load(beta + v) : vf_zero()));
+        }
+}
+
+/* y (and xhat) of one strip, given mean and variance; leaves 1 / sqrt(variance + epsilon) in `variance`. */
+static void strip_forward(const float *x, int64_t ldx, float *xhat, float *y, int64_t ldy, int64_t rows, int64_t width,
+                          int64_t used, const float *gamma, const float *beta, float epsilon, float *mean,
+                          float *variance) {
     float scale[STRIP];
     for (int64_t j = 0; j < width; j += VF) { /* the bound keeps a constant feature finite without epsilon */
         vf v = vf_max(vf_set(FLT_MIN), vf_add(vf_load(variance + j), vf_set(epsilon)));
         vf_store(variance + j, vf_div(vf_set(1.0f), vf_sqrt(v)));
     }
     strip_clear(variance, used, width);
+    if (xhat) {
+        FOR_STRIP(width, strip_normalise_and_keep, x, ldx, xhat, y, ldy, rows, mean, variance, gamma, beta);
+        return;
+    }
     for (int64_t j = 0; j < width; j += VF)
         vf_store(scale + j, gamma ? vf_mul(vf_load(gamma + j), vf_load(variance + j)) : vf_load(variance + j));
     FOR_STRIP(width, strip_normalise, x, ldx, y, ldy, rows, mean, scale, beta);
@@ -125,6 +144,7 @@ static inline void strip_copy(float *to, const float *from, int64_t width) {
 static void batchnorm_train(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *gamma = in->p[1], *beta = in->p[2];
     float *moving[2] = {in->p[3], in->p[4]}, *saved_mean = in->p[5], *saved_inv_std = in->p[6], *y = in->p[7];
+    float *xhat = in->p[8];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], rows = run->samples * in->rows_per_sample;
     vf momentum = vf_set(in->s[0]), gain = vf_set(1.0f - in->s[0]);
     int64_t begin, end;
@@ -140,8 +160,8 @@ static void batchnorm_train(const fnn_instr *in, const fnn_run *run) {
                 vf_store(moving[i] + c + j, vf_fma(vf_load(statistic[i] + j), gain, kept));
             }
         }
-        strip_forward(x + c, ldx, y + c, ldy, rows, width, n - c, at_column(gamma, c), at_column(beta, c), in->s[1],
-                      statistic[0], statistic[1]);
+        strip_forward(x + c, ldx, xhat ? xhat + c : NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c),
+                      at_column(beta, c), in->s[1], statistic[0], statistic[1]);
         strip_copy(saved_mean + c, statistic[0], width);
         strip_copy(saved_inv_std + c, statistic[1], width);
     }
@@ -159,8 +179,8 @@ static void batchnorm_infer(const fnn_instr *in, const fnn_run *run) {
         float mean[STRIP], inv_std[STRIP];
         strip_copy(mean, moving_mean + c, width);
         strip_copy(inv_std, moving_variance + c, width);
-        strip_forward(x + c, ldx, y + c, ldy, rows, width, n - c, at_column(gamma, c), at_column(beta, c), in->s[0],
-                      mean, inv_std);
+        strip_forward(x + c, ldx, NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c), at_column(beta, c),
+                      in->s[0], mean, inv_std);
         if (saved_mean) strip_copy(saved_mean + c, mean, width);
         if (saved_inv_std) strip_copy(saved_inv_std + c, inv_std, width);
     }
@@ -220,8 +240,8 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
 }
 
 #define fnn_op_batchnorm_train                                                                                         \
-    {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y", "n ldx ldy", "momentum epsilon",  \
-     batchnorm_train}
+    {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y xhat?", "n ldx ldy",                   \
+     "momentum epsilon", batchnorm_train}
 #define fnn_op_batchnorm_infer                                                                                         \
     {"batchnorm_infer", "x gamma? beta? moving_mean moving_variance mean? inv_std? y", "n ldx ldy", "epsilon",         \
      batchnorm_infer}

@@ -39,7 +39,8 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
 }
 
 /* Copies rows of one panel of dz side by side, zero past column n, and adds the columns up. */
-static void pack_dz(const float *dz, int64_t lddz, int64_t rows, int vectors, int64_t used, float *packed, float *sums) {
+static void pack_dz(const float *dz, int64_t lddz, int64_t rows, int vectors, int64_t used, float *packed,
+                    float *sums) {
     for (int j = 0; j < vectors; j++) {
         int64_t lanes = used - (int64_t)j * VF;
         vf sum = sums ? vf_load(sums + j * VF) : vf_zero();
@@ -85,8 +86,8 @@ static void transpose_weights(const float *w, int64_t k, int64_t n, int64_t k0, 
         const float *panel = w + p * PANEL * k + (n0 + j - p * PANEL);
         for (int64_t i = 0; i < width_t; i += VF) {
             int64_t rows = k - (k0 + i);
-            vf_transpose(panel + (k0 + i) * width, width, rows < VF ? (int)(rows < 0 ? 0 : rows) : VF, t + j * width_t + i,
-                         width_t);
+            vf_transpose(panel + (k0 + i) * width, width, rows < VF ? (int)(rows < 0 ? 0 : rows) : VF,
+                         t + j * width_t + i, width_t);
         }
     }
 }
@@ -107,8 +108,8 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
             for (int64_t nb = 0; nb < n; nb += nc) {
                 int64_t depth = n - nb < nc ? n - nb : nc;
                 transpose_weights(w, k, n, p * PANEL, vectors, nb, depth, run->scratch);
-                gemm_tiles(micro_rows, vectors, rows, depth, dz + mb * lddz + nb, lddz, lddz, run->scratch, c, lddx, NULL,
-                           nb == 0 && !accumulate);
+                gemm_tiles(micro_rows, vectors, rows, depth, dz + mb * lddz + nb, lddz, lddz, run->scratch, c, lddx,
+                           NULL, nb == 0 && !accumulate);
                 if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
             }
             if (act != ACT_LINEAR)

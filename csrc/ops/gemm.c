@@ -135,12 +135,11 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
-FOR_1_TO_4(SIDES, 1) FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1)
-FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
-FOR_1_TO_4(SIDES, 3)
+FOR_1_TO_4(SIDES, 1)
+FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1) FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
+    FOR_1_TO_4(SIDES, 3)
 #if VF == 16 || defined(__aarch64__)
-FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2)
-FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
+        FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2) FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #endif
 #pragma GCC diagnostic pop
 
@@ -157,7 +156,7 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
      {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2)},                                                                     \
      {FOR_1_TO_4(E, 3)}}
 #endif
-static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+            static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
 static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 

@@ -11,10 +11,12 @@ import numpy as np
 
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_isa, fnn_op, fnn_run
+from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_isa, fnn_run
 from fastnn._engine.runtime cimport Buffer, Source, isa_named, op_named, team_run
 
-from fastnn._engine.runtime import OPS, isas  # noqa: F401  (isas is part of this module's interface)
+from fastnn._engine.runtime import OPS, isas
+
+__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "row_stride", "unpack"]
 
 cnp.import_array()
 
@@ -54,7 +56,8 @@ def unpack(float[::1] packed, int64_t k, int64_t n, isa=None):
     """The k x n matrix that `pack` packed."""
     cdef const fnn_isa *kernels = isa_named(isa)
     if packed.shape[0] < kernels.panel_floats(k, n):
-        raise ValueError(f"A packed {k} x {n} matrix has {kernels.panel_floats(k, n)} floats. Received {packed.shape[0]}.")
+        raise ValueError(
+            f"A packed {k} x {n} matrix has {kernels.panel_floats(k, n)} floats. Received {packed.shape[0]}.")
     cdef float[:, ::1] matrix = np.empty((k, n), np.float32)
     kernels.panel_unpack(&packed[0], k, n, &matrix[0, 0], n)
     return np.asarray(matrix)
@@ -91,7 +94,7 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
     samples : int
         Samples in the batch; the operation sees ``samples * rows_per_sample`` rows.
     operands : dict of str to C-contiguous ndarray or None
-        Every operand by name. A `source` may be any array.
+        Every operand by name; those that are optional may be missing. A `source` may be any array.
     dims, scalars : dict
         Every dimension (int) and scalar (float) by name.
     isa : str, optional
@@ -112,6 +115,7 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
     info = OPS[name]
     dims = dims or {}
     scalars = scalars or {}
+    operands = {**dict.fromkeys(info.optional), **operands}
     _check_names(info, "operand", info.operands, operands)
     _check_names(info, "dimension", info.dims, dims)
     _check_names(info, "scalar", info.scalars, scalars)
@@ -150,7 +154,7 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
         order_values = np.ascontiguousarray(order, np.int64)
         team.run.order = &order_values[0]
     with nogil:
-        for i in range(repeat):
+        for _ in range(repeat):
             team_run(threads, run_in_team, &team)
 
 

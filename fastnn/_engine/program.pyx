@@ -56,7 +56,7 @@ class Instruction:
 
 
 cdef int poll_signals(void *raised) noexcept with gil:
-    """Called by C every 10 ms or so: lets Python run its signal handlers. What one raises waits in a list for C's return."""
+    """Called by C every 10 ms or so: lets Python run its signal handlers. What they raise waits for C's return."""
     try:
         PyErr_CheckSignals()
     except BaseException as error:
@@ -108,8 +108,8 @@ cdef class Program:
         instr.work = instruction.work
         instr.commits = instruction.commits
         instr.fence = instruction.fence
-        unknown = (set(instruction.operands) - set(info.operands)) | (set(instruction.dims) - set(info.dims)) | (
-            set(instruction.scalars) - set(info.scalars))
+        known = {*info.operands, *info.dims, *info.scalars}
+        unknown = {*instruction.operands, *instruction.dims, *instruction.scalars} - known
         if unknown:
             raise ValueError(f"{info.name} has nothing named {sorted(unknown)}.")
         for i, key in enumerate(info.operands):
@@ -187,7 +187,8 @@ cdef class Program:
             job.order = &order[0]
         if hyper is not None:
             if hyper.shape[0] != 1 and hyper.shape[0] < count:
-                raise ValueError(f"`hyper` needs one row, or one for each of {count} batches. Received: {hyper.shape[0]}")
+                raise ValueError(
+                    f"`hyper` needs one row, or one for each of {count} batches. Received: {hyper.shape[0]}")
             job.hyper = &hyper[0, 0]
             job.hyper_stride = hyper.shape[1] if hyper.shape[0] > 1 else 0
         with self.lock:

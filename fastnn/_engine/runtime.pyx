@@ -5,7 +5,7 @@ This module alone links the C objects of ``csrc/``; the other modules of the pac
 functions declared in ``runtime.pxd``, so that there is one thread pool and one choice of kernels in the process.
 """
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
+from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strcmp
@@ -19,7 +19,8 @@ import numpy as np
 from fastnn._engine.engine cimport (
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I8, FNN_I16, FNN_I32, FNN_I64, FNN_MAX_AXES, FNN_U8,
     FNN_U16, FNN_U32, FNN_U64, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa, fnn_isa_best,
-    fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_source, fnn_team_function, fnn_team_run,
+    fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_team_function,
+    fnn_team_run,
 )
 
 cdef extern from *:
@@ -257,6 +258,9 @@ def _merged_axes(array):
 
 def shuffle(int64_t[::1] order, seed, epoch):
     """Fill `order` with a random permutation of 0..n-1, determined by (seed, epoch)."""
+    if order.shape[0] >= 2**32:
+        raise ValueError(
+            f"Only fewer than 2**32 samples can be shuffled. Received: {order.shape[0]:,}. Pass shuffle=False.")
     fnn_shuffle(&order[0] if order.shape[0] else NULL, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF),
                 <uint64_t>epoch)
 

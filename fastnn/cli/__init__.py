@@ -26,7 +26,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("\nfastnn: interrupted", file=sys.stderr)
         return 130
-    except (ImportError, OSError) as error:  # missing data, no network, no room on the disk, ...
+    except (ImportError, OSError, ValueError) as error:  # missing or damaged data, no network, a full disk, ...
         print(f"fastnn: {error}", file=sys.stderr)
         return 1
 

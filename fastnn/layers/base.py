@@ -1,17 +1,16 @@
 """The base of all layers."""
 
+import functools
 import inspect
 
 import numpy as np
 
-from fastnn import initializers
+from fastnn import _random, initializers
 from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic, trace
 from fastnn.graph import Tensor
-from fastnn.operations import calling
+from fastnn.operations import calling, layers_being_called
 from fastnn.variables import Variable
-
-_names = []  # the layers that are being built, the outermost first: they prefix a variable's path
 
 
 class Layer:
@@ -19,7 +18,8 @@ class Layer:
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
     depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced once for each
-    use, with symbolic tensors; the engine then runs the traced graph.
+    use, with symbolic tensors; the engine then runs the traced graph. One graph serves training and inference: a ``call``
+    that takes `training` passes it on to the layers that it composes and does not branch on it.
 
     Parameters
     ----------
@@ -54,9 +54,14 @@ class Layer:
         self._sublayers = []
         self._eager = {}
         self._seed = None
-        self._eager_calls = 0
+        self._eager_steps = 0
 
     # ---- for subclasses -----------------------------------------------------------------------------------------------
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _once(cls.build)
 
     def build(self, input_shape):
         """Make the variables; `input_shape` includes the batch axis, None. Called once, before the first `call`."""
@@ -77,8 +82,19 @@ class Layer:
         layout : {"rows", "panels"}
             See `fastnn.variables.Variable`.
         """
-        variable = Variable(initializers.get(initializer)(tuple(shape)), name, trainable and self._trainable, layout)
-        variable.path = "/".join([*_names, name] if _names and _names[-1] == self.name else [*_names, self.name, name])
+        shape = tuple(shape)
+        try:
+            variable = Variable(initializers.get(initializer)(shape), name, trainable and self._trainable, layout)
+        except (MemoryError, OverflowError) as error:
+            raise MemoryError(f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}") from error
+        if variable.shape != shape:
+            raise ValueError(
+                f"Layer {self.name!r}: the initializer of {name!r} must return an array of shape {shape}. "
+                f"Received shape {variable.shape}."
+            )
+        scopes = layers_being_called()
+        outer = scopes if scopes and scopes[-1] is self else (*scopes, self)
+        variable.path = "/".join([*(layer.name for layer in outer), name])
         (self._own_trainable if trainable else self._own_non_trainable).append(variable)
         return variable
 
@@ -93,17 +109,14 @@ class Layer:
         training : bool, optional
             Overrides whether layers such as dropout behave as in training; by default they do in `fit` only.
         """
+        self._require_init()
         if is_symbolic(inputs):
             return self._trace(inputs, training, **kwargs)
         return self._compute(inputs, training, **kwargs)
 
     def _build_for(self, shape):
         if not self.built:
-            _names.append(self.name)
-            try:
-                self.build(shape)
-            finally:
-                _names.pop()
+            self.build(shape)
             self.built = True
 
     def _trace(self, inputs, training=None, **kwargs):
@@ -111,12 +124,15 @@ class Layer:
         self._build_for(shape)
         if self._call_takes_training():
             kwargs["training"] = training
-        _names.append(self.name)
-        try:
-            with calling(self):
-                return self.call(inputs, **kwargs)
-        finally:
-            _names.pop()
+        with calling(self):
+            outputs = self.call(inputs, **kwargs)
+        for each in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            if not isinstance(each, Tensor):
+                raise TypeError(
+                    f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make of its "
+                    f"inputs, a symbolic tensor. Received: {each!r:.100} of type {type(each).__name__}"
+                )
+        return outputs
 
     @classmethod
     def _call_takes_training(cls):
@@ -135,28 +151,30 @@ class Layer:
             # The node's own mode stays open, so that one graph serves both.
             self._eager[key] = Eager(trace(lambda tensor: self._trace(tensor, None, **kwargs), [x.shape[1:]]))
         eager = self._eager[key]
-        outputs = eager.run({eager.graph.inputs[0]: x}, len(x), training, *self._random_state(training))
+        outputs = eager.run({eager.graph.inputs[0]: x}, len(x), training, self._random_state)
         return outputs[0].view(Array)
 
-    def _random_state(self, training):
-        """Seed and step of the random numbers of an eager call."""
-        if not training:
-            return 0, 0
+    def _random_state(self, batches):
+        """Seed and first step of the random numbers of an eager call that draws some, for each of its batches."""
         if self._seed is None:
-            from fastnn._random import next_seed
-
-            self._seed = next_seed()
-        self._eager_calls += 1
-        return self._seed, self._eager_calls
+            self._seed = _random.next_seed()
+        step = self._eager_steps
+        self._eager_steps += batches
+        return self._seed, step
 
     # ---- variables ----------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name, value):
-        if name != "_sublayers" and "_sublayers" in self.__dict__:
-            for each in value if isinstance(value, (list, tuple)) else [value]:
-                if isinstance(each, Layer) and each not in self._sublayers:
+        if name != "_sublayers":
+            for each in _layers_in(value):
+                self._require_init()
+                if each not in self._sublayers:
                     self._sublayers.append(each)
         super().__setattr__(name, value)
+
+    def _require_init(self):
+        if "_sublayers" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
 
     def _all_layers(self):
         """This layer and those inside it."""
@@ -191,13 +209,20 @@ class Layer:
 
     @property
     def trainable_weights(self):
-        return [variable for variable in self.weights if variable.trainable]
+        """Those that `fit` changes: none of a layer that is not `trainable`, whatever is inside it."""
+        if not self._trainable:
+            return []
+        variables = [variable for variable in self._own_trainable if variable.trainable]
+        for layer in self._sublayers:
+            variables += layer.trainable_weights
+        return list(dict.fromkeys(variables))
 
     trainable_variables = trainable_weights
 
     @property
     def non_trainable_weights(self):
-        return [variable for variable in self.weights if not variable.trainable]
+        trainable = set(self.trainable_weights)
+        return [variable for variable in self.weights if variable not in trainable]
 
     non_trainable_variables = non_trainable_weights
 
@@ -244,6 +269,33 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
+def _once(build):
+    """A `build` that can be called by anybody, and twice: the second time does nothing."""
+
+    @functools.wraps(build)
+    def build_once(self, *args, **kwargs):
+        if self.built:
+            return
+        scopes = layers_being_called()
+        if scopes and scopes[-1] is self:  # super().build()
+            build(self, *args, **kwargs)
+            return
+        with calling(self):
+            build(self, *args, **kwargs)
+        self.built = True
+
+    return build_once
+
+
+def _layers_in(value):
+    """The layers that a value of an attribute is or holds."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(each, Layer):
+            yield each
+
+
 def as_floats(inputs, layer):
     """Eager inputs as an array that the engine can read."""
     from fastnn.training.data import as_array
@@ -254,4 +306,6 @@ def as_floats(inputs, layer):
             f"Layer {layer.name!r} expects a batch: an array of at least 2 axes, (samples, features). "
             f"Received shape {x.shape}; add an axis, for example x[np.newaxis]."
         )
+    if 0 in x.shape[1:]:
+        raise ValueError(f"Layer {layer.name!r}: every sample has a value at least. Received shape {x.shape}.")
     return x

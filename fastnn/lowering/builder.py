@@ -78,7 +78,7 @@ class Builder:
         self._absorbed = {}
         self._deferred = set()
         self._kept = {}
-        self._streams = 0
+        self.random_streams = 0
         self._trained = set()
         self._gradients = {}  # Tensor -> Slot
         self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)
@@ -143,8 +143,8 @@ class Builder:
 
     def new_random_stream(self):
         """A number that no other random instruction of this program has."""
-        self._streams += 1
-        return self._streams
+        self.random_streams += 1
+        return self.random_streams
 
     # ---- forward --------------------------------------------------------------------------------------------------
 
@@ -234,6 +234,10 @@ class Builder:
                     self.trains(each) for each in node.variables.values()
                 )
         return known[tensor]
+
+    def has_gradient(self, variable):
+        """Has a gradient of this variable been written already?"""
+        return variable in self._written_gradients
 
     def variable_gradient(self, variable):
         """Where to write a variable's gradient, and whether to add to what is there (a shared layer's second use)."""

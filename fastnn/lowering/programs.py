@@ -21,6 +21,11 @@ class Prediction:
     batch : int
     training : bool
         Run dropout and batch normalisation as in training.
+
+    Attributes
+    ----------
+    draws : bool
+        Does it draw random numbers?
     """
 
     def __init__(self, graph, batch, training=False):
@@ -36,6 +41,7 @@ class Prediction:
             )  # fmt: skip
             self.outputs.append((index, OPS["scatter"].operands.index("out")))
         self.sources = b.sources
+        self.draws = b.random_streams > 0
         self.program = b.program()
 
     def run(self, inputs, samples, seed=0, step=0, batch=0):

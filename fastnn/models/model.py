@@ -93,10 +93,7 @@ class Model(Layer, Trainer):
         x = self._checked_input(as_floats(inputs, self), "The model's input")
         if self._eager_program is None or self._eager_program.graph is not self.graph:
             self._eager_program = Eager(self.graph)
-        training = bool(training)
-        outputs = self._eager_program.run(
-            {self.graph.inputs[0]: x}, len(x), training, *self._random_state(training)
-        )
+        outputs = self._eager_program.run({self.graph.inputs[0]: x}, len(x), bool(training), self._random_state)
         return outputs[0].view(Array)
 
     def _checked_input(self, x, name):
@@ -130,9 +127,10 @@ class Model(Layer, Trainer):
     def _settle_variables(self):
         """Give variables that no model owns yet one arena: those that are trained first, so that the optimizer goes
         over them in one pass."""
-        variables = self.graph.variables
-        trained = [variable for variable in variables if variable.trainable]
-        move_to_arena([*trained, *(variable for variable in variables if not variable.trainable)])
+        if all(variable.in_arena for variable in self.graph.variables):
+            return
+        trainable = set(self.trainable_weights)
+        move_to_arena(sorted(self.graph.variables, key=lambda variable: variable not in trainable))
 
     def _new_seed(self):
         return _random.next_seed()

@@ -4,6 +4,7 @@ from fastnn.graph import Graph, Tensor
 from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.models.model import Model
+from fastnn.operations import calling
 
 
 class Sequential(Model):
@@ -65,7 +66,8 @@ class Sequential(Model):
         if self._input is None and not self._sublayers and layer.first_input_shape is not None:
             self._input = self._output = InputLayer(layer.first_input_shape).output
         if self._output is not None:
-            self._output = layer(self._output)
+            with calling(self):
+                self._output = layer(self._output)
             self.built = True
         self._sublayers.append(layer)
         self._changed()
@@ -88,14 +90,25 @@ class Sequential(Model):
         self._reset_programs()
 
     def build(self, input_shape=None):
-        """Build the variables for inputs of this shape, which includes the batch axis."""
-        if self._input is None and input_shape is not None:
-            if not self._sublayers:
-                raise ValueError(f"Sequential model {self.name!r} has no layers. Add some with model.add(layer).")
-            self._input = self._output = InputLayer(input_shape[1:]).output
+        """Build the variables for inputs of this shape, which includes the batch axis.
+
+        Raises
+        ------
+        ValueError
+            If the model has no layers, or neither this argument nor an `Input` says the shape.
+        """
+        if not self._sublayers:
+            raise ValueError(f"Sequential model {self.name!r} has no layers. Add some with model.add(layer).")
+        if self._input is None:
+            if not isinstance(input_shape, (tuple, list)):
+                raise ValueError(
+                    f"Sequential model {self.name!r} must be told the shape of its input, batch axis included: "
+                    f"model.build((None, features)). Received: input_shape={input_shape!r}"
+                )
+            output = first = InputLayer(input_shape[1:]).output
             for layer in self._sublayers:
-                self._output = layer(self._output)
-            self.built = True
+                output = layer(output)
+            self._input, self._output = first, output
 
     def call(self, inputs, training=None):
         for layer in self._sublayers:

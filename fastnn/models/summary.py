@@ -5,13 +5,14 @@ def summary_text(model, show_trainable=False):
     """Layers, output shapes and numbers of parameters of a model, as text."""
     from tabulate import tabulate
 
-    outputs = {node.layer: node.output for node in model.graph.nodes if node.layer is not None}
+    inside = {layer: row for row, outer in enumerate(model.layers) for layer in outer._all_layers()}
+    outputs = {inside[node.layer]: node.output for node in model.graph.nodes if node.layer in inside}
     headers = ["Layer (type)", "Output Shape", "Param #"] + ["Trainable"] * show_trainable
     rows = []
-    for layer in model.layers:
-        inside = [outputs[each] for each in layer._all_layers() if each in outputs]
-        shape = str(inside[-1].shape) if inside else "?"
-        row = [f"{layer.name} ({type(layer).__name__})", shape, f"{layer.count_params():,}"]
+    shape = model.input_shape
+    for number, layer in enumerate(model.layers):
+        shape = outputs[number].shape if number in outputs else shape  # no node: the layer gives on what it gets
+        row = [f"{layer.name} ({type(layer).__name__})", str(shape), f"{layer.count_params():,}"]
         rows.append(row + ["Y" if layer.trainable else "N"] * show_trainable)
     trainable = sum(variable.size for variable in model.trainable_weights)
     total = sum(variable.size for variable in model.weights)

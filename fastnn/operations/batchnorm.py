@@ -28,7 +28,8 @@ class BatchNorm(Operation):
         mean = inv_std = None
         if of_batch or b.training:
             mean, inv_std = b.vector(x.n), b.vector(x.n)
-            b.keep(node, (mean, inv_std))
+            xhat = b.matrix(x.rows_per_sample, x.n) if of_batch and self._needs_only_xhat(node, b) else None
+            b.keep(node, (mean, inv_std, xhat))
         variables = node.variables
         b.emit(
             "batchnorm_train" if of_batch else "batchnorm_infer",
@@ -45,14 +46,33 @@ class BatchNorm(Operation):
             n=x.n,
             ldx=x.ld,
             ldy=y.ld,
-            **({"momentum": node.attributes["momentum"]} if of_batch else {}),
+            **({"momentum": node.attributes["momentum"], "xhat": xhat} if of_batch else {}),
             epsilon=node.attributes["epsilon"],
         )
         return y
 
+    def _needs_only_xhat(self, node, b):
+        """Can the dense layer that follows compute this node's gradients with its own? See `dense.Dense.backward`."""
+        follower = b.graph.only_consumer(node.output)
+        return (
+            b.training
+            and follower is not None
+            and follower.operation.name == "dense"
+            and b.trains(follower.variables["kernel"])
+            and (b.trains(node.variables["gamma"]) or b.trains(node.variables["beta"]))
+            and not b.needs_gradient(node.inputs[0])
+        )
+
+    @staticmethod
+    def kept_xhat(node, b):
+        """The normalised values of a node whose gradients the dense layer after it may compute, or None."""
+        if node is None or node.operation.name != "batchnorm" or not b.training:
+            return None
+        return b.kept(node)[2]
+
     def backward(self, node, b, gradient):
         x = b.slot(node.inputs[0])
-        mean, inv_std = b.kept(node)
+        mean, inv_std, _ = b.kept(node)
         gamma, beta = node.variables["gamma"], node.variables["beta"]
         trains = b.trains(gamma) or b.trains(beta)
         dgamma, accumulate_gamma = b.variable_gradient(gamma)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fastnn.lowering.cost import gemm_cycles
+from fastnn.lowering.cost import elementwise_cycles, gemm_cycles
 from fastnn.operations.activation import fusable_activation
 from fastnn.operations.base import Operation
+from fastnn.operations.batchnorm import BatchNorm
 
 
 class Dense(Operation):
@@ -38,12 +39,17 @@ class Dense(Operation):
         return y
 
     def backward(self, node, b, gradient):
+        xhat = BatchNorm.kept_xhat(node.inputs[0].node, b)
+        if xhat is not None and self._backward_with_batchnorm(node, b, gradient, xhat):
+            return
         x = b.slot(node.inputs[0])
         kernel, bias = node.variables["kernel"], node.variables["bias"]
         k, n = kernel.shape
         if b.trains(kernel) or b.trains(bias):
             dw, accumulate = b.variable_gradient(kernel)
-            db, _ = b.variable_gradient(bias)
+            db, accumulate_bias = b.variable_gradient(bias)
+            if dw is None:  # only the bias is trained, but one kernel computes both: its other result goes nowhere
+                dw, accumulate = b.vector(kernel.nbytes // 4), accumulate_bias
             b.emit(
                 "dense_backward_weights",
                 rows=gradient.rows_per_sample,
@@ -82,6 +88,29 @@ class Dense(Operation):
             )
 
         b.propagate(node.inputs[0], write, accumulates=True, epilogue=True)
+
+    def _backward_with_batchnorm(self, node, b, gradient, xhat):
+        """The gradients of this layer and of the normalisation before it, without the product that would give the
+        gradient of what lies between them; see ``csrc/ops/batchnorm_dense.c``. False where they cannot be had that way.
+        """
+        kernel, bias = node.variables["kernel"], node.variables["bias"]
+        normalised = node.inputs[0].node.variables
+        wanted = [kernel, bias, normalised["gamma"], normalised["beta"]]
+        if any(b.has_gradient(variable) for variable in wanted):
+            return False  # layers used twice add to a gradient, which these kernels cannot
+        dw, db, dgamma, dbeta = (b.variable_gradient(variable)[0] for variable in wanted)
+        k, n = kernel.shape
+        db = b.vector(n) if db is None else db
+        rows = gradient.rows_per_sample
+        b.emit(
+            "dense_backward_weights", rows=rows, work_per_row=gemm_cycles(k, n), x=xhat, dz=gradient, dw=dw, db=db,
+            k=k, n=n, ldx=xhat.ld, lddz=gradient.ld, accumulate=False,
+        )  # fmt: skip
+        b.emit(
+            "batchnorm_dense_gradients", rows=rows, work=k * elementwise_cycles(n, 3), w=kernel, dw=dw, db=db,
+            gamma=normalised["gamma"], beta=normalised["beta"], dgamma=dgamma, dbeta=dbeta, k=k, n=n,
+        )  # fmt: skip
+        return True
 
     def fold(self, node, f):
         """A scaling of the inputs goes into the kernel: ``(x s + t) . W + c = x . (diag(s) W) + (t . W + c)``."""

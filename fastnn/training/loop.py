@@ -12,7 +12,7 @@ from fastnn import losses as losses_module
 from fastnn import metrics as metrics_module
 from fastnn import optimizers
 from fastnn.callbacks import CallbackList
-from fastnn.training import data
+from fastnn.training import arguments, data
 from fastnn.training.progress import Progress
 
 _REDRAW_SECONDS = 0.1
@@ -34,6 +34,7 @@ class Trainer:
     def _reset_programs(self):
         self._programs = {}
         self._heads = None
+        self._trained = None
 
     # ---- compile ------------------------------------------------------------------------------------------------------
 
@@ -49,7 +50,7 @@ class Trainer:
         jit_compile="auto",
         auto_scale_loss=True,
     ):
-        """Say how to train.
+        """Say how to train. What is `trainable` now is trained until the next call, whatever becomes of the flags.
 
         Parameters
         ----------
@@ -69,19 +70,25 @@ class Trainer:
                 f"This model has one output: `loss_weights` must be one number. Received: {loss_weights!r}"
             )
         self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
-        self._metrics = _as_list(metrics, "metrics")
-        self._weighted_metrics = _as_list(weighted_metrics, "weighted_metrics")
-        if isinstance(loss, str):
-            losses_module.get(loss)  # an unknown name is refused here rather than in fit
+        self._metrics = arguments.as_list(metrics, "metrics")
+        self._weighted_metrics = arguments.as_list(weighted_metrics, "weighted_metrics")
+        losses_module.resolve(loss, "labels", 2)  # for any targets: what is unknown is refused here rather than in fit
         self._compiled = True
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
         self._reset_programs()
+        if self.built:
+            self._trained = set(self.trainable_weights)
 
     @property
     def metrics(self):
         """The metrics in use, once data has told which kinds they are."""
         return [metric for head in self._heads or () for metric in head.metrics]
+
+    @property
+    def metrics_names(self):
+        """Names of what `evaluate` returns, in its order, once data has told which they are."""
+        return ["loss", *(metric.name for metric in self.metrics)] if self._heads else []
 
     @property
     def compiled(self):
@@ -103,7 +110,7 @@ class Trainer:
                 raise ValueError("The model was compiled without a loss: call model.compile(optimizer, loss=...).")
             metrics = [metrics_module.resolve(each, loss, outputs) for each in self._metrics]
             weighted = [metrics_module.resolve(each, loss, outputs) for each in self._weighted_metrics]
-            _give_unique_names([*metrics, *weighted])
+            arguments.give_unique_names([*metrics, *weighted])
             self._heads = [Head(loss, metrics, weighted, self._loss_weight)]
         return self._heads
 
@@ -114,17 +121,20 @@ class Trainer:
         from fastnn.lowering import programs
 
         self._settle_variables()
-        storage = tuple((id(variable._buffer), variable._offset) for variable in self.graph.variables)
-        key = (kind, weighted)
+        key, made_for = (kind, weighted), (batch, self.graph.state())
         known = self._programs.get(key)
-        if known is not None and known[0] == storage and known[1].batch >= batch and known[2] == batch:
+        if known is not None and known[0] == made_for:
             return known[1]
         if kind == "train":
-            trained = [variable for variable in self.graph.variables if variable.trainable]
+            if self.optimizer is None:
+                raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
+            if self._trained is None:
+                self._trained = set(self.trainable_weights)
+            trained = [variable for variable in self.graph.variables if variable in self._trained]
             program = programs.Training(self.graph, batch, self._heads, weighted, self.optimizer, trained)
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
-        self._programs[key] = (storage, program, batch)
+        self._programs[key] = (made_for, program)
         return program
 
     def _results(self, program):
@@ -151,7 +161,7 @@ class Trainer:
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError(
-                    "You cannot `class_weight` and `sample_weight` at the same time: multiply them yourself."
+                    "`class_weight` and `sample_weight` cannot be given at the same time: multiply them yourself."
                 )
             sample_weight = data.class_weights(y, class_weight)
         if sample_weight is not None:
@@ -180,6 +190,8 @@ class Trainer:
         class_weight=None,
         sample_weight=None,
         initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
     ):
@@ -204,9 +216,11 @@ class Trainer:
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
         initial_epoch : int, default 0
+        steps_per_epoch, validation_steps : None
+            Not supported: an epoch is one pass over the data.
         validation_batch_size : int, optional
-        validation_freq : int, default 1
-            Validate after every so many epochs.
+        validation_freq : int or collection of int, default 1
+            Validate after every so many epochs, or after those of these numbers, the first being 1.
 
         Returns
         -------
@@ -221,7 +235,11 @@ class Trainer:
             Within about 50 ms of Ctrl-C; the model stays usable.
         """
         self._require_compiled("fit")
-        batch_size = _positive(batch_size, 32, "batch_size")
+        arguments.refuse("fit", steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
+        batch_size = arguments.count(batch_size, "batch_size", 32)
+        validation_batch_size = arguments.count(validation_batch_size, "validation_batch_size", batch_size)
+        validates = arguments.validation_epochs(validation_freq)
+        planned = range(arguments.count(initial_epoch, "initial_epoch", least=0), arguments.count(epochs, "epochs", least=0))
         x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = data.split_validation(validation_split, x, y, sample_weight)
@@ -244,14 +262,14 @@ class Trainer:
         logs = {}
         hooks.on_train_begin()
         try:
-            for epoch in range(initial_epoch, epochs):
+            for epoch in planned:
                 started = time.perf_counter()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
                 self._run_epoch(program, sources, samples, steps, batch_size, order, hooks, progress)
                 logs = self._results(program)
-                if validation is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
-                    measured = self._evaluate(*validation, validation_batch_size or batch_size, hooks)
+                if validation is not None and validates(epoch + 1):
+                    measured = self._evaluate(*validation, validation_batch_size, hooks)
                     logs.update({f"val_{name}": value for name, value in measured.items()})
                 progress.epoch_end(logs, time.perf_counter() - started)
                 logs = dict(sorted(logs.items()))  # as in Keras
@@ -261,7 +279,7 @@ class Trainer:
         finally:
             progress.close()
         hooks.on_train_end(logs)
-        return self.history
+        return hooks.history
 
     def _run_epoch(self, program, sources, samples, steps, batch_size, order, hooks, progress):
         from fastnn._engine.runtime import shuffle
@@ -308,10 +326,11 @@ class Trainer:
         batch_size=None,
         verbose="auto",
         sample_weight=None,
+        steps=None,
         callbacks=None,
         return_dict=False,
     ):
-        """Loss and metrics on data, in inference mode.
+        """Loss and metrics on data, in inference mode. The parameters are those of `fit`; `steps` must be None.
 
         Returns
         -------
@@ -319,7 +338,8 @@ class Trainer:
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
         self._require_compiled("evaluate")
-        batch_size = _positive(batch_size, 32, "batch_size")
+        arguments.refuse("evaluate", steps=steps)
+        batch_size = arguments.count(batch_size, "batch_size", 32)
         x, y, sample_weight = self._checked_data(x, y, sample_weight, None)
         steps = -(-len(x) // batch_size)
         hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
@@ -336,21 +356,22 @@ class Trainer:
         program = self._program("test", self._chunk if not one_by_one else batch, sample_weight is not None)
         program.reset()
         sources = self._bound(program, x, y, sample_weight)
+        seed = self._seed_of_training  # a layer may draw random numbers in inference, too
         hooks.on_test_begin()
         if one_by_one:
             for step in range(-(-len(x) // batch)):
                 hooks.on_test_batch_begin(step)
-                program.program.run(len(x), first_batch=step, batches=1, batch=batch, sources=sources)
+                program.program.run(len(x), first_batch=step, batches=1, batch=batch, seed=seed, sources=sources)
                 hooks.on_test_batch_end(step, self._results(program))
         else:
-            program.program.run(len(x), batch=batch, sources=sources)
+            program.program.run(len(x), batch=batch, seed=seed, sources=sources)
         results = self._results(program)
         hooks.on_test_end(results)
         return results
 
     # ---- predict ------------------------------------------------------------------------------------------------------
 
-    def predict(self, x, batch_size=None, verbose="auto", callbacks=None):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Outputs for data of any length, as an array.
 
         Parameters
@@ -359,11 +380,14 @@ class Trainer:
         batch_size : int, optional
             Only decides how often callbacks with batch hooks are called: a row's result is the same in any batch.
         verbose : {"auto", 0, 1, 2}
+        steps : None
+            Not supported: all of the data is predicted.
         callbacks : list of Callback, optional
         """
+        arguments.refuse("predict", steps=steps)
+        batch_size = arguments.count(batch_size, "batch_size", 32)
         x = self._checked_input(data.as_array(x, "x"), "x")
         data.check_lengths(x=x)
-        batch_size = _positive(batch_size, 32, "batch_size")
         steps = -(-len(x) // batch_size)
         hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
         progress = Progress(verbose, None, steps)
@@ -421,28 +445,3 @@ class Trainer:
 def _flat(results):
     values = list(results.values())
     return values[0] if len(values) == 1 else values
-
-
-def _positive(value, default, name):
-    if value is None:
-        return default
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
-    return int(value)
-
-
-def _as_list(metrics, name):
-    if metrics is None:
-        return []
-    if not isinstance(metrics, (list, tuple)):
-        raise ValueError(f"Expected `{name}` argument to be a list. Received instead: {name}={metrics!r}")
-    return list(metrics)
-
-
-def _give_unique_names(metrics):
-    seen = {}
-    for metric in metrics:
-        count = seen.get(metric.name, 0)
-        seen[metric.name] = count + 1
-        if count:
-            metric.name = f"{metric.name}_{count}"

@@ -1,0 +1,106 @@
+"""Paired measurements: engines take turns within every round, so that what drifts on the machine cancels in ratios."""
+
+import math
+import statistics
+
+from benchmarks.gemm import FORMS, LIBRARIES
+
+
+def say_nothing(line):
+    """The default for `progress`."""
+
+
+def training(clients, workloads, rounds, seconds, progress=say_nothing):
+    """Samples/s of every client on every workload.
+
+    All of them are compiled and warm before the first round; one runs at any moment. Every second round goes through
+    them backwards, so that a steady drift favours nobody.
+
+    Parameters
+    ----------
+    clients : list of Client
+    workloads : list of str
+    rounds : int
+    seconds : float
+        About how long one engine runs in a round.
+    progress : callable
+        Is given a line of text now and then.
+
+    Returns
+    -------
+    dict
+        ``{(workload, engine, threads): rates or reason}``: a list with one rate for each round, or a string that says
+        why there is none.
+    """
+    results = {}
+    for workload in workloads:
+        ready = []
+        for client in clients:
+            key = workload, client.engine, client.threads
+            if client.missing:
+                results[key] = client.missing
+                continue
+            progress(f"{workload}: preparing {client.name}, threads: {client.threads}")
+            answer = client.ask("prepare", workload, seconds)
+            if reason := _reason(answer):
+                progress(f"{workload}: {client.name}: {answer.get('error', reason)}")
+                results[key] = reason
+                continue
+            results[key] = []
+            ready.append((client, key))
+        for i in range(rounds):
+            progress(f"{workload}: round {i + 1} of {rounds}")
+            for client, key in ready[:: -1 if i % 2 else 1]:
+                if isinstance(results[key], str):
+                    continue
+                answer = client.ask("run", workload)
+                reason = _reason(answer)
+                if not reason and not math.isfinite(answer["loss"]):
+                    reason = f"failed: the loss is {answer['loss']}"
+                if reason:
+                    progress(f"{workload}: {client.name}: {answer.get('error', reason)}")
+                    results[key] = reason
+                else:
+                    results[key].append(answer["samples_per_second"])
+        for client, _ in ready:
+            client.ask("drop", workload)
+    return results
+
+
+def products(client, shapes, rounds, seconds, progress=say_nothing):
+    """GFLOP/s of fastnn's and of NumPy's matrix products in the worker of fastnn.
+
+    Returns
+    -------
+    dict
+        ``{(shape, form): {"fastnn": rates, "numpy": rates} or reason}``
+    """
+    results = {}
+    for shape in shapes:
+        progress(f"products: {'x'.join(map(str, shape))}")
+        for form in FORMS:
+            rates = {library: [] for library in LIBRARIES}
+            results[shape, form] = client.missing or rates
+            # The round that is thrown away warms both up and finds their numbers of repetitions.
+            for i in range(rounds + 1):
+                for library in LIBRARIES[:: -1 if i % 2 else 1]:
+                    if isinstance(results[shape, form], str):
+                        continue
+                    answer = client.ask("gemm", library, form, *shape, seconds)
+                    if reason := _reason(answer):
+                        results[shape, form] = reason
+                    elif i:
+                        rates[library].append(answer["gflops"])
+    return results
+
+
+def ratio(rates, others):
+    """(median, smallest, largest) of rates/others, taken round by round."""
+    pairs = [a / b for a, b in zip(rates, others, strict=True)]
+    return statistics.median(pairs), min(pairs), max(pairs)
+
+
+def _reason(answer):
+    if "error" in answer:
+        return "failed: " + answer["error"].strip().splitlines()[-1]
+    return answer.get("unsupported")

@@ -1,0 +1,102 @@
+"""Every layer through one harness: shapes, values, gradients, against Keras and finite differences."""
+
+import numpy as np
+import pytest
+from harness.layers import built, check_against_keras, check_gradients, data
+
+import fastnn
+from fastnn import layers
+
+ACTIVATIONS = (
+    "linear relu leaky_relu elu selu sigmoid tanh softmax softplus silu swish gelu mish".split()
+)
+
+# name: (make, shapes of a sample)
+LAYERS = {
+    "dense": (lambda L: L.Dense(5), [(7,), (1,), (3, 7), (2, 3, 17)]),
+    "dense without bias": (lambda L: L.Dense(33, use_bias=False), [(7,), (3, 7)]),
+    "flatten": (lambda L: L.Flatten(), [(4,), (3, 5), (2, 3, 17)]),
+    "reshape": (lambda L: L.Reshape((4, 3)), [(12,), (2, 6), (4, 3), (3, 4), (2, 2, 3)]),
+    "reshape to vector": (lambda L: L.Reshape((-1,)), [(12,), (2, 6)]),
+    "reshape, one axis free": (lambda L: L.Reshape((2, -1, 3)), [(12,), (4, 6)]),
+    "relu": (lambda L: L.ReLU(), [(9,), (3, 5)]),
+    "relu with a slope": (lambda L: L.ReLU(negative_slope=0.1), [(9,)]),
+    "leaky relu": (lambda L: L.LeakyReLU(), [(9,), (3, 5)]),
+    "leaky relu with a slope": (lambda L: L.LeakyReLU(negative_slope=0.01), [(9,)]),
+    "elu": (lambda L: L.ELU(), [(9,), (3, 5)]),
+    "elu with alpha": (lambda L: L.ELU(alpha=0.5), [(9,)]),
+    "softmax": (lambda L: L.Softmax(), [(9,), (3, 5), (2, 2, 19)]),
+    "batch normalisation": (lambda L: L.BatchNormalization(), [(7,), (3, 7), (2, 3, 17)]),
+    "batch normalisation, plain": (
+        lambda L: L.BatchNormalization(momentum=0.7, epsilon=0.1, center=False, scale=False),
+        [(7,)],
+    ),
+    "batch normalisation, scale only": (lambda L: L.BatchNormalization(center=False), [(7,)]),
+    "batch normalisation, shift only": (lambda L: L.BatchNormalization(scale=False), [(7,)]),
+    "frozen batch normalisation": (lambda L: L.BatchNormalization(trainable=False), [(7,), (3, 7)]),
+    "normalization": (
+        lambda L: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 4.0, 9.0]),
+        [(3,), (4, 3)],
+    ),
+    "normalization by one number": (
+        lambda L: L.Normalization(axis=None, mean=2.0, variance=4.0),
+        [(3,), (4, 3)],
+    ),
+    "inverted normalization": (
+        lambda L: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 4.0, 9.0], invert=True),
+        [(3,)],
+    ),
+    "rescaling": (lambda L: L.Rescaling(1 / 255, offset=-0.5), [(3,), (4, 5)]),
+    **{
+        f"activation {name}": ((lambda name: lambda L: L.Activation(name))(name), [(9,), (2, 17)])
+        for name in ACTIVATIONS
+    },
+    **{
+        f"dense {name}": ((lambda name: lambda L: L.Dense(6, activation=name))(name), [(7,)])
+        for name in ACTIVATIONS
+    },
+}
+CASES = [
+    pytest.param(make, shape, id=f"{name} {shape}")
+    for name, (make, shapes) in LAYERS.items()
+    for shape in shapes
+]
+# Its values are random; the gradient is not, once the masks are drawn.
+WITH_DROPOUT = [pytest.param(lambda L: L.Dropout(0.4), (40,), id="dropout")]
+# One number for each feature is not in Keras.
+ONLY_OURS = [pytest.param(lambda L: L.Rescaling([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]), (3,), id="rescaling")]
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES)
+def test_is_that_of_keras(make, shape, keras):
+    check_against_keras(make, keras, 6, shape)
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES + WITH_DROPOUT + ONLY_OURS)
+def test_gradients(make, shape):
+    check_gradients(make, 6, shape)
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES)
+def test_a_row_has_the_same_bits_in_any_batch(make, shape):
+    layer = built(make, layers, shape)
+    x = data(300, *shape)
+    together = layer(x)
+    for i in (0, 1, 150, 299):
+        np.testing.assert_array_equal(layer(x[i : i + 1])[0], together[i])
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES + WITH_DROPOUT)
+def test_symbolic_and_eager_shapes_agree(make, shape):
+    layer = make(layers)
+    symbolic = layer(fastnn.Input(shape))
+    assert symbolic.shape == (None, *layer(data(2, *shape)).shape[1:])
+    assert layer.built
+    assert layer.count_params() == sum(variable.size for variable in layer.weights)
+    assert layer.name in repr(layer)
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES + WITH_DROPOUT)
+def test_no_samples_give_no_rows(make, shape):
+    layer = built(make, layers, shape)
+    assert layer(np.empty((0, *shape))).shape == (0, *layer(data(2, *shape)).shape[1:])
