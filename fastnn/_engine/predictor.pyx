@@ -8,11 +8,9 @@ import numpy as np
 
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_F32, FNN_SCRATCH_FLOATS, fnn_instr, fnn_job, fnn_source
+from fastnn._engine.engine cimport FNN_F32, FNN_SCRATCH_FLOATS, fnn_instr, fnn_job, fnn_source, fnn_tuner
 from fastnn._engine.program cimport Program
-from fastnn._engine.runtime cimport Buffer, Source, execute
-
-from fastnn._engine.runtime import get_threads
+from fastnn._engine.runtime cimport Buffer, Source, execute, thread_limit
 
 cnp.import_array()
 
@@ -33,6 +31,8 @@ cdef class Context:
     cdef fnn_source *input
     cdef Source source
     cdef Buffer scratch
+    cdef int threads  # that there is scratch for
+    cdef fnn_tuner tuner
 
 
 cdef class FrozenProgram:
@@ -76,7 +76,8 @@ cdef class FrozenProgram:
 
     cdef Context _new_context(self):
         cdef Context context = Context()
-        cdef int threads = get_threads()
+        cdef int threads = thread_limit()
+        context.threads = threads
         context.program, context.source = self._program()
         context.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
         context.input = &context.source.c
@@ -85,7 +86,8 @@ cdef class FrozenProgram:
         context.job.instrs = context.program.instrs
         context.job.instr_count = context.program.length
         context.job.batch = context.program.batch
-        context.job.max_threads = threads
+        memset(&context.tuner, 0, sizeof(fnn_tuner))
+        context.job.tuner = &context.tuner
         context.job.scratch = <float *>context.scratch.data
         context.input.dtype = FNN_F32
         context.input.axes = 2
@@ -130,6 +132,7 @@ cdef class FrozenProgram:
         context.input.shape[0] = rows
         context.output.p[1] = <void *>result.data
         context.job.total = rows
+        context.job.max_threads = min(context.threads, thread_limit())
         context.job.batch_count = (rows + context.job.batch - 1) // context.job.batch
         if self.work_per_sample * rows > WORK_WORTH_RELEASING:
             with nogil:

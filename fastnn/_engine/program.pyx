@@ -8,11 +8,9 @@ from libc.string cimport memset
 
 import threading
 
-import numpy as np
-
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_job, fnn_op
+from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_job
 from fastnn._engine.runtime cimport Buffer, Source, active_isa, execute, op_named
 
 from fastnn._engine.runtime import OPS, get_threads

@@ -7,6 +7,7 @@ cdef const fnn_isa *active_isa() noexcept
 cdef const fnn_isa *isa_named(str name) except NULL
 cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL
 cdef int64_t execute(fnn_job *job) noexcept nogil
+cdef int thread_limit() noexcept nogil
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil
 
 

@@ -126,6 +126,10 @@ cdef int64_t execute(fnn_job *job) noexcept nogil:
     return fnn_execute(job)
 
 
+cdef int thread_limit() noexcept nogil:
+    return fnn_get_threads()
+
+
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil:
     return fnn_team_run(threads, fn, arg)
 

@@ -43,10 +43,15 @@ def as_list(metrics, name):
     return list(metrics)
 
 
-def give_unique_names(metrics):
-    """Number the later ones of metrics of the same name."""
+def give_unique_names(metrics, weighted):
+    """Tell metrics of the same name apart, as Keras does: a weighted one becomes "weighted_accuracy", further ones of a
+    kind are numbered."""
+    unweighted = {metric.name for metric in metrics}
+    for metric in weighted:
+        if metric.name in unweighted:
+            metric.name = f"weighted_{metric.name}"
     seen = {}
-    for metric in metrics:
+    for metric in [*metrics, *weighted]:
         number = seen.get(metric.name, 0)
         seen[metric.name] = number + 1
         if number:

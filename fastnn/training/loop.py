@@ -110,7 +110,7 @@ class Trainer:
                 raise ValueError("The model was compiled without a loss: call model.compile(optimizer, loss=...).")
             metrics = [metrics_module.resolve(each, loss, outputs) for each in self._metrics]
             weighted = [metrics_module.resolve(each, loss, outputs) for each in self._weighted_metrics]
-            arguments.give_unique_names([*metrics, *weighted])
+            arguments.give_unique_names(metrics, weighted)
             self._heads = [Head(loss, metrics, weighted, self._loss_weight)]
         return self._heads
 

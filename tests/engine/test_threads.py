@@ -1,0 +1,152 @@
+"""The pool of threads: limits, forks, two callers at once."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+from fastnn._engine import runtime
+
+
+@pytest.fixture(autouse=True)
+def any_number_of_threads():
+    before = fastnn.get_threads()
+    yield
+    fastnn.set_threads(before)
+
+
+def fitted(seed=0, epochs=2):
+    """Weights after training with enough work for a team."""
+    fastnn.utils.set_random_seed(seed)
+    random = np.random.default_rng(seed)
+    model = fastnn.Sequential([fastnn.Input((200,)), layers.Dense(300, activation="relu"), layers.Dense(5)])
+    model.compile("adam", "mse")
+    x, y = random.normal(size=(512, 200)), random.normal(size=(512, 5))
+    model.fit(x, y, batch_size=128, epochs=epochs, verbose=0)
+    return b"".join(weights.tobytes() for weights in model.get_weights())
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None, True])
+def test_bad_limits_are_refused(threads):
+    with pytest.raises(ValueError, match="positive integer"):
+        fastnn.set_threads(threads)
+
+
+def test_limit():
+    fastnn.set_threads(3)
+    assert fastnn.get_threads() == 3
+    fastnn.set_threads(np.int64(1))
+    assert fastnn.get_threads() == 1
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_environment():
+    code = "import fastnn; print(fastnn.get_threads())"
+    available = runtime.cpu_count()
+    assert run(code, OMP_NUM_THREADS="1")[1] == "1"
+    assert run(code, OMP_NUM_THREADS="1,2")[1] == "1"
+    assert run(code, OMP_NUM_THREADS="nonsense")[1] == str(available)
+    assert run(code, OMP_NUM_THREADS="4096")[1] == str(available)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity, which Linux has")
+def test_affinity_is_respected():
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); import fastnn; print(fastnn.get_threads())"
+    assert run(code, OMP_NUM_THREADS="")[1] == "1"
+
+
+@pytest.mark.parametrize("name", runtime.isas())
+def test_forced_instruction_set(name):
+    code, out, _ = run("import fastnn; print(fastnn.show_config('dict')['instruction set'])", FASTNN_CPU=name.upper())
+    assert (code, out) == (0, name)
+
+
+def test_unknown_instruction_set_is_refused():
+    code, _, error = run("import fastnn", FASTNN_CPU="mmx")
+    assert code != 0
+    assert "ImportError" in error
+    assert "mmx" in error
+    for name in runtime.isas():
+        assert name in error
+
+
+def test_show_config(capsys):
+    fastnn.show_config()
+    printed = capsys.readouterr().out
+    config = fastnn.show_config(mode="dict")
+    assert config["instruction set"] == runtime.active_isa_name()
+    assert config["fastnn"] == fastnn.__version__
+    for key, value in config.items():
+        assert key in printed
+        assert str(value) in printed
+    with pytest.raises(ValueError, match="'print' or 'dict'"):
+        fastnn.show_config("json")
+
+
+def test_nothing_starts_a_thread_before_there_is_work():
+    code = """
+import os, numpy as np, fastnn
+fastnn.set_threads(4)
+model = fastnn.Sequential([fastnn.Input((8,)), fastnn.layers.Dense(16), fastnn.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(np.zeros((100, 8)), np.zeros(100), verbose=0)
+print(len(os.listdir("/proc/self/task")))
+"""
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("counts threads in /proc")
+    assert run(code, OPENBLAS_NUM_THREADS="1")[1] == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork():
+    """A child that is forked after a team has run trains with a team of its own; so does the parent, afterwards."""
+    fastnn.set_threads(2)
+    expected = fitted()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, b"same" if fitted() == expected else b"other")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    assert said == b"same"
+    assert fitted() == expected
+
+
+def test_two_callers_at_once():
+    """The second finds the pool taken and works alone, with the same result."""
+    fastnn.set_threads(1)
+    # One after the other: the stream of seeds is shared.
+    models = []
+    for seed in 0, 1, 2:
+        fastnn.utils.set_random_seed(seed)
+        random = np.random.default_rng(seed)
+        model = fastnn.Sequential([fastnn.Input((200,)), layers.Dense(300, activation="relu"), layers.Dense(5)])
+        model.compile("adam", "mse")
+        models.append((model, random.normal(size=(512, 200)), random.normal(size=(512, 5))))
+    fastnn.set_threads(2)
+    workers = [
+        threading.Thread(target=model.fit, args=(x, y), kwargs=dict(batch_size=128, epochs=2, verbose=0)) for model, x, y in models
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for seed, (model, _, _) in enumerate(models):
+        assert b"".join(weights.tobytes() for weights in model.get_weights()) == fitted(seed)
