@@ -1,5 +1,6 @@
 """The other end of `benchmarks.worker`: start one for each engine, ask, get dictionaries back."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -56,7 +57,8 @@ class Client:
 
     def close(self):
         """End the process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, with something still unsent
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

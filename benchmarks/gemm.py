@@ -42,28 +42,32 @@ def product(library, form, m, k, n, threads=1):
 
 
 def _fastnn(form, x, w, dy, threads):
-    """Weights and their gradients stay in the engine's panels, as they do in training."""
+    """Everything lies as it does in training: weights and their gradients in panels, rows at the program's stride."""
     from fastnn._engine import kernels
+    from fastnn.lowering.builder import row_stride
+
+    def padded(matrix):
+        return kernels.padded(matrix, extra=(row_stride(matrix.shape[1]) - kernels.row_stride(matrix.shape[1])) // 16)
 
     (m, k), n = x.shape, w.shape[1]
-    ld_k, ld_n = kernels.row_stride(k), kernels.row_stride(n)
+    ld_k, ld_n = row_stride(k), row_stride(n)
     # The outputs start as copies of arrays of their shape; every product overwrites them.
     name, operands, dims, scalars = {
         "forward": (
             "dense_forward",
-            {"x": kernels.padded(x), "w": kernels.pack(w), "bias": None, "y": kernels.padded(dy)},
+            {"x": padded(x), "w": kernels.pack(w), "bias": None, "y": padded(dy)},
             {"k": k, "n": n, "ldx": ld_k, "ldy": ld_n, "act": 0},
             {"alpha": 0.0},
         ),
         "input_gradient": (
             "dense_backward_input",
-            {"dz": kernels.padded(dy), "w": kernels.pack(w), "v": None, "dx": kernels.padded(x)},
+            {"dz": padded(dy), "w": kernels.pack(w), "v": None, "dx": padded(x)},
             {"k": k, "n": n, "lddz": ld_n, "ldv": ld_k, "lddx": ld_k, "act": 0, "accumulate": 0},
             {"alpha": 0.0},
         ),
         "weight_gradient": (
             "dense_backward_weights",
-            {"x": kernels.padded(x), "dz": kernels.padded(dy), "dw": kernels.pack(w), "db": None},
+            {"x": padded(x), "dz": padded(dy), "dw": kernels.pack(w), "db": None},
             {"k": k, "n": n, "ldx": ld_k, "lddz": ld_n, "accumulate": 0},
             {},
         ),

@@ -17,7 +17,7 @@ class Report:
     results : dict
         Of `measure.training`.
     products : dict
-        ``{threads: measure.products(...)}``
+        Of `measure.products`; empty where left out.
     names : dict
         Engine to the name in tables, fastnn first.
     versions : dict
@@ -77,8 +77,8 @@ class Report:
             parts += [f"## Training, {_threads(threads)}\n", self.training_table(threads), self.worst_table(threads)]
         if len(self.options.threads) > 1:
             parts += ["## More threads\n", self.scaling_table()]
-        for threads, products in self.products.items():
-            parts += [f"## Matrix products, {_threads(threads)}\n", _products_table(products)]
+        if self.products:
+            parts += ["## Matrix products, one thread\n", self.products_table()]
         return "\n".join(parts)
 
     def training_table(self, threads):
@@ -107,6 +107,8 @@ class Report:
             if ratios := self.ratios(workload, threads):
                 worst = min(ratios, key=lambda peer: ratios[peer][0])
                 rows.append((*ratios[worst], workload, self.names[worst]))
+        if not rows:
+            return "No ratios: fastnn, or every peer, is missing.\n"
         return _table(
             ["worst first", "best peer", "fastnn/peer", "over the rounds"],
             [
@@ -127,49 +129,31 @@ class Report:
             rows.append(row)
         return _table(["workload", *(f"fastnn, {_threads(each)} against {base}" for each in others)], rows)
 
+    def products_table(self):
+        """GFLOP/s of fastnn and of NumPy for each shape and form, the worst ratio of each shape last."""
+        rows = []
+        for shape in dict.fromkeys(shape for shape, _ in self.products):
+            row, ratios = ["×".join(map(str, shape))], []
+            for form in FORMS:
+                rates = self.products[shape, form]
+                if isinstance(rates, str):
+                    row.append(rates)
+                    continue
+                ratios.append(ratio(rates["fastnn"], rates["numpy"])[0])
+                ours, theirs = (statistics.median(rates[each]) for each in ("fastnn", "numpy"))
+                row.append(f"{ours:.1f} / {theirs:.1f} ({_times(ratios[-1])})")
+            rows.append([*row, f"**{_times(min(ratios))}**" if ratios else ""])
+        header = ["rows × inputs × outputs", *FORMS.values(), "worst ratio"]
+        return f"GFLOP/s of fastnn / of NumPy's BLAS (ratio).\n\n{_table(header, rows)}"
+
     def picture(self, path):
         """Bars of fastnn/peer on a logarithmic scale, one panel for each thread count; below 1 they are hatched."""
         from matplotlib.figure import Figure  # no pyplot: no display, no global state
 
-        counts, peers, workloads = self.options.threads, self.peers, self.options.workloads
+        counts, workloads = self.options.threads, self.options.workloads
         figure = Figure(figsize=(max(7, 1.6 * len(workloads)), 4.2 * len(counts)), layout="constrained")
         for axes, threads in zip(figure.subplots(len(counts), squeeze=False)[:, 0], counts, strict=True):
-            width = 0.85 / max(1, len(peers))
-            for i, peer in enumerate(peers):
-                bars = {
-                    j + (i - (len(peers) - 1) / 2) * width: self.ratios(workload, threads).get(peer)
-                    for j, workload in enumerate(workloads)
-                }
-                bars = {x: each for x, each in bars.items() if each}
-                heights = [median for median, _, _ in bars.values()]
-                drawn = axes.bar(
-                    bars,
-                    # Bars grow from 1, up or down.
-                    [height - 1 for height in heights],
-                    width,
-                    bottom=1,
-                    yerr=[[m - low for m, low, _ in bars.values()], [high - m for m, _, high in bars.values()]]
-                    if bars
-                    else None,
-                    error_kw={"elinewidth": 0.7, "ecolor": "0.3"},
-                    color=f"C{i}",
-                    label=self.names[peer] if bars else f"{self.names[peer]} ({self._absent(peer, threads)})",
-                )
-                for bar, height in zip(drawn, heights, strict=True):
-                    if height < 1:
-                        bar.set(hatch="////", edgecolor="red")
-            for j, workload in enumerate(workloads):
-                if ratios := self.ratios(workload, threads):
-                    worst = min(median for median, _, _ in ratios.values())
-                    axes.annotate(
-                        f"worst {_times(worst)}",
-                        (j, 0.99),
-                        xycoords=("data", "axes fraction"),
-                        ha="center",
-                        va="top",
-                        fontsize=8,
-                        color="red" if worst < 1 else "0.2",
-                    )
+            bars = [bar for i, peer in enumerate(self.peers) for bar in self._draw_peer(axes, i, peer, threads)]
             axes.axhline(1, color="black", linewidth=1)
             axes.set_yscale("log")
             axes.margins(y=0.12)
@@ -180,7 +164,45 @@ class Report:
             axes.grid(axis="y", linewidth=0.3)
             axes.set_axisbelow(True)
             axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+            for bar in bars:  # after the legend, which shows a peer's first bar
+                if bar.get_height() < 0:
+                    bar.set(hatch="////", edgecolor="red")
+            for i, workload in enumerate(workloads):
+                if ratios := self.ratios(workload, threads):
+                    worst = min(median for median, _, _ in ratios.values())
+                    axes.annotate(
+                        f"worst {_times(worst)}",
+                        (i, 0.99),
+                        xycoords=("data", "axes fraction"),
+                        ha="center",
+                        va="top",
+                        fontsize=8,
+                        color="red" if worst < 1 else "0.2",
+                    )
         figure.savefig(path, dpi=130)
+
+    def _draw_peer(self, axes, number, peer, threads):
+        """One bar for each workload that the peer ran, from 1 up or down; its range over the rounds as a line."""
+        width = 0.85 / len(self.peers)
+        found = {
+            i + (number - (len(self.peers) - 1) / 2) * width: ratios[peer]
+            for i, workload in enumerate(self.options.workloads)
+            if peer in (ratios := self.ratios(workload, threads))
+        }
+        name = self.names[peer]
+        if not found:
+            axes.bar(0, 0, bottom=1, color="0.85", label=f"{name} ({self._absent(peer, threads)})")
+            return []
+        return axes.bar(
+            list(found),
+            [median - 1 for median, _, _ in found.values()],
+            width,
+            bottom=1,
+            yerr=[[m - low for m, low, _ in found.values()], [high - m for m, _, high in found.values()]],
+            error_kw={"elinewidth": 0.7, "ecolor": "0.3"},
+            color=f"C{number}",
+            label=name,
+        )
 
     def _own_cell(self, workload, threads):
         rates = self.rates(workload, "fastnn", threads)
@@ -190,28 +212,9 @@ class Report:
         return f"{_short(rate)}, {rate * TRAINING[workload].flops_per_sample / 1e9:.1f} GFLOP/s"
 
     def _absent(self, peer, threads):
-        reasons = {str(self.results[workload, peer, threads]) for workload in self.options.workloads}
-        return "no fastnn to compare with" if len(reasons) > 1 else reasons.pop()
-
-
-def _products_table(products):
-    """GFLOP/s fastnn / NumPy (ratio) of each shape and form, worst ratio of each shape last."""
-    rows = []
-    for shape in dict.fromkeys(shape for shape, _ in products):
-        row, ratios = ["×".join(map(str, shape))], []
-        for form in FORMS:
-            rates = products[shape, form]
-            if isinstance(rates, str):
-                row.append(rates)
-                continue
-            ratios.append(ratio(rates["fastnn"], rates["numpy"])[0])
-            ours, theirs = (statistics.median(rates[each]) for each in ("fastnn", "numpy"))
-            row.append(f"{ours:.1f} / {theirs:.1f} ({_times(ratios[-1])})")
-        rows.append([*row, f"**{_times(min(ratios))}**" if ratios else ""])
-    return (
-        "GFLOP/s of fastnn / of NumPy's BLAS, and in brackets how many times as fast fastnn is.\n\n"
-        + _table(["rows × inputs × outputs", *FORMS.values(), "worst ratio"], rows)
-    )
+        """Why a peer has no bar in any workload."""
+        found = [self.results[workload, peer, threads] for workload in self.options.workloads]
+        return "; ".join(dict.fromkeys(each for each in found if isinstance(each, str))) or "no fastnn to compare with"
 
 
 def _table(header, rows):

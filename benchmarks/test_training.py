@@ -16,9 +16,7 @@ def test_epoch(timed, ask, clients, workload, engine):
     client = clients(engine)
     ask(client, "prepare", workload, SECONDS)
     try:
-        answer = timed(
-            f"train {workload}", lambda each: each["seconds"] / each["epochs"], client, "run", workload
-        )
+        answer = timed(f"train {workload}", lambda each: each["seconds"] / each["epochs"], client, "run", workload)
     finally:
         client.ask("drop", workload)
     assert math.isfinite(answer["loss"])

@@ -1,6 +1,7 @@
 """The networks that every speed figure of fastnn is quoted on, as data."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,11 +56,8 @@ class Workload:
     @property
     def layers(self):
         """(inputs, outputs, activation) of each dense layer; the last activation is None: logits or linear."""
-        last = len(self.sizes) - 2
-        return [
-            (k, n, None if i == last else self.activation)
-            for i, (k, n) in enumerate(zip(self.sizes, self.sizes[1:]))  # noqa: B905
-        ]
+        hidden = [self.activation] * (len(self.sizes) - 2)
+        return [(k, n, each) for (k, n), each in zip(pairwise(self.sizes), [*hidden, None], strict=True)]
 
     @property
     def flops_per_sample(self):
@@ -84,9 +82,7 @@ class Workload:
 
 
 _BOOK = (784, 300, 100, 10)
-_BOOKBN = Workload(
-    "bookbn", _BOOK, "crossentropy", NESTEROV, batch=32, samples=4096, activation="elu", batch_norm=True
-)
+_BOOKBN = Workload("bookbn", _BOOK, "crossentropy", NESTEROV, batch=32, samples=4096, activation="elu", batch_norm=True)
 
 TRAINING = {
     each.name: each
@@ -97,9 +93,7 @@ TRAINING = {
         Workload("book", _BOOK, "crossentropy", ADAM, batch=32, samples=4096),
         _BOOKBN,
         replace(_BOOKBN, name="bookbn256", batch=256, samples=8192),
-        Workload(
-            "deepselu", (784, *[100] * 20, 10), "crossentropy", SGD, batch=32, samples=2048, activation="selu"
-        ),
+        Workload("deepselu", (784, *[100] * 20, 10), "crossentropy", SGD, batch=32, samples=2048, activation="selu"),
         Workload("large", (1024, 2048, 2048, 1000), "crossentropy", ADAM, batch=256, samples=1024),
     )
 }

@@ -79,7 +79,9 @@ def test_digits_split_is_even_and_fixed():
 
 
 def test_digits_match_scikit_learn():
-    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+    sklearn_datasets = pytest.importorskip(
+        "sklearn.datasets", reason="scikit-learn, which has a copy, is not installed"
+    )
     theirs = sklearn_datasets.load_digits()
     with np.load(digits._FILE) as ours:
         np.testing.assert_array_equal(ours["x"], theirs.images)
@@ -271,8 +273,10 @@ def test_checksums_are_well_formed(module):
 
 
 @pytest.fixture
-def mirror(tmp_path):
+def mirror(tmp_path, monkeypatch):
     """A folder served at an address of this machine."""
+    # The progress bar of a download would leave tqdm's monitoring thread behind.
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
     folder = tmp_path / "mirror"
     written = write_set(folder)
 

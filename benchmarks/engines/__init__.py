@@ -1,4 +1,4 @@
-"""One module for each library that is timed, all with the same four functions and a name.
+"""One module for each library that is timed, all with a name and the same five functions.
 
 ``NAME``
     What tables call it.
@@ -37,5 +37,5 @@ def installed(*modules):
 
 
 def versions(*distributions):
-    """"keras 3.15.1, jax 0.10.2" """
+    """Names and versions: ``keras 3.15.1, jax 0.10.2``."""
     return ", ".join(f"{each} {importlib.metadata.version(each)}" for each in distributions)

@@ -17,19 +17,13 @@ def update(rule, parameters, gradients, state, step, sqrt):
         rate = rate * sqrt(1 - 0.999**step) / (1 - 0.9**step)
         first = [m + (g - m) * 0.1 for m, g in zip(state[0], gradients, strict=True)]
         second = [v + (g * g - v) * 0.001 for v, g in zip(state[1], gradients, strict=True)]
-        moved = [
-            p - rate * m / (sqrt(v) + rule.epsilon)
-            for p, m, v in zip(parameters, first, second, strict=True)
-        ]
+        moved = [p - rate * m / (sqrt(v) + rule.epsilon) for p, m, v in zip(parameters, first, second, strict=True)]
         return moved, [first, second]
     if not rule.momentum:
         return [p - rate * g for p, g in zip(parameters, gradients, strict=True)], state
     velocity = [rule.momentum * v - rate * g for v, g in zip(state[0], gradients, strict=True)]
     if rule.nesterov:
-        moved = [
-            p + rule.momentum * v - rate * g
-            for p, v, g in zip(parameters, velocity, gradients, strict=True)
-        ]
+        moved = [p + rule.momentum * v - rate * g for p, v, g in zip(parameters, velocity, gradients, strict=True)]
     else:
         moved = [p + v for p, v in zip(parameters, velocity, strict=True)]
     return moved, [velocity]

@@ -30,9 +30,7 @@ def train(workload, x, y, threads):
             # One gather an epoch and views of it: a DataLoader, or a gather a batch, is slower.
             order = torch.randperm(len(inputs))
             total = torch.zeros(())
-            for xb, yb in zip(
-                inputs[order].split(workload.batch), targets[order].split(workload.batch), strict=True
-            ):
+            for xb, yb in zip(inputs[order].split(workload.batch), targets[order].split(workload.batch), strict=True):
                 loss = loss_of(model(xb), yb)
                 optimizer.zero_grad()
                 loss.backward()

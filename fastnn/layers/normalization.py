@@ -154,13 +154,15 @@ class Normalization(Layer):
         ----------
         data : array_like, shape (samples, ..., features)
         """
-        from fastnn.training.data import as_array
+        from fastnn.training.data import as_array, check_lengths
 
         if self.input_mean is not None:
             raise ValueError(
                 "Cannot `adapt` a Normalization layer that is initialized with static `mean` and `variance`."
             )
-        data = as_array(data, f"The data of {self.name!r}.adapt")
+        what = f"The data of {self.name!r}.adapt"
+        data = as_array(data, what)
+        check_lengths(**{what: data})
         if data.ndim == 1:
             data = data[:, np.newaxis]
         self._build_for((None, *data.shape[1:]))

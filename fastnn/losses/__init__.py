@@ -17,6 +17,24 @@ from fastnn.losses.compiled import (
     SparseCategoricalCrossentropy,
 )
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "deserialize",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "resolve",
+    "serialize",
+    "sparse_categorical_crossentropy",
+]
+
 
 def mean_squared_error(y_true, y_pred):
     """Return the `MeanSquaredError` of each row."""
@@ -43,24 +61,6 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
     """Return the `BinaryCrossentropy` of each row."""
     return BinaryCrossentropy(from_logits, label_smoothing, axis).call(y_true, y_pred)
 
-
-__all__ = [
-    "BinaryCrossentropy",
-    "CategoricalCrossentropy",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "SparseCategoricalCrossentropy",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "deserialize",
-    "get",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "resolve",
-    "serialize",
-    "sparse_categorical_crossentropy",
-]
 
 _FUNCTIONS = {
     binary_crossentropy: BinaryCrossentropy,

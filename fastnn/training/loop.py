@@ -242,8 +242,9 @@ class Trainer:
         planned = range(arguments.count(initial_epoch, "initial_epoch", least=0), arguments.count(epochs, "epochs", least=0))
         x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = data.split_validation(validation_split, x, y, sample_weight)
-            validation = validation_data
+            (x, y, sample_weight), validation = data.split_validation(validation_split, x, y, sample_weight)
+            if class_weight is not None:
+                validation = (*validation[:2], None)  # classes weigh in training only, as in Keras
         elif validation_data is not None:
             names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
             validation = self._checked_data(*data.unpack(validation_data), None, names=names)

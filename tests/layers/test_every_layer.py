@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness.layers import built, check_against_keras, check_gradients, data
+from harness.layers import built, check_gradients, check_step, check_values, data
 
 import fastnn
 from fastnn import layers
@@ -68,8 +68,26 @@ ONLY_OURS = [pytest.param(lambda L: L.Rescaling([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize(("make", "shape"), CASES)
-def test_is_that_of_keras(make, shape, keras):
-    check_against_keras(make, keras, 6, shape)
+def test_values_are_those_of_keras(make, shape, keras):
+    check_values(make, keras, 6, shape)
+
+
+# JAX takes a second to compile each of these; test_gradients is for all layers.
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("dense", (7,)),
+        ("dense", (2, 3, 17)),
+        ("softmax", (2, 2, 19)),
+        ("batch normalisation", (7,)),
+        ("batch normalisation", (3, 7)),
+        ("batch normalisation, plain", (7,)),
+        ("frozen batch normalisation", (3, 7)),
+        ("normalization", (4, 3)),
+    ],
+)
+def test_a_step_is_that_of_keras(name, shape, keras):
+    check_step(LAYERS[name][0], keras, 6, shape)
 
 
 @pytest.mark.parametrize(("make", "shape"), CASES + WITH_DROPOUT + ONLY_OURS)

@@ -1,0 +1,159 @@
+"""Dense, activations, shapes, inputs: arguments, and what the harness does not see."""
+
+import numpy as np
+import pytest
+from harness.layers import data
+
+import fastnn
+from fastnn import activations, initializers, layers
+
+
+def test_dense_takes_initializers_by_name_and_by_instance():
+    dense = layers.Dense(
+        300,
+        kernel_initializer=initializers.HeNormal(seed=1),
+        bias_initializer=initializers.Constant(0.5),
+    )
+    dense.build((None, 100))
+    np.testing.assert_array_equal(dense.bias.numpy(), np.full(300, 0.5, np.float32))
+    np.testing.assert_array_equal(dense.kernel, initializers.HeNormal(seed=1)((100, 300)))
+    zeros = layers.Dense(3, kernel_initializer="zeros")
+    np.testing.assert_array_equal(zeros(data(2, 5)), np.zeros((2, 3)))
+
+
+def test_dense_takes_functions_and_layers_as_activation():
+    x, kernel, bias = data(4, 5), data(5, 3, seed=1), data(3, seed=2)
+
+    def make(activation):
+        dense = layers.Dense(3, activation=activation)
+        dense.build((None, 5))
+        dense.set_weights([kernel, bias])
+        return np.asarray(dense(x))
+
+    np.testing.assert_array_equal(make(activations.tanh), make("tanh"))
+    np.testing.assert_array_equal(
+        make(lambda z: activations.elu(z, alpha=0.5)), make(layers.ELU(alpha=0.5))
+    )
+    twice = make(lambda z: activations.tanh(activations.relu(z)))
+    np.testing.assert_allclose(twice, np.tanh(make("relu")), rtol=1e-6)
+
+
+def test_dense_that_was_built_refuses_other_features():
+    dense = layers.Dense(3, name="head")
+    dense(data(2, 5))
+    with pytest.raises(ValueError, match=r"'head' was built for inputs whose last axis is 5.*6"):
+        dense(data(2, 6))
+    assert dense(data(2, 4, 5)).shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize("units", [0, -3, 2.5, "10", None, True, [3], np.nan])
+def test_dense_refuses_units(units):
+    with pytest.raises(ValueError, match="positive integer"):
+        layers.Dense(units)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint"],
+)
+def test_what_is_not_supported_is_not_ignored(option):
+    with pytest.raises(ValueError, match=f"`{option}` is not supported"):
+        layers.Dense(3, **{option: "l2"})
+
+
+def test_unknown_activation_and_initializer():
+    with pytest.raises(ValueError, match="'rely'.*relu"):
+        layers.Dense(3, activation="rely")
+    with pytest.raises(ValueError, match="activation"):
+        layers.Activation(5)
+    with pytest.raises(ValueError, match="he_norm"):
+        layers.Dense(3, kernel_initializer="he_norm")
+
+
+def test_initializers_of_other_shapes_are_refused():
+    dense = layers.Dense(3, kernel_initializer=lambda shape, dtype=None: np.zeros((2, 2)), name="d")
+    with pytest.raises(ValueError, match=r"'d'.*'kernel'.*\(5, 3\).*\(2, 2\)"):
+        dense(data(2, 5))
+
+
+def test_activations_that_return_no_tensor_are_refused():
+    with pytest.raises(TypeError, match="'mine' must return.*NoneType"):
+        layers.Activation(lambda x: None, name="mine")(data(2, 3))
+    with pytest.raises(TypeError, match="symbolic"):
+        layers.Activation(np.tanh)(data(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.LeakyReLU(negative_slope=-1), "negative_slope"),
+        (lambda: layers.LeakyReLU(negative_slope=None), "negative_slope"),
+        (lambda: layers.ReLU(negative_slope=-1), "negative_slope"),
+        (lambda: layers.ReLU(max_value=6), "max_value"),
+        (lambda: layers.ReLU(threshold=1.0), "threshold"),
+        (lambda: layers.ELU(alpha=-1), "alpha"),
+        (lambda: activations.elu(np.zeros(3), -1), "alpha"),
+        (lambda: activations.leaky_relu(np.zeros(3), None), "negative_slope"),
+        (lambda: activations.relu(np.zeros(3), max_value=6), "max_value"),
+        (lambda: layers.Softmax(axis=1)(data(2, 3, 4)), "only the last axis"),
+        (lambda: layers.Reshape((0, 3)), "target_shape"),
+        (lambda: layers.Reshape((-1, -1)), "target_shape"),
+        (lambda: layers.Reshape((5, 2), name="r")(data(2, 12)), r"'r'.*\(12,\).*\(5, 2\)"),
+        (lambda: layers.Reshape((5, -1), name="r")(data(2, 12)), r"'r'.*\(12,\).*\(5, -1\)"),
+        (lambda: layers.Dense(3, dtype="float64"), "float32"),
+        (lambda: fastnn.Input(), "`shape` must be a tuple"),
+        (lambda: fastnn.Input(784), "`shape` must be a tuple"),
+        (lambda: fastnn.Input(()), "at least one axis"),
+        (lambda: fastnn.Input((None, 3)), "known, positive size"),
+        (lambda: fastnn.Input((0,)), "known, positive size"),
+        (lambda: fastnn.Input((2.5,)), "known, positive size"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_old_and_new_spellings():
+    x = data(3, 4)
+    np.testing.assert_array_equal(layers.LeakyReLU(alpha=0.2)(x), layers.LeakyReLU(0.2)(x))
+    model = fastnn.Sequential([layers.Dense(3, input_shape=(4,)), layers.Dense(2)])
+    assert model.input_shape == (None, 4)
+    assert fastnn.Sequential([layers.Dense(3, input_dim=4)]).input_shape == (None, 4)
+
+
+def test_activation_functions_on_arrays():
+    x = data(3, 4, 5)
+    for name in ("relu", "elu", "selu", "sigmoid", "tanh", "softmax", "gelu", "mish", "linear"):
+        function = activations.get(name)
+        result = function(x)
+        assert result.shape == x.shape
+        np.testing.assert_array_equal(result, layers.Activation(name)(x))
+        np.testing.assert_array_equal(result.numpy(), result)
+        assert activations.get(activations.serialize(function)) is function
+    assert activations.relu(-1.0) == 0
+    assert activations.sigmoid(np.empty((0, 3))).shape == (0, 3)
+    np.testing.assert_allclose(activations.relu([[-1, 2]], negative_slope=0.5), [[-0.5, 2]])
+
+
+@pytest.mark.parametrize("layer", [layers.Dense(3), layers.Flatten(), layers.ReLU()])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros(5), r"at least 2 axes.*\(5,\)"),
+        (np.zeros((3, 0)), r"\(3, 0\)"),
+        (np.float32(3), "single value"),
+        ("abc", "cannot be read as numbers|single value"),
+        (None, "NoneType"),
+        ([[1, 2], [3]], "could not be read"),
+        (np.zeros((2, 3), complex), "complex128"),
+    ],
+)
+def test_eager_calls_refuse_what_is_no_batch(layer, x, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        layer(x)
+
+
+def test_a_dense_layer_that_no_memory_can_hold_is_refused():
+    with pytest.raises(MemoryError, match="'giant'.*'kernel'.*1099511627776"):
+        layers.Dense(2**40, name="giant")(data(2, 5))

@@ -1,0 +1,140 @@
+"""BatchNormalization, Normalization, Rescaling: statistics, freezing, adapting, arguments."""
+
+import numpy as np
+import pytest
+from harness.layers import data
+
+import fastnn
+from fastnn import layers
+
+
+def test_batch_normalisation_follows_the_data():
+    bn = layers.BatchNormalization(momentum=0.5)
+    x = data(50, 3) * 2 + 5
+    y = bn(x, training=True)
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std(axis=0), 1, atol=1e-3)
+    np.testing.assert_allclose(bn.moving_mean.numpy(), 0.5 * x.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(bn.moving_variance.numpy(), 0.5 + 0.5 * x.var(axis=0), rtol=1e-5)
+    before = bn.get_weights()
+    bn(x)
+    bn(x, training=False)
+    for old, new in zip(before, bn.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_frozen_batch_normalisation_runs_in_inference_mode():
+    bn = layers.BatchNormalization()
+    x = data(50, 3) * 2 + 5
+    assert np.abs(bn(x, training=True) - bn(x)).max() > 1
+    bn.trainable = False
+    np.testing.assert_array_equal(bn(x, training=True), bn(x))
+    bn.trainable = True
+    assert np.abs(bn(x, training=True) - bn(x)).max() > 1
+
+
+def test_frozen_batch_normalisation_in_fit():
+    x, y = data(64, 3) * 2 + 5, data(64, 1, seed=1)
+    model = fastnn.Sequential([fastnn.Input((3,)), layers.BatchNormalization(), layers.Dense(1)])
+    model.layers[0].trainable = False
+    model.compile("sgd", "mse")
+    before = model.layers[0].get_weights()
+    model.fit(x, y, verbose=0)
+    for old, new in zip(before, model.layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"momentum": 1.5}, "momentum"),
+        ({"momentum": -0.1}, "momentum"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"epsilon": float("nan")}, "epsilon"),
+        ({"beta_regularizer": "l2"}, "beta_regularizer"),
+        ({"gamma_constraint": "max_norm"}, "gamma_constraint"),
+    ],
+)
+def test_batch_normalisation_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        layers.BatchNormalization(**arguments)
+
+
+def test_batch_normalisation_is_over_the_last_axis():
+    with pytest.raises(ValueError, match=r"only the last axis.*axis=1.*\(None, 4, 3\)"):
+        layers.BatchNormalization(axis=1)(data(2, 4, 3))
+    layers.BatchNormalization(axis=2)(data(2, 4, 3))
+    bn = layers.BatchNormalization(name="bn")
+    bn(data(2, 3))
+    with pytest.raises(ValueError, match=r"'bn' was built for 3 features.*\(None, 4\)"):
+        bn(data(2, 4))
+
+
+@pytest.mark.parametrize("shape", [(200, 3), (40, 5, 3)])
+@pytest.mark.parametrize("axis", [-1, None])
+def test_adapt_is_that_of_keras(shape, axis, keras):
+    x = data(*shape) * [1, 10, 0.1] + [5, 0, -100]
+    ours, theirs = layers.Normalization(axis=axis), keras.layers.Normalization(axis=axis)
+    ours.adapt(x)
+    theirs.adapt(np.float32(x))
+    np.testing.assert_allclose(ours(x), np.asarray(theirs(np.float32(x))), rtol=1e-3, atol=1e-3)
+    assert [v.name for v in ours.weights] == [v.name for v in theirs.weights]
+    assert [v.shape for v in ours.weights] == [tuple(v.shape) for v in theirs.weights]
+
+
+def test_adapt_is_exact_far_from_zero_and_for_every_dtype(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5000, 4)) + 1e4
+    layer = layers.Normalization()
+    layer.adapt(x)
+    np.testing.assert_allclose(layer.mean.numpy(), x.mean(axis=0), rtol=1e-7)
+    np.testing.assert_allclose(layer.variance.numpy(), x.var(axis=0), rtol=1e-6)
+    file = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(300, 4, 5))
+    file[:] = np.random.default_rng(1).integers(0, 256, file.shape)
+    other = layers.Normalization()
+    other.adapt(file)
+    np.testing.assert_allclose(other.mean.numpy(), file.mean(axis=(0, 1)), rtol=1e-6)
+
+
+def test_adapting_again_starts_anew_and_reaches_models():
+    layer = layers.Normalization()
+    model = fastnn.Sequential([fastnn.Input((3,)), layer])
+    first, second = data(100, 3), data(100, 3, seed=1) * 3 + 2
+    layer.adapt(first)
+    model(first)
+    layer.adapt(second)
+    np.testing.assert_allclose(model(second).mean(axis=0), 0, atol=1e-5)
+    other = layers.Normalization()
+    other.build((None, 3))
+    other.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(other(second), layer(second))
+
+
+def test_a_feature_that_does_not_vary_stays_finite():
+    layer = layers.Normalization()
+    layer.adapt(np.ones((10, 2)))
+    np.testing.assert_array_equal(layer(np.ones((3, 2))), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: layers.Normalization(mean=1.0), "both `mean` and `variance`"),
+        (lambda: layers.Normalization(axis=0), "axis"),
+        (lambda: layers.Normalization(mean=1.0, variance=1.0).adapt(data(2, 3)), "static"),
+        (lambda: layers.Normalization(name="n").adapt(np.empty((0, 3))), "'n'.*empty"),
+        (lambda: layers.Normalization(name="n").adapt(["a", "b"]), "'n'"),
+        (lambda: layers.Normalization(mean=[1, 2], variance=[1, 2])(data(2, 3)), "2 numbers"),
+        (lambda: layers.Rescaling([1, 2])(data(2, 3)), "`scale`.*3 features.*2 numbers"),
+        (lambda: layers.Rescaling(1, "x")(data(2, 3)), "could not convert|offset"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+def test_adapt_refuses_other_features():
+    layer = layers.Normalization(name="n")
+    layer.adapt(data(5, 3))
+    with pytest.raises(ValueError, match=r"'n' was built for 3 features.*\(5, 4\)"):
+        layer.adapt(data(5, 4))
