@@ -56,9 +56,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
 def leaky_relu(x, negative_slope=0.2):
     """``x`` above zero, ``negative_slope * x`` below (Maas et al., 2013)."""
     if negative_slope is None or negative_slope < 0:
-        raise ValueError(
-            f"leaky_relu: `negative_slope` must be at least 0. Received: negative_slope={negative_slope}"
-        )
+        raise ValueError(f"leaky_relu: `negative_slope` must be at least 0. Received: negative_slope={negative_slope}")
     return _elementwise("leaky_relu", x, negative_slope)
 
 
@@ -105,8 +103,8 @@ swish = silu
 
 
 def gelu(x, approximate=False):
-    """``x * Phi(x)``, Phi being the normal distribution function; its tanh approximation if `approximate` (Hendrycks and
-    Gimpel, 2016)."""
+    """``x * Phi(x)``, Phi being the normal distribution function; its tanh approximation if `approximate` (Hendrycks
+    and Gimpel, 2016)."""
     return _elementwise("gelu_tanh" if approximate else "gelu", x)
 
 

@@ -1,7 +1,7 @@
 """The one description of a network: nodes, shapes, parameters. Plain data; nothing is computed here.
 
-Calling a layer on a symbolic `Tensor` adds nodes; `Graph` collects the nodes between given inputs and outputs. Training,
-prediction, `summary`, `freeze` and exports all read the same graph.
+Calling a layer on a symbolic `Tensor` adds nodes; `Graph` collects the nodes between given inputs and outputs.
+Training, prediction, `summary`, `freeze` and exports all read the same graph.
 """
 
 

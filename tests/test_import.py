@@ -4,7 +4,18 @@ import json
 import subprocess
 import sys
 
-LATER = ["tqdm", "tabulate", "matplotlib", "pooch", "scipy", "pandas", "numpy.random", "numpy.ma", "argparse", "multiprocessing"]
+LATER = [
+    "tqdm",
+    "tabulate",
+    "matplotlib",
+    "pooch",
+    "scipy",
+    "pandas",
+    "numpy.random",
+    "numpy.ma",
+    "argparse",
+    "multiprocessing",
+]
 
 
 def modules(code):

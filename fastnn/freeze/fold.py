@@ -80,7 +80,7 @@ class Folder:
         """A variable's value in float64; `default` for a variable that is not there."""
         return default if variable is None else variable.numpy().astype(np.float64)
 
-    # ---- what the operations ask for ----------------------------------------------------------------------------------
+    # ---- what the operations ask for ---------------------------------------------------------------------------------
 
     def tensor(self, old):
         """The new tensor for an old one, with everything applied that was put off."""

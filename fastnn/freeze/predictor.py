@@ -5,8 +5,8 @@ import numpy as np
 from fastnn._engine.predictor import FrozenProgram
 from fastnn.eager import CHUNK
 from fastnn.lowering.builder import Builder
-from fastnn.lowering.programs import NOT_YET
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.programs import NOT_YET
 from fastnn.variables import move_to_arena
 
 
@@ -45,11 +45,10 @@ class Predictor(FrozenProgram):
         builder.forward()
         y = builder.slot(graph.outputs[0])
         builder.emit(
-            "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=NOT_YET, n=y.n, ldy=y.ld
+            "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=NOT_YET, n=y.n,
+            ldy=y.ld
         )  # fmt: skip
-        super().__init__(
-            builder.program, builder.source(graph.inputs[0]), self.input_shape[1:], self.output_shape[1:]
-        )
+        super().__init__(builder.program, builder.source(graph.inputs[0]), self.input_shape[1:], self.output_shape[1:])
 
     def predict(self, x, out=None):
         """Outputs for the rows of `x`.

@@ -18,8 +18,8 @@ class Layer:
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
     depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced once for each
-    use, with symbolic tensors; the engine then runs the traced graph. One graph serves training and inference: a ``call``
-    that takes `training` passes it on to the layers that it composes and does not branch on it.
+    use, with symbolic tensors; the engine then runs the traced graph. One graph serves training and inference: a
+    ``call`` that takes `training` passes it on to the layers that it composes and does not branch on it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Layer:
         self._seed = None
         self._eager_steps = 0
 
-    # ---- for subclasses -----------------------------------------------------------------------------------------------
+    # ---- for subclasses ----------------------------------------------------------------------------------------------
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -86,7 +86,8 @@ class Layer:
         try:
             variable = Variable(initializers.get(initializer)(shape), name, trainable and self._trainable, layout)
         except (MemoryError, OverflowError) as error:
-            raise MemoryError(f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}") from error
+            message = f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}"
+            raise MemoryError(message) from error
         if variable.shape != shape:
             raise ValueError(
                 f"Layer {self.name!r}: the initializer of {name!r} must return an array of shape {shape}. "
@@ -98,7 +99,7 @@ class Layer:
         (self._own_trainable if trainable else self._own_non_trainable).append(variable)
         return variable
 
-    # ---- calling ------------------------------------------------------------------------------------------------------
+    # ---- calling -----------------------------------------------------------------------------------------------------
 
     def __call__(self, inputs, training=None, **kwargs):
         """Apply the layer to a symbolic tensor (adds to the graph) or to an array (computes).
@@ -129,8 +130,8 @@ class Layer:
         for each in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
             if not isinstance(each, Tensor):
                 raise TypeError(
-                    f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make of its "
-                    f"inputs, a symbolic tensor. Received: {each!r:.100} of type {type(each).__name__}"
+                    f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make "
+                    f"of its inputs, a symbolic tensor. Received: {each!r:.100} of type {type(each).__name__}"
                 )
         return outputs
 
@@ -162,7 +163,7 @@ class Layer:
         self._eager_steps += batches
         return self._seed, step
 
-    # ---- variables ----------------------------------------------------------------------------------------------------
+    # ---- variables ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name, value):
         if name != "_sublayers":
@@ -254,8 +255,8 @@ class Layer:
         for variable, array in zip(variables, arrays, strict=True):
             if array.shape != variable.shape:
                 raise ValueError(
-                    f"Layer {self.name!r}: variable {variable.path!r} has shape {variable.shape} and cannot take a value "
-                    f"of shape {array.shape}."
+                    f"Layer {self.name!r}: variable {variable.path!r} has shape {variable.shape} and cannot take a "
+                    f"value of shape {array.shape}."
                 )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)

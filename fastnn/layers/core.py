@@ -29,9 +29,7 @@ class InputLayer(Layer):
         shape = tuple(shape)
         for size in shape:
             if size is None or not hasattr(size, "__index__") or size < 1:
-                raise ValueError(
-                    f"Every axis of a sample must have a known, positive size. Received: shape={shape}"
-                )
+                raise ValueError(f"Every axis of a sample must have a known, positive size. Received: shape={shape}")
         if not shape:
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape
@@ -43,7 +41,7 @@ class InputLayer(Layer):
         return inputs
 
 
-def Input(shape=None, batch_size=None, dtype=None, name=None):  # noqa: N802  (the field's name)
+def Input(shape=None, batch_size=None, dtype=None, name=None):
     """A symbolic tensor to build a model from; see `InputLayer`."""
     return InputLayer(shape, batch_size, dtype, name).output
 
@@ -106,9 +104,7 @@ class Dense(Layer):
         self.kernel = self.bias = None
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            (input_shape[-1], self.units), self.kernel_initializer, "kernel", layout="panels"
-        )
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, "kernel", layout="panels")
         if self.use_bias:
             self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
 
@@ -239,6 +235,4 @@ def refuse_unsupported(layer, **options):
     """Options of Keras that the engine does not have yet must not be taken silently."""
     for name, value in options.items():
         if value is not None:
-            raise ValueError(
-                f"{type(layer).__name__}: `{name}` is not supported yet. Received: {name}={value!r}"
-            )
+            raise ValueError(f"{type(layer).__name__}: `{name}` is not supported yet. Received: {name}={value!r}")

@@ -99,9 +99,7 @@ class BatchNormalization(Layer):
             "moving_mean": self.moving_mean,
             "moving_variance": self.moving_variance,
         }
-        return apply(
-            "batchnorm", [inputs], variables, momentum=self.momentum, epsilon=self.epsilon, training=training
-        )
+        return apply("batchnorm", [inputs], variables, momentum=self.momentum, epsilon=self.epsilon, training=training)
 
 
 class Normalization(Layer):
@@ -168,7 +166,8 @@ class Normalization(Layer):
         self._build_for((None, *data.shape[1:]))
         if data.shape[-1] != self._scale.shape[0]:
             raise ValueError(
-                f"Layer {self.name!r} was built for {self._scale.shape[0]} features. Received data of shape {data.shape}."
+                f"Layer {self.name!r} was built for {self._scale.shape[0]} features. "
+                f"Received data of shape {data.shape}."
             )
         count, mean, spread = 0, 0.0, 0.0
         rows = max(1, 2**20 // max(1, data[0].size))
@@ -225,6 +224,7 @@ def _per_feature(value, n, axis, what, layer):
     value = np.asarray(value, np.float32).reshape(-1)
     if value.size not in ((1, n) if axis == -1 else (1,)):
         raise ValueError(
-            f"Layer {layer!r}: `{what}` must be one number or one for each of {n} features. Received {value.size} numbers."
+            f"Layer {layer!r}: `{what}` must be one number or one for each of {n} features. "
+            f"Received {value.size} numbers."
         )
     return np.broadcast_to(value, n).copy()

@@ -135,9 +135,7 @@ class Builder:
             if isinstance(value, Slot):
                 value.first = index if value.first is None else value.first
                 value.last = index
-        keywords = dict(
-            rows_per_sample=rows, work_per_row=work_per_row, work=work, commits=commits, fence=fence
-        )
+        keywords = dict(rows_per_sample=rows, work_per_row=work_per_row, work=work, commits=commits, fence=fence)
         self._emitted.append((op, bindings, keywords))
         return index
 
@@ -295,8 +293,8 @@ class Builder:
         if self.graph.only_consumer(tensor) is None:  # it will be added to, but the output's must stay
             zero_copy = self.matrix(tensor.rows_per_sample, tensor.features)
             self.emit(
-                "reshape", rows=1, work_per_row=elementwise_cycles(slot.rows_per_sample * slot.n, 2), x=slot, y=zero_copy,
-                rows_x=slot.rows_per_sample, n_x=slot.n, ldx=slot.ld,
+                "reshape", rows=1, work_per_row=elementwise_cycles(slot.rows_per_sample * slot.n, 2), x=slot,
+                y=zero_copy, rows_x=slot.rows_per_sample, n_x=slot.n, ldx=slot.ld,
                 rows_y=zero_copy.rows_per_sample, n_y=zero_copy.n, ldy=zero_copy.ld,
             )  # fmt: skip
             slot = zero_copy

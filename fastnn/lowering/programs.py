@@ -147,9 +147,7 @@ class Evaluation:
             for metric in head.metrics:
                 values = b.per_row(y.rows_per_sample)
                 metric.lower(b, y, self._target(b, number, y, targets, metric), values)
-                self._accumulate(
-                    b, number, metric, values, weights if metric in head.weighted_metrics else None
-                )
+                self._accumulate(b, number, metric, values, weights if metric in head.weighted_metrics else None)
 
     @staticmethod
     def _target(b, number, y, targets, wanting):

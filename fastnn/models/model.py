@@ -20,7 +20,7 @@ class Model(Layer, Trainer):
         self._eager_program = None
         self._reset_trainer()
 
-    # ---- structure ----------------------------------------------------------------------------------------------------
+    # ---- structure ---------------------------------------------------------------------------------------------------
 
     @property
     def graph(self):
@@ -87,7 +87,7 @@ class Model(Layer, Trainer):
 
         (print_fn or print)(summary_text(self, show_trainable))
 
-    # ---- calling ------------------------------------------------------------------------------------------------------
+    # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
         x = self._checked_input(as_floats(inputs, self), "The model's input")
@@ -122,7 +122,7 @@ class Model(Layer, Trainer):
 
         return freeze(self)
 
-    # ---- storage ------------------------------------------------------------------------------------------------------
+    # ---- storage -----------------------------------------------------------------------------------------------------
 
     def _settle_variables(self):
         """Give variables that no model owns yet one arena: those that are trained first, so that the optimizer goes

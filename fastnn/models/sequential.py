@@ -13,15 +13,16 @@ class Sequential(Model):
     Parameters
     ----------
     layers : list of Layer, optional
-        The first may be an `Input` (or have `input_shape=`), which builds the variables at once; without, they are built
-        when the first data comes.
+        The first may be an `Input` (or have `input_shape=`), which builds the variables at once; without, they are
+        built when the first data comes.
     trainable : bool, default True
     name : str, optional
 
     Examples
     --------
     >>> import fastnn
-    >>> model = fastnn.Sequential([fastnn.Input((8,)), fastnn.layers.Dense(4, activation="relu"), fastnn.layers.Dense(1)])
+    >>> from fastnn import layers
+    >>> model = fastnn.Sequential([fastnn.Input((8,)), layers.Dense(4, activation="relu"), layers.Dense(1)])
     >>> model.output_shape
     (None, 1)
     """
@@ -55,7 +56,9 @@ class Sequential(Model):
             )
         if isinstance(layer, InputLayer):
             if self._input is not None or self._sublayers:
-                raise ValueError(f"Sequential model {self.name!r} has an input already; {layer.name!r} cannot be added.")
+                raise ValueError(
+                    f"Sequential model {self.name!r} has an input already; {layer.name!r} cannot be added."
+                )
             self._input = self._output = layer.output
             return
         if any(each.name == layer.name for each in self._sublayers):
@@ -120,8 +123,8 @@ class Sequential(Model):
         if self._graph is None:
             if self._output is None or not self._sublayers:
                 raise ValueError(
-                    f"Sequential model {self.name!r} is not built: it does not know the shape of its input. Start it with "
-                    "fastnn.Input(shape), call model.build((None, features)), or call it on data first."
+                    f"Sequential model {self.name!r} is not built: it does not know the shape of its input. Start it "
+                    "with fastnn.Input(shape), call model.build((None, features)), or call it on data first."
                 )
             self._graph = Graph([self._input], [self._output])
         return self._graph

@@ -16,7 +16,8 @@ def summary_text(model, show_trainable=False):
         rows.append(row + ["Y" if layer.trainable else "N"] * show_trainable)
     trainable = sum(variable.size for variable in model.trainable_weights)
     total = sum(variable.size for variable in model.weights)
-    table = tabulate(rows, headers, tablefmt="rounded_outline", colalign=["left", "left", "right"], disable_numparse=True)
+    alignment = ["left", "left", "right"] + ["left"] * show_trainable
+    table = tabulate(rows, headers, tablefmt="rounded_outline", colalign=alignment, disable_numparse=True)
     lines = [
         f'Model: "{model.name}"',
         table,

@@ -52,7 +52,8 @@ _calling = _Calling()
 
 
 class calling:
-    """While this context lasts, new nodes belong to the given layer, and the names of new variables begin with its name."""
+    """While this context lasts, new nodes belong to the given layer, and the names of new variables begin with its
+    name."""
 
     def __init__(self, layer):
         self.layer = layer

@@ -113,8 +113,8 @@ class BatchNorm(Operation):
         mean, variance = f.constant(variables["moving_mean"]), f.constant(variables["moving_variance"])
         if node.attributes["training"]:
             raise ValueError(
-                f"Layer {node.output.name!r} is called with training=True: it normalises by the statistics of each batch "
-                "and cannot be frozen."
+                f"Layer {node.output.name!r} is called with training=True: it normalises by the statistics of each "
+                "batch and cannot be frozen."
             )
         gamma = f.constant(variables["gamma"], default=np.ones_like(mean))
         beta = f.constant(variables["beta"], default=np.zeros_like(mean))

@@ -61,8 +61,8 @@ class Dropout(Operation):
     def fold(self, node, f):
         if node.attributes["training"] and node.attributes["rate"]:
             raise ValueError(
-                f"Layer {node.output.name!r} is called with training=True: it draws random numbers in every call and cannot "
-                "be frozen."
+                f"Layer {node.output.name!r} is called with training=True: it draws random numbers in every call and "
+                "cannot be frozen."
             )
         f.note(f"{node.output.name} dropped")
         return f.value(node.inputs[0])

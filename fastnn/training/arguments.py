@@ -17,8 +17,8 @@ def count(value, name, default=None, least=1):
 
 
 def validation_epochs(value):
-    """Return what `validation_freq` means: a function that tells of an epoch's number, counted from 1, whether validation
-    follows it."""
+    """Return what `validation_freq` means: a function that tells of an epoch's number, counted from 1, whether
+    validation follows it."""
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return value.__contains__
     every = count(value, "validation_freq")

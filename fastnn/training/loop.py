@@ -4,6 +4,7 @@
 where a callback has batch hooks.
 """
 
+import math
 import time
 
 import numpy as np
@@ -36,7 +37,7 @@ class Trainer:
         self._heads = None
         self._trained = None
 
-    # ---- compile ------------------------------------------------------------------------------------------------------
+    # ---- compile -----------------------------------------------------------------------------------------------------
 
     def compile(
         self,
@@ -63,16 +64,17 @@ class Trainer:
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = loss
-        if loss_weights is not None and not isinstance(loss_weights, (int, float)):
+        optimizer = optimizers.get(optimizer)
+        if loss_weights is not None and not (isinstance(loss_weights, (int, float)) and math.isfinite(loss_weights)):
             raise ValueError(
-                f"This model has one output: `loss_weights` must be one number. Received: {loss_weights!r}"
+                f"This model has one output: `loss_weights` must be one finite number. Received: {loss_weights!r}"
             )
-        self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
-        self._metrics = arguments.as_list(metrics, "metrics")
-        self._weighted_metrics = arguments.as_list(weighted_metrics, "weighted_metrics")
+        metrics = arguments.as_list(metrics, "metrics")
+        weighted_metrics = arguments.as_list(weighted_metrics, "weighted_metrics")
         losses_module.resolve(loss, "labels", 2)  # for any targets: what is unknown is refused here rather than in fit
+        self.optimizer, self.loss = optimizer, loss
+        self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
+        self._metrics, self._weighted_metrics = metrics, weighted_metrics
         self._compiled = True
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
@@ -114,7 +116,7 @@ class Trainer:
             self._heads = [Head(loss, metrics, weighted, self._loss_weight)]
         return self._heads
 
-    # ---- programs -----------------------------------------------------------------------------------------------------
+    # ---- programs ----------------------------------------------------------------------------------------------------
 
     def _program(self, kind, batch, weighted):
         """The training or evaluation program for batches of up to `batch` samples, made when first needed."""
@@ -147,7 +149,7 @@ class Trainer:
                 results[metric.name] = metric.finish(total, count)
         return results
 
-    # ---- data ---------------------------------------------------------------------------------------------------------
+    # ---- data --------------------------------------------------------------------------------------------------------
 
     def _checked_data(self, x, y, sample_weight, class_weight, names=("x", "y", "sample_weight")):
         """Arrays that the programs can read, in the shapes they expect."""
@@ -174,7 +176,7 @@ class Trainer:
     def _bound(self, program, x, y, sample_weight):
         return program.bind({self.graph.inputs[0]: x}, [y], None if sample_weight is None else [sample_weight])
 
-    # ---- fit ----------------------------------------------------------------------------------------------------------
+    # ---- fit ---------------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -239,7 +241,8 @@ class Trainer:
         batch_size = arguments.count(batch_size, "batch_size", 32)
         validation_batch_size = arguments.count(validation_batch_size, "validation_batch_size", batch_size)
         validates = arguments.validation_epochs(validation_freq)
-        planned = range(arguments.count(initial_epoch, "initial_epoch", least=0), arguments.count(epochs, "epochs", least=0))
+        first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
+        planned = range(first_epoch, arguments.count(epochs, "epochs", least=0))
         x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation = data.split_validation(validation_split, x, y, sample_weight)
@@ -318,7 +321,7 @@ class Trainer:
             if progress.live:
                 progress.update(done, lambda: self._results(program))
 
-    # ---- evaluate -----------------------------------------------------------------------------------------------------
+    # ---- evaluate ----------------------------------------------------------------------------------------------------
 
     def evaluate(
         self,
@@ -370,7 +373,7 @@ class Trainer:
         hooks.on_test_end(results)
         return results
 
-    # ---- predict ------------------------------------------------------------------------------------------------------
+    # ---- predict -----------------------------------------------------------------------------------------------------
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Outputs for data of any length, as an array.
@@ -407,7 +410,7 @@ class Trainer:
         progress.epoch_end({}, time.perf_counter() - started)
         return result
 
-    # ---- single batches -----------------------------------------------------------------------------------------------
+    # ---- single batches ----------------------------------------------------------------------------------------------
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""

@@ -57,7 +57,9 @@ def test_xhat(isa, rows, n, affine):
     random = np.random.default_rng([rows, n])
     x, gamma, beta = random.normal(3, 2, size=(rows, n)), random.normal(size=n), random.normal(size=n)
     operands = dict(x=matrix(x), y=garbage(rows, n), xhat=garbage(rows, n))
-    operands.update({name: kernels.padded(np.zeros(n)) for name in ("moving_mean", "moving_variance", "mean", "inv_std")})
+    operands.update(
+        {name: kernels.padded(np.zeros(n)) for name in ("moving_mean", "moving_variance", "mean", "inv_std")}
+    )
     if affine:
         operands.update(gamma=kernels.padded(gamma), beta=kernels.padded(beta))
     ld = operands["x"].shape[1]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from fastnn._engine.program import Instruction, Program
+from fastnn._engine.runtime import Buffer, Source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn._engine.program import Instruction, Program
-from fastnn._engine.runtime import Buffer, Source
 from fastnn.lowering.memory import plan
 
 LIFETIMES = st.lists(
@@ -18,7 +18,9 @@ LIFETIMES = st.lists(
 @given(LIFETIMES)
 def test_what_lives_together_does_not_share_memory(lifetimes):
     offsets, total = plan(lifetimes)
-    placed = [(offset, offset + size, first, last) for offset, (first, last, size) in zip(offsets, lifetimes, strict=True)]
+    placed = [
+        (offset, offset + size, first, last) for offset, (first, last, size) in zip(offsets, lifetimes, strict=True)
+    ]
     for i, (start, end, first, last) in enumerate(placed):
         assert start % 64 == 0
         assert end <= total

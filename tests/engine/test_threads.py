@@ -46,7 +46,12 @@ def test_limit():
 
 def run(code, **environment):
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return done.returncode, done.stdout.strip(), done.stderr
 
@@ -62,7 +67,8 @@ def test_environment():
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity, which Linux has")
 def test_affinity_is_respected():
-    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); import fastnn; print(fastnn.get_threads())"
+    pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
+    code = f"{pin}; import fastnn; print(fastnn.get_threads())"
     assert run(code, OMP_NUM_THREADS="")[1] == "1"
 
 
@@ -142,7 +148,8 @@ def test_two_callers_at_once():
         models.append((model, random.normal(size=(512, 200)), random.normal(size=(512, 5))))
     fastnn.set_threads(2)
     workers = [
-        threading.Thread(target=model.fit, args=(x, y), kwargs=dict(batch_size=128, epochs=2, verbose=0)) for model, x, y in models
+        threading.Thread(target=model.fit, args=(x, y), kwargs=dict(batch_size=128, epochs=2, verbose=0))
+        for model, x, y in models
     ]
     for worker in workers:
         worker.start()

@@ -50,9 +50,7 @@ def probed(make, package, samples, sample_shape, optimizer, seed=2):
     *middle, features = sample_shape
     rows = samples * int(np.prod(middle, dtype=int))
     layers = package.layers
-    model = package.Sequential(
-        [package.Input((*middle, rows)), layers.Dense(features, use_bias=False), make(layers)]
-    )
+    model = package.Sequential([package.Input((*middle, rows)), layers.Dense(features, use_bias=False), make(layers)])
     values = random_weights(model.layers[1].weights)
     model.set_weights([data(rows, features, seed=seed), *values])
     model.compile(optimizer, "mse")

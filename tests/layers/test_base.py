@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from harness.layers import data
 
 import fastnn
 from fastnn import layers
 from fastnn.variables import Variable
+from harness.layers import data
 
 
 def test_names_are_counted_as_in_keras():

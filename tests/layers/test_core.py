@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.layers import data
 
 import fastnn
 from fastnn import activations, initializers, layers
+from harness.layers import data
 
 
 def test_dense_takes_initializers_by_name_and_by_instance():
@@ -31,9 +31,7 @@ def test_dense_takes_functions_and_layers_as_activation():
         return np.asarray(dense(x))
 
     np.testing.assert_array_equal(make(activations.tanh), make("tanh"))
-    np.testing.assert_array_equal(
-        make(lambda z: activations.elu(z, alpha=0.5)), make(layers.ELU(alpha=0.5))
-    )
+    np.testing.assert_array_equal(make(lambda z: activations.elu(z, alpha=0.5)), make(layers.ELU(alpha=0.5)))
     twice = make(lambda z: activations.tanh(activations.relu(z)))
     np.testing.assert_allclose(twice, np.tanh(make("relu")), rtol=1e-6)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.layers import data
 
 import fastnn
 from fastnn import layers
+from harness.layers import data
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from harness.layers import built, check_gradients, check_step, check_values, data
 
 import fastnn
 from fastnn import layers
+from harness.layers import built, check_gradients, check_step, check_values, data
 
-ACTIVATIONS = (
-    "linear relu leaky_relu elu selu sigmoid tanh softmax softplus silu swish gelu mish".split()
-)
+ACTIVATIONS = "linear relu leaky_relu elu selu sigmoid tanh softmax softplus silu swish gelu mish".split()
 
 # name: (make, shapes of a sample)
 LAYERS = {
@@ -51,16 +49,9 @@ LAYERS = {
         f"activation {name}": ((lambda name: lambda L: L.Activation(name))(name), [(9,), (2, 17)])
         for name in ACTIVATIONS
     },
-    **{
-        f"dense {name}": ((lambda name: lambda L: L.Dense(6, activation=name))(name), [(7,)])
-        for name in ACTIVATIONS
-    },
+    **{f"dense {name}": ((lambda name: lambda L: L.Dense(6, activation=name))(name), [(7,)]) for name in ACTIVATIONS},
 }
-CASES = [
-    pytest.param(make, shape, id=f"{name} {shape}")
-    for name, (make, shapes) in LAYERS.items()
-    for shape in shapes
-]
+CASES = [pytest.param(make, shape, id=f"{name} {shape}") for name, (make, shapes) in LAYERS.items() for shape in shapes]
 # Its values are random; the gradient is not, once the masks are drawn.
 WITH_DROPOUT = [pytest.param(lambda L: L.Dropout(0.4), (40,), id="dropout")]
 # One number for each feature is not in Keras.

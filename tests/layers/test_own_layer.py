@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.layers import check_gradients, data
 
 import fastnn
 from fastnn import activations, layers
+from harness.layers import check_gradients, data
 
 
 class Block(layers.Layer):

@@ -115,7 +115,11 @@ def test_on_every_instruction_set(isa):
     tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     script = SCRIPT.format(tests=tests)
     done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "FASTNN_CPU": isa}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script],
+        env={**os.environ, "FASTNN_CPU": isa},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == isa

@@ -9,7 +9,8 @@ STEPS, BATCH = 20, 24
 
 
 def relu_net(k):
-    return [k.layers.Dense(31, activation="relu"), k.layers.Dense(17, activation="relu"), k.layers.Dense(5, activation="softmax")]
+    hidden = [k.layers.Dense(units, activation="relu") for units in (31, 17)]
+    return [*hidden, k.layers.Dense(5, activation="softmax")]
 
 
 def book_net(k):
@@ -33,13 +34,14 @@ def deep_selu(k):
 
 def every_activation(k):
     names = ["leaky_relu", "sigmoid", "tanh", "softplus", "silu", "gelu", "mish"]
-    return [*(k.layers.Dense(13 + i, activation=name) for i, name in enumerate(names)), k.layers.Dense(5, activation="softmax")]
+    hidden = [k.layers.Dense(13 + i, activation=name) for i, name in enumerate(names)]
+    return [*hidden, k.layers.Dense(5, activation="softmax")]
 
 
 def activation_layers(k):
     L = k.layers
-    stack = [L.Dense(20), L.LeakyReLU(negative_slope=0.1), L.Dense(15), L.ELU(alpha=0.7), L.Dense(12), L.ReLU(), L.Dense(5)]
-    return [*stack, L.Softmax()]
+    stack = [L.Dense(20), L.LeakyReLU(negative_slope=0.1), L.Dense(15), L.ELU(alpha=0.7)]
+    return [*stack, L.Dense(12), L.ReLU(), L.Dense(5), L.Softmax()]
 
 
 def logits(k):
@@ -83,7 +85,7 @@ def amsgrad(k):
 LABELS, ONE_HOT, ZERO_ONE, VALUES = "labels", "one-hot", "zero or one", "values"
 SPARSE = "sparse_categorical_crossentropy"
 CASES = [
-    pytest.param(net, optimizer, loss, target, id=f"{net.__name__} {optimizer.__name__} {loss if isinstance(loss, str) else i}")
+    pytest.param(net, optimizer, loss, target, id=f"{i} {net.__name__} {optimizer.__name__}")
     for i, (net, optimizer, loss, target) in enumerate(
         [
             (relu_net, sgd, SPARSE, LABELS),
@@ -198,7 +200,8 @@ def test_reshapes_and_normalization(keras):
         L = k.layers
         normalise = L.Normalization()
         normalise.adapt(x)
-        return [normalise, L.Reshape((8, 3)), L.Dense(7, activation="relu"), L.Flatten(), L.Dense(5, activation="softmax")]
+        stack = [normalise, L.Reshape((8, 3)), L.Dense(7, activation="relu")]
+        return [*stack, L.Flatten(), L.Dense(5, activation="softmax")]
 
     models = []
     for k in keras, fastnn:

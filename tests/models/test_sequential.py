@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.layers import data
 
 import fastnn
 from fastnn import layers
+from harness.layers import data
 
 
 def stack(L, **first):
@@ -187,9 +187,7 @@ def test_models_are_layers():
 def test_one_body_under_two_heads():
     """Storage belongs to the variable: training one model changes the other, whoever owns the arena."""
     body = layers.Dense(8, activation="tanh")
-    models = [
-        fastnn.Sequential([fastnn.Input((4,)), body, layers.Dense(units)]) for units in (1, 2)
-    ]
+    models = [fastnn.Sequential([fastnn.Input((4,)), body, layers.Dense(units)]) for units in (1, 2)]
     x = data(40, 4)
     predictions = [np.asarray(model(x)) for model in models]
     for model, units in zip(models, (1, 2), strict=True):
