@@ -135,12 +135,14 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+/* clang-format off: these lines have no semicolons to guide it */
 FOR_1_TO_4(SIDES, 1)
 FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1) FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
     FOR_1_TO_4(SIDES, 3)
 #if VF == 16 || defined(__aarch64__)
         FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2) FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #endif
+/* clang-format on */
 #pragma GCC diagnostic pop
 
 #define ROW_ENTRY(MR, NV) micro_A_ROW_##MR##x##NV,

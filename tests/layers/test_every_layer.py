@@ -45,11 +45,8 @@ LAYERS = {
         [(3,)],
     ),
     "rescaling": (lambda L: L.Rescaling(1 / 255, offset=-0.5), [(3,), (4, 5)]),
-    **{
-        f"activation {name}": ((lambda name: lambda L: L.Activation(name))(name), [(9,), (2, 17)])
-        for name in ACTIVATIONS
-    },
-    **{f"dense {name}": ((lambda name: lambda L: L.Dense(6, activation=name))(name), [(7,)]) for name in ACTIVATIONS},
+    **{f"activation {name}": (lambda L, name=name: L.Activation(name), [(9,), (2, 17)]) for name in ACTIVATIONS},
+    **{f"dense {name}": (lambda L, name=name: L.Dense(6, activation=name), [(7,)]) for name in ACTIVATIONS},
 }
 CASES = [pytest.param(make, shape, id=f"{name} {shape}") for name, (make, shapes) in LAYERS.items() for shape in shapes]
 # Its values are random; the gradient is not, once the masks are drawn.
