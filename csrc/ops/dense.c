@@ -6,6 +6,13 @@
  *                            layer before is applied while the values are still in L1
  */
 
+enum {
+    /* Packing x for its weight gradient pays when it is read again for this many panels, and when its rows are too
+     * many for the first-level cache of pages (64 entries on Zen 3). */
+    PANELS_WORTH_PACKING = 4,
+    ROWS_WORTH_PACKING = 64,
+};
+
 static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3];
@@ -61,20 +68,28 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     int accumulate = in->d[4] != 0;
     int64_t mc = even_block(m, KC), k0, k1, p0, p1;
     gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
-    for (int64_t p = p0; p < p1; p++) {
-        int vectors = panel_width(n, p);
-        /* The thread that has the first rows of a panel of dw also has its bias. */
-        float *sums = db && k0 == 0 ? db + p * PANEL : NULL;
-        if (sums && !accumulate) memset(sums, 0, sizeof(float) * (size_t)vectors * VF);
+    int64_t wc = even_block(k1 - k0, WC);
+    /* The thread that has the first rows of a panel of dw also has its bias. */
+    if (db && k0 == 0 && !accumulate)
+        for (int64_t p = p0; p < p1; p++) memset(db + p * PANEL, 0, sizeof(float) * (size_t)(panel_width(n, p) * VF));
+    float *panel = run->scratch, *columns = panel + KC * 3 * VF;
+    for (int64_t kb = k0; kb < k1; kb += wc)
         for (int64_t mb = 0; mb < m; mb += mc) {
-            int64_t depth = m - mb < mc ? m - mb : mc;
-            pack_dz(dz + mb * lddz + p * PANEL, lddz, depth, vectors, n - p * PANEL, run->scratch, sums);
-            if (k1 > k0)
-                gemm_tiles(micro_columns, vectors, k1 - k0, depth, x + mb * ldx + k0, ldx, 1, run->scratch,
-                           dw + p * PANEL * k + k0 * vectors * VF, (int64_t)vectors * VF, NULL, mb == 0 && !accumulate);
-            if (fnn_interrupted(run, (double)((k1 - k0) * depth * vectors))) return;
+            int64_t depth = m - mb < mc ? m - mb : mc, width = k1 - kb < wc ? k1 - kb : wc;
+            const float *from = x + mb * ldx + kb;
+            int packed = p1 - p0 >= PANELS_WORTH_PACKING && depth >= ROWS_WORTH_PACKING;
+            if (packed) pack_columns(from, ldx, depth, 2, width, ldx - kb, columns);
+            for (int64_t p = p0; p < p1; p++) {
+                int vectors = panel_width(n, p), first = mb == 0 && !accumulate;
+                float *to = dw + p * PANEL * k + kb * vectors * VF;
+                int64_t ldw = (int64_t)vectors * VF;
+                pack_dz(dz + mb * lddz + p * PANEL, lddz, depth, vectors, n - p * PANEL, panel,
+                        db && kb == 0 ? db + p * PANEL : NULL);
+                if (packed && vectors == 2) gemm_packed_tiles(2, width, depth, columns, panel, to, ldw, first);
+                else gemm_tiles(micro_columns, vectors, width, depth, from, ldx, 1, panel, to, ldw, NULL, first);
+                if (fnn_interrupted(run, (double)(width * depth * vectors))) return;
+            }
         }
-    }
 }
 
 /* t[j][i] = w[k0 + i][n0 + j] for i < vectors * VF and j < depth, zero for rows past k. n0 is a multiple of VF. */

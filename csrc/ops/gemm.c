@@ -29,6 +29,8 @@ enum {
      * for the rows of A that pass by. */
     KC = 256,
     MC = 256, /* rows of A that are used again for the next panel: MC x KC floats stay in L2 */
+    WC =
+        240, /* columns of x that the weight gradient uses again for the next panel, a multiple of every tile's height */
 };
 
 #if defined(__clang__)
@@ -135,12 +137,14 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
-/* clang-format off: these lines have no semicolons to guide it */
-FOR_1_TO_4(SIDES, 1)
-FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1) FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
-    FOR_1_TO_4(SIDES, 3)
+/* Lines without semicolons, which a formatter cannot lay out. */
+/* clang-format off */
+FOR_1_TO_4(SIDES, 1) FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1)
+FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
+FOR_1_TO_4(SIDES, 3)
 #if VF == 16 || defined(__aarch64__)
-        FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2) FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
+FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2)
+FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #endif
 /* clang-format on */
 #pragma GCC diagnostic pop
@@ -158,7 +162,7 @@ FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES, 1) FOR_1_TO_4(SIDES
      {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2)},                                                                     \
      {FOR_1_TO_4(E, 3)}}
 #endif
-            static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+        static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
 static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 
@@ -228,6 +232,44 @@ static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, 
         int64_t used = n - first < width ? n - first : width;
         for (int64_t i = 0; i < k; i++, packed += width)
             memcpy(dst + i * ld + first, packed, sizeof(float) * (size_t)used);
+    }
+}
+
+/* ---- transposed A, tile by tile ----------------------------------------------------------------------------------- */
+
+/* `depth` rows of `count` columns of x, as the tiles of gemm_tiles take them: tile after tile, the rows of each behind one
+ * another. In x itself they are a page apart where x is wide, and each twelve values cost a look-up of their page.
+ * A row may be read up to x[readable - 1]. */
+static void pack_columns(const float *x, int64_t ldx, int64_t depth, int vectors, int64_t count, int64_t readable,
+                         float *packed) {
+    int64_t top = micro_max_rows[vectors - 1], tiles = (count + top - 1) / top, small = count / tiles;
+    int64_t tall = count % tiles;
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t width = small + (t < tall);
+        for (int64_t r = 0; r < depth; r++)
+            for (int64_t j = 0; j < width; j += VF) {
+                const float *from = x + r * ldx + j;
+                float *to = packed + r * width + j;
+                int64_t lanes = width - j;
+                /* What a whole vector writes past the end of a row, the next row overwrites. */
+                if (lanes >= VF || (r + 1 < depth && j + VF <= readable)) vf_store(to, vf_load(from));
+                else vf_store_n(to, (int)lanes, vf_load_n(from, (int)lanes));
+            }
+        x += width;
+        readable -= width;
+        packed += width * depth;
+    }
+}
+
+/* gemm_tiles over what pack_columns packed. */
+static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const float *a, const float *b, float *c,
+                                     int64_t ldc, int first) {
+    int64_t top = micro_max_rows[vectors - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t rows = small + (t < tall);
+        micro_columns[vectors - 1][rows - 1](k, a, rows, b, c, ldc, NULL, first);
+        a += rows * k;
+        c += rows * ldc;
     }
 }
 
