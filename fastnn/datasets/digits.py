@@ -12,9 +12,8 @@ _FILE = Path(__file__).parent / "data" / "digits.npz"
 def load_data():
     """Load the test set of UCI's Optical Recognition of Handwritten Digits.
 
-    The images were written by 13 people and come in the order in which they were collected, so that
-    neighbours share a hand. Of each digit's images, every fifth (in that order) is for testing:
-    both parts have all the hands, and each digit in equal shares. The split never changes.
+    13 people wrote them. Of each digit's images, in the order of the source, every fifth is for testing and the others
+    are for training: both parts span the whole source, with each digit in equal shares. The split never changes.
 
     Returns
     -------
