@@ -114,25 +114,36 @@ print(len(os.listdir("/proc/self/task")))
     assert run(code, OPENBLAS_NUM_THREADS="1")[1] == "1"
 
 
+FORK = """
+import os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
+sys.path.insert(0, {tests!r})
+import fastnn
+from engine.test_threads import fitted
+fastnn.set_threads(2)
+expected = fitted()
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        os.write(writer, b"same" if fitted() == expected else b"other")
+    finally:
+        os._exit(0)
+os.close(writer)
+with os.fdopen(reader, "rb") as pipe:
+    said = pipe.read().decode()
+os.waitpid(child, 0)
+print(said, "same" if fitted() == expected else "other")
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork():
-    """A child that is forked after a team has run trains with a team of its own; so does the parent, afterwards."""
-    fastnn.set_threads(2)
-    expected = fitted()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writer, b"same" if fitted() == expected else b"other")
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    assert said == b"same"
-    assert fitted() == expected
+    """A child that is forked after a team has run trains with a team of its own; so does the parent, afterwards. In a
+    process of its own, for other tests load libraries that do not survive a fork."""
+    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code, out, error = run(FORK.format(tests=tests))
+    assert (code, out) == (0, "same same"), error
 
 
 def test_two_callers_at_once():
