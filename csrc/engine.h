@@ -87,7 +87,8 @@ int fnn_isa_supported(const fnn_isa *isa); /* can this CPU run it? */
  * processor with other programs is slower than one thread alone. All zero at the start. */
 enum { FNN_TEAM_SIZES = 10 }; /* 1, 2, 4, ..., 256 and the largest */
 typedef struct fnn_tuner {
-    int largest;                         /* the cost model's team, which these measurements are of */
+    int largest;                         /* the cost model's team, and */
+    int64_t samples;                     /* the samples of a batch that these measurements are of */
     int best;                            /* index of the size in use */
     int direction;                       /* where the last trial went: -1 smaller, 1 larger */
     int interval, countdown;             /* segments from one trial to the next, and until the next */
@@ -116,7 +117,7 @@ typedef struct fnn_job {
     int64_t started_ns, last_poll_ns;
     double work_since_poll;
     int over_budget;
-    volatile int stop;
+    _Atomic int stop; /* set by thread 0, read by all */
 } fnn_job;
 
 /* Runs up to batch_count batches; returns how many were completed. job->stop tells whether poll stopped it. */

@@ -71,16 +71,16 @@ int fnn_interrupted(const fnn_run *run, double work) {
 
 typedef struct chunk {
     fnn_job *job;
-    int64_t first, count;  /* batches of the job that this team runs */
-    int64_t done;          /* those completed; thread 0 counts */
-    volatile int64_t last; /* thread 0's word to the team: this batch was the last. A number and not a flag, because
+    int64_t first, count; /* batches of the job that this team runs */
+    int64_t done;         /* those completed; thread 0 counts */
+    _Atomic int64_t last; /* thread 0's word to the team: this batch was the last. A number and not a flag, because
                               a slow thread may read it when thread 0 is already in the next batch. */
 } chunk;
 
 static inline int threads_for(const fnn_instr *in, int64_t samples, int team) {
     double work = in->work + in->work_per_row * (double)(samples * in->rows_per_sample);
-    int wanted = (int)(work / WORK_WORTH_SHARING);
-    return wanted < 2 ? 1 : wanted < team ? wanted : team;
+    double wanted = work / WORK_WORTH_SHARING;
+    return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
 }
 
 static void run_chunk(void *argument, int thread, int team) {
@@ -111,6 +111,8 @@ static void run_chunk(void *argument, int thread, int team) {
                 if (job->stop) goto out;
                 committing = 1;
             }
+            /* What is left of a stopped step would read half-written values, and take its time. */
+            if (job->stop && !committing) continue;
             run.threads = threads_for(in, run.samples, team);
             if (thread >= run.threads) continue;
             in->run(in, &run);
@@ -168,9 +170,13 @@ static void learn(fnn_tuner *tuner, int index, double ns) {
     }
 }
 
-static void start_tuner(fnn_tuner *tuner, int largest) {
-    if (tuner->largest == largest) return;
-    *tuner = (fnn_tuner){.largest = largest, .direction = 1, .interval = FIRST_INTERVAL, .countdown = FIRST_INTERVAL};
+static void start_tuner(fnn_tuner *tuner, int largest, int64_t samples) {
+    if (tuner->largest == largest && tuner->samples == samples) return;
+    *tuner = (fnn_tuner){.largest = largest,
+                         .samples = samples,
+                         .direction = 1,
+                         .interval = FIRST_INTERVAL,
+                         .countdown = FIRST_INTERVAL};
     tuner->best = last_index(tuner);
 }
 
@@ -190,7 +196,7 @@ int64_t fnn_execute(fnn_job *job) {
         fnn_team_run(largest, run_chunk, &c);
         return c.done;
     }
-    start_tuner(tuner, largest);
+    start_tuner(tuner, largest, samples);
     int64_t done = 0;
     while (done < job->batch_count && !job->stop && !job->over_budget) {
         int index = next_index(tuner), size = team_size(tuner, index);

@@ -38,6 +38,7 @@ static const fnn_op ops[] = {
     fnn_op_dense_backward_weights,
     fnn_op_dense_backward_input,
     fnn_op_add,
+    fnn_op_copy_vector,
     fnn_op_gather,
     fnn_op_gather_labels,
     fnn_op_scatter,

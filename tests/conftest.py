@@ -7,6 +7,7 @@ from hypothesis import settings
 
 # Real Keras, where it is installed, is what fastnn is compared with; JAX is its lightest backend.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # it compiles for seconds what then runs for microseconds
 
 
 # Machines are shared and slow at times; the same examples each time, so that a failure can be repeated.

@@ -1,8 +1,9 @@
 """`import fastnn` stays light: NumPy, and nothing that is only needed later."""
 
 import json
-import subprocess
 import sys
+
+from harness.process import run_python
 
 LATER = [
     "tqdm",
@@ -20,8 +21,7 @@ LATER = [
 
 def modules(code):
     script = f"import json, sys; {code}; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
+    return set(json.loads(run_python(script, check=True).stdout))
 
 
 def test_nothing_heavy_is_imported():

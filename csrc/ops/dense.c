@@ -70,7 +70,7 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
     int64_t wc = even_block(k1 - k0, WC);
     /* The thread that has the first rows of a panel of dw also has its bias. */
-    if (db && k0 == 0 && !accumulate)
+    if (db && k0 == 0 && k1 > 0 && !accumulate)
         for (int64_t p = p0; p < p1; p++) memset(db + p * PANEL, 0, sizeof(float) * (size_t)(panel_width(n, p) * VF));
     float *panel = run->scratch, *columns = panel + KC * 3 * VF;
     for (int64_t kb = k0; kb < k1; kb += wc)

@@ -11,3 +11,10 @@ static void add(const fnn_instr *in, const fnn_run *run) {
 }
 
 #define fnn_op_add {"add", "a b y", "n lda ldb ldy", "", add}
+
+/* y[n] = x[n], vectors: values that a step computes early and the model takes over when the step commits. */
+static void copy_vector(const fnn_instr *in, const fnn_run *run) {
+    if (run->thread == 0) memcpy(in->p[1], in->p[0], sizeof(float) * (size_t)in->d[0]);
+}
+
+#define fnn_op_copy_vector {"copy_vector", "x y", "n", "", copy_vector}

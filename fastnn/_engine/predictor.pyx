@@ -9,7 +9,7 @@ import numpy as np
 cimport numpy as cnp
 
 from fastnn._engine.engine cimport FNN_F32, FNN_SCRATCH_FLOATS, fnn_instr, fnn_job, fnn_source, fnn_tuner
-from fastnn._engine.program cimport Program
+from fastnn._engine.program cimport Program, poll_signals
 from fastnn._engine.runtime cimport Buffer, Source, execute, thread_limit
 
 cnp.import_array()
@@ -54,10 +54,13 @@ cdef class FrozenProgram:
     cdef int input_axes, output_axes
     cdef int64_t[MAX_SAMPLE_AXES] input_dims
     cdef int64_t[MAX_SAMPLE_AXES] output_dims
-    cdef int64_t sample_floats
+    cdef int64_t sample_floats, batch
     cdef double work_per_sample
 
     def __init__(self, new_program, source, input_shape, output_shape):
+        if max(len(input_shape), len(output_shape)) > MAX_SAMPLE_AXES:
+            raise ValueError(
+                f"A predictor's samples have at most {MAX_SAMPLE_AXES} axes. Received: {input_shape} -> {output_shape}")
         self.new_program = new_program
         self.source = source
         self.free = []
@@ -72,6 +75,7 @@ cdef class FrozenProgram:
         context = self._new_context()
         self.work_per_sample = sum(
             (each.work_per_row * each.rows_per_sample for each in (<Context>context).program.instructions), 0.0)
+        self.batch = (<Context>context).job.batch
         self.free.append(context)
 
     cdef Context _new_context(self):
@@ -124,6 +128,8 @@ cdef class FrozenProgram:
             result = self._checked_output(out, rows)
         if rows == 0:
             return result
+        if out is not None and rows > self.batch and np.may_share_memory(array, result):
+            array = array.copy()  # what one batch writes, a later one may have to read
         try:
             context = self.free.pop()
         except IndexError:
@@ -135,12 +141,24 @@ cdef class FrozenProgram:
         context.job.max_threads = min(context.threads, thread_limit())
         context.job.batch_count = (rows + context.job.batch - 1) // context.job.batch
         if self.work_per_sample * rows > WORK_WORTH_RELEASING:
-            with nogil:
-                execute(&context.job)
+            self._run_without_gil(context)
         else:
             execute(&context.job)
         self.free.append(context)
         return result
+
+    cdef int _run_without_gil(self, Context context) except -1:
+        """A long call: other threads run meanwhile, and so do signal handlers."""
+        cdef list raised = []
+        context.job.poll = poll_signals
+        context.job.poll_arg = <void *>raised
+        with nogil:
+            execute(&context.job)
+        context.job.poll = NULL
+        if raised:
+            self.free.append(context)
+            raise raised[0]
+        return 0
 
     cdef cnp.ndarray _new_output(self, int64_t rows):
         cdef cnp.npy_intp[MAX_SAMPLE_AXES + 1] dims

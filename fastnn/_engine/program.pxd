@@ -4,6 +4,9 @@ from fastnn._engine.engine cimport fnn_instr, fnn_tuner
 from fastnn._engine.runtime cimport Buffer
 
 
+cdef int poll_signals(void *raised) noexcept with gil
+
+
 cdef class Program:
     cdef fnn_instr *instrs
     cdef readonly Py_ssize_t length
@@ -12,6 +15,7 @@ cdef class Program:
     cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
     cdef list held
     cdef object lock
+    cdef object owner  # the thread that is running it, or 0
     cdef Buffer scratch
     cdef int scratch_threads
     cdef fnn_tuner tuner

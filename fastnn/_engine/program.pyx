@@ -90,6 +90,7 @@ cdef class Program:
         self.instructions = instructions
         self.held = []
         self.lock = threading.Lock()
+        self.owner = 0
         self.scratch_threads = 0
         for i, instruction in enumerate(instructions):
             self._bind(&self.instrs[i], instruction)
@@ -189,34 +190,42 @@ cdef class Program:
                     f"`hyper` needs one row, or one for each of {count} batches. Received: {hyper.shape[0]}")
             job.hyper = &hyper[0, 0]
             job.hyper_stride = hyper.shape[1] if hyper.shape[0] > 1 else 0
+        # The signal handlers that poll_signals runs are Python: they could come back here and wait for themselves.
+        if self.owner == threading.get_ident():
+            raise RuntimeError(
+                "This model is running: a signal handler cannot use the model that it interrupts. Let it set a flag.")
         with self.lock:
-            for source, values in sources:
-                if len(values) < total:
-                    raise ValueError(f"An epoch of {total} samples cannot read an array of {len(values)}.")
-                (<Source?>source).bind(values)
-            threads = get_threads()
-            if threads > self.scratch_threads:
-                self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
-                self.scratch_threads = threads
-            for instr, operand, array in outputs:
-                self.instrs[<Py_ssize_t>instr].p[<Py_ssize_t>operand] = <void *>array.data
-            job.instrs = self.instrs
-            job.instr_count = self.length
-            job.batch = batch
-            job.total = total
-            job.first_batch = first_batch
-            job.batch_count = count
-            job.step = step
-            job.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
-            job.max_threads = threads
-            job.tuner = &self.tuner
-            job.scratch = <float *>self.scratch.data
-            job.budget_ns = budget * 1e9
-            job.poll = poll_signals
-            job.poll_arg = <void *>raised
-            with nogil:
-                done = execute(&job)
-            self.completed = done
+            self.owner = threading.get_ident()
+            try:
+                for source, values in sources:
+                    if len(values) < total:
+                        raise ValueError(f"An epoch of {total} samples cannot read an array of {len(values)}.")
+                    (<Source?>source).bind(values)
+                threads = get_threads()
+                if threads > self.scratch_threads:
+                    self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
+                    self.scratch_threads = threads
+                for instr, operand, array in outputs:
+                    self.instrs[<Py_ssize_t>instr].p[<Py_ssize_t>operand] = <void *>array.data
+                job.instrs = self.instrs
+                job.instr_count = self.length
+                job.batch = batch
+                job.total = total
+                job.first_batch = first_batch
+                job.batch_count = count
+                job.step = step
+                job.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
+                job.max_threads = threads
+                job.tuner = &self.tuner
+                job.scratch = <float *>self.scratch.data
+                job.budget_ns = budget * 1e9
+                job.poll = poll_signals
+                job.poll_arg = <void *>raised
+                with nogil:
+                    done = execute(&job)
+                self.completed = done
+            finally:
+                self.owner = 0
         if raised:
             raise raised[0]
         return done

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 
 import numpy as np
 
@@ -83,6 +84,8 @@ class Layer:
             See `fastnn.variables.Variable`.
         """
         shape = tuple(shape)
+        if math.prod(shape) >= 2**60:
+            raise MemoryError(f"Layer {self.name!r}: no machine has memory for {name!r} of shape {shape}.")
         try:
             variable = Variable(initializers.get(initializer)(shape), name, trainable and self._trainable, layout)
         except (MemoryError, OverflowError) as error:

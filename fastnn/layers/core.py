@@ -2,10 +2,13 @@
 
 import math
 
+import numpy as np
+
 from fastnn import activations, initializers
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
+from fastnn.training.data import MAX_AXES
 
 
 class InputLayer(Layer):
@@ -30,6 +33,7 @@ class InputLayer(Layer):
         for size in shape:
             if size is None or not hasattr(size, "__index__") or size < 1:
                 raise ValueError(f"Every axis of a sample must have a known, positive size. Received: shape={shape}")
+        check_axes(shape, "Input")
         if not shape:
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape
@@ -138,14 +142,12 @@ class ReLU(Layer):
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
-            raise ValueError(f"`negative_slope` must be at least 0. Received: negative_slope={negative_slope}")
         if max_value is not None or threshold:
             raise ValueError(
                 f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
                 f"threshold={threshold}"
             )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
         return activations.relu(inputs, negative_slope=self.negative_slope)
@@ -157,12 +159,7 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope=0.3, alpha=None, **kwargs):
         super().__init__(**kwargs)
         negative_slope = negative_slope if alpha is None else alpha
-        if negative_slope is None or negative_slope < 0:
-            raise ValueError(
-                "The negative_slope value of a Leaky ReLU layer cannot be None or a negative value. "
-                f"Received: negative_slope={negative_slope}"
-            )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
         return activations.leaky_relu(inputs, self.negative_slope)
@@ -173,9 +170,7 @@ class ELU(Layer):
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)
-        if alpha is None or alpha < 0:
-            raise ValueError(f"ELU: `alpha` must be at least 0. Received: alpha={alpha}")
-        self.alpha = float(alpha)
+        self.alpha = number(self, "alpha", alpha, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
         return activations.elu(inputs, self.alpha)
@@ -223,12 +218,36 @@ class Reshape(Layer):
         size = math.prod(inputs.shape[1:])
         known = math.prod(each for each in self.target_shape if each != -1)
         shape = tuple(size // known if each == -1 else each for each in self.target_shape)
+        check_axes(shape, f"Layer {self.name!r}")
         if math.prod(shape) != size:
             raise ValueError(
                 f"Layer {self.name!r} cannot give a sample of shape {inputs.shape[1:]} ({size} values) "
                 f"the shape {self.target_shape}."
             )
         return apply("reshape", [inputs], shape=shape or (1,))
+
+
+def at_least_0(value):
+    return 0 <= value < math.inf
+
+
+def check_axes(shape, layer):
+    """Refuse samples of more axes than the engine reads."""
+    if len(shape) >= MAX_AXES:
+        raise ValueError(f"{layer}: a sample has at most {MAX_AXES - 1} axes. Received: shape={shape}")
+
+
+def number(layer, name, value, expected, fits):
+    """An argument as a float, if `fits(value)`.
+
+    Raises
+    ------
+    ValueError
+        Otherwise, or if it is no number; the message says what was expected.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not fits(value):
+        raise ValueError(f"{type(layer).__name__}: `{name}` must be {expected}. Received: {name}={value!r}")
+    return float(value)
 
 
 def refuse_unsupported(layer, **options):

@@ -1,10 +1,12 @@
 """BatchNormalization, and the scaling of inputs: Normalization, Rescaling."""
 
+import math
+
 import numpy as np
 
 from fastnn import initializers
 from fastnn.layers.base import Layer
-from fastnn.layers.core import refuse_unsupported
+from fastnn.layers.core import number, refuse_unsupported
 from fastnn.operations import apply
 from fastnn.variables import Variable
 
@@ -56,13 +58,11 @@ class BatchNormalization(Layer):
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
         )
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"`momentum` must be between 0 and 1. Received: momentum={momentum}")
-        if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
+        if not isinstance(axis, int):
+            raise ValueError(f"BatchNormalization: `axis` must be an integer. Received: axis={axis!r}")
         self.axis = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.momentum = number(self, "momentum", momentum, "a number in [0, 1]", lambda value: 0 <= value <= 1)
+        self.epsilon = number(self, "epsilon", epsilon, "a positive number", lambda value: 0 < value < math.inf)
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
@@ -138,6 +138,8 @@ class Normalization(Layer):
         if self.input_mean is not None:
             self.mean = _per_feature(self.input_mean, n, self.axis, "mean", self.name)
             self.variance = _per_feature(self.input_variance, n, self.axis, "variance", self.name)
+            if not (self.variance >= 0).all():
+                raise ValueError(f"Layer {self.name!r}: a variance is at least 0. Received: {self.input_variance}")
         else:
             shape = (n,) if self.axis == -1 else ()
             self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)

@@ -1,6 +1,7 @@
 """Dropout."""
 
 from fastnn.layers.base import Layer
+from fastnn.layers.core import number
 from fastnn.operations import apply
 
 
@@ -18,13 +19,9 @@ class Dropout(Layer):
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(rate, bool) or not 0 <= rate <= 1:
-            raise ValueError(
-                f"Invalid value received for argument `rate`. Expected a float in [0, 1]. Received: rate={rate}"
-            )
+        self.rate = number(self, "rate", rate, "a number in [0, 1]", lambda value: 0 <= value <= 1)
         if noise_shape is not None:
             raise ValueError(f"Dropout: `noise_shape` is not supported yet. Received: noise_shape={noise_shape}")
-        self.rate = float(rate)
         self.seed = seed
 
     def call(self, inputs, training=None):

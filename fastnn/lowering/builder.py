@@ -77,6 +77,7 @@ class Builder:
         self._all_slots = []
         self._absorbed = {}
         self._deferred = set()
+        self._committed = {}
         self._kept = {}
         self.random_streams = 0
         self._trained = set()
@@ -143,6 +144,24 @@ class Builder:
         """A number that no other random instruction of this program has."""
         self.random_streams += 1
         return self.random_streams
+
+    def committed(self, variable):
+        """A copy of a variable that instructions may change early in a step; `commit` makes it the variable's value.
+
+        So a step that is interrupted has changed nothing.
+        """
+        if variable not in self._committed:
+            n = variable.nbytes // 4
+            copy = self._committed[variable] = self.vector(n)
+            # It reads what the last step committed and writes what nobody has read yet.
+            self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=copy, n=n)
+        return self._committed[variable]
+
+    def commit(self):
+        """Emit what makes the values of `committed` those of their variables; after the last of them was changed."""
+        for variable, copy in self._committed.items():
+            n = variable.nbytes // 4
+            self.emit("copy_vector", work=n / 16, commits=True, x=copy, y=variable, n=n)
 
     # ---- forward --------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Prediction:
                 n=y.n, ldy=y.ld,
             )  # fmt: skip
             self.outputs.append((index, OPS["scatter"].operands.index("out")))
+        b.commit()
         self.sources = b.sources
         self.draws = b.random_streams > 0
         self.program = b.program()
@@ -113,6 +114,7 @@ class Evaluation:
     def _lower(self, b):
         self._forward(b)
         self._measure(b)
+        b.commit()
 
     def _forward(self, b):
         for number, head in enumerate(self.heads):
@@ -220,6 +222,7 @@ class Training(Evaluation):
         self._forward(b)
         self._measure(b)
         b.backward()
+        b.commit()
         self._update(b)
 
     def _update(self, b):

@@ -54,6 +54,8 @@ class Sequential(Model):
                 "Only instances of `fastnn.layers.Layer` can be added to a Sequential model. "
                 f"Received: {layer!r} of type {type(layer).__name__}"
             )
+        if isinstance(layer, Layer) and self in layer._all_layers():
+            raise ValueError(f"Sequential model {self.name!r} cannot be a layer of itself.")
         if isinstance(layer, InputLayer):
             if self._input is not None or self._sublayers:
                 raise ValueError(

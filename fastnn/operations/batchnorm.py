@@ -31,6 +31,9 @@ class BatchNorm(Operation):
             xhat = b.matrix(x.rows_per_sample, x.n) if of_batch and self._needs_only_xhat(node, b) else None
             b.keep(node, (mean, inv_std, xhat))
         variables = node.variables
+        moving = {name: variables[name] for name in ("moving_mean", "moving_variance")}
+        if of_batch:
+            moving = {name: b.committed(variable) for name, variable in moving.items()}
         b.emit(
             "batchnorm_train" if of_batch else "batchnorm_infer",
             rows=x.rows_per_sample,
@@ -38,8 +41,7 @@ class BatchNorm(Operation):
             x=x,
             gamma=variables["gamma"],
             beta=variables["beta"],
-            moving_mean=variables["moving_mean"],
-            moving_variance=variables["moving_variance"],
+            **moving,
             mean=mean,
             inv_std=inv_std,
             y=y,

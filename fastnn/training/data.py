@@ -202,10 +202,10 @@ def check_sample_weight(sample_weight, samples, name="sample_weight"):
         )
     if weights.dtype.kind == "f":
         for start, part in _parts(weights):
-            finite = np.isfinite(part)
+            finite = np.abs(part) <= np.finfo(np.float32).max  # not so for NaN; larger ones overflow in the engine
             if not finite.all():
                 i = int(np.argmin(finite))
-                raise ValueError(f"{name}[{start + i}] is {part[i]}. Expected finite numbers.")
+                raise ValueError(f"{name}[{start + i}] is {part[i]}. Expected finite float32 numbers.")
     return weights
 
 

@@ -64,6 +64,10 @@ class Trainer:
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
+        if optimizer == "rmsprop":
+            raise ValueError(
+                "fastnn has no 'rmsprop' yet, which is Keras's default: name an optimizer, such as 'adam'."
+            )
         optimizer = optimizers.get(optimizer)
         if loss_weights is not None and not (isinstance(loss_weights, (int, float)) and math.isfinite(loss_weights)):
             raise ValueError(
@@ -144,7 +148,7 @@ class Trainer:
         results = {}
         for (number, metric), (total, count) in zip(program.trackers, program.totals.tolist(), strict=True):
             if metric is None:
-                results["loss"] = total / count * self._heads[number].loss_weight if count else 0.0
+                results["loss"] = total / count * program.heads[number].loss_weight if count else 0.0
             else:
                 results[metric.name] = metric.finish(total, count)
         return results
@@ -154,7 +158,8 @@ class Trainer:
     def _checked_data(self, x, y, sample_weight, class_weight, names=("x", "y", "sample_weight")):
         """Arrays that the programs can read, in the shapes they expect."""
         if y is None:
-            raise ValueError(f"`{names[1]}` is missing: training and evaluation need targets.")
+            hint = "" if hasattr(x, "shape") else f" A {type(x).__name__} that yields both is not supported yet."
+            raise ValueError(f"`{names[1]}` is missing: training and evaluation need targets as an array.{hint}")
         x = data.as_array(x, names[0])
         y = data.as_array(y, names[1])
         samples = data.check_lengths(**{names[0]: x, names[1]: y})

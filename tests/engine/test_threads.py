@@ -1,8 +1,6 @@
 """The pool of threads: limits, forks, two callers at once."""
 
 import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -10,7 +8,8 @@ import pytest
 
 import fastnn
 from fastnn import layers
-from fastnn._engine import runtime
+from fastnn._engine import kernels, runtime
+from harness.process import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +44,7 @@ def test_limit():
 
 
 def run(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_python(code, **environment)
     return done.returncode, done.stdout.strip(), done.stderr
 
 
@@ -144,6 +136,18 @@ def test_fork():
     tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     code, out, error = run(FORK.format(tests=tests))
     assert (code, out) == (0, "same same"), error
+
+
+@pytest.mark.parametrize(("inputs", "units", "rows", "threads"), [(3, 160, 64, 4), (2, 16, 2000, 3), (5, 16, 900, 8)])
+def test_more_threads_than_inputs(inputs, units, rows, threads):
+    """Some threads of the team have no rows of the weights then; they must not touch the bias either."""
+    x, dz = kernels.padded(np.ones((rows, inputs))), kernels.padded(np.ones((rows, units)))
+    for _ in range(50):
+        dw, db = kernels.aligned(kernels.packed_floats(inputs, units)), kernels.aligned(kernels.row_stride(units))
+        dims = dict(k=inputs, n=units, ldx=x.shape[1], lddz=dz.shape[1], accumulate=0)
+        kernels.call("dense_backward_weights", rows, dict(x=x, dz=dz, dw=dw, db=db), dims, threads=threads)
+        assert (db[:units] == rows).all()
+        assert (kernels.unpack(dw, inputs, units) == rows).all()
 
 
 def test_two_callers_at_once():

@@ -1,8 +1,6 @@
 """Same seed, same bits, on any number of threads; same row, same bits, in any batch."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import pytest
 import fastnn
 from fastnn import layers
 from fastnn._engine import kernels
+from harness.process import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -114,12 +113,6 @@ print(fastnn.show_config(mode="dict")["instruction set"])
 def test_on_every_instruction_set(isa):
     tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     script = SCRIPT.format(tests=tests)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "FASTNN_CPU": isa},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(script, FASTNN_CPU=isa)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == isa

@@ -21,7 +21,9 @@ ARRAYS = st.builds(np.zeros, SHAPES, st.sampled_from(DTYPES)) | arrays.arrays(
 # Numbers are small, or larger than any memory: what lies between would only be slow.
 NUMBERS = st.sampled_from([-(2**63), -1, 0, 1, 2, 3, 6, 2**48, 2**63, 10**30]) | st.floats() | st.booleans()
 LEAVES = st.none() | NUMBERS | st.text(max_size=4) | st.binary(max_size=4) | st.builds(object) | st.complex_numbers()
-THINGS = st.sampled_from([int, len, "adam", "relu", "mse", "he_normal", np.float32(2), layers.ReLU, np.sum, ..., range(3)])
+THINGS = st.sampled_from(
+    [int, len, "adam", "relu", "mse", "he_normal", np.float32(2), layers.ReLU, np.sum, ..., range(3)]
+)
 GARBAGE = st.recursive(
     LEAVES | THINGS | ARRAYS,
     lambda inner: (
@@ -54,7 +56,14 @@ ARGUMENTS = {
     layers.Reshape: ["target_shape"],
     layers.Flatten: ["data_format"],
     layers.Dropout: ["rate", "seed", "noise_shape"],
-    layers.BatchNormalization: ["axis", "momentum", "epsilon", "center", "gamma_initializer", "moving_mean_initializer"],
+    layers.BatchNormalization: [
+        "axis",
+        "momentum",
+        "epsilon",
+        "center",
+        "gamma_initializer",
+        "moving_mean_initializer",
+    ],
     layers.Normalization: ["axis", "mean", "variance", "invert"],
     layers.Rescaling: ["scale", "offset"],
     layers.InputLayer: ["shape", "batch_size", "dtype"],
@@ -78,7 +87,14 @@ def test_layers(layer, data):
 @given(GARBAGE)
 def test_inputs(garbage):
     model = classifier()
-    for call in (model.predict, model.predict_on_batch, model, model.layers[0], layers.Flatten(), layers.Normalization().adapt):
+    for call in (
+        model.predict,
+        model.predict_on_batch,
+        model,
+        model.layers[0],
+        layers.Flatten(),
+        layers.Normalization().adapt,
+    ):
         with refused_or_done():
             call(garbage)
     for function in (fastnn.activations.relu, fastnn.activations.softmax, fastnn.activations.get):

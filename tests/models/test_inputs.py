@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.layers import data
 
 import fastnn
 from fastnn import layers
+from harness.layers import data
 
 SPARSE = "sparse_categorical_crossentropy"
 

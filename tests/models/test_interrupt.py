@@ -1,9 +1,8 @@
 """Ctrl-C stops training soon and leaves a usable model, whatever size the network is."""
 
-import subprocess
-import sys
-
 import pytest
+
+from harness.process import run_python
 
 SCRIPT = """
 import os, signal, sys, threading, time
@@ -51,10 +50,100 @@ print("waited", waited)
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_ctrl_c(threads, width, rows, verbose):
     arguments = [str(each) for each in (threads, width, rows, verbose)]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = run_python(SCRIPT, *arguments)
     assert done.returncode == 0, done.stderr
     waited = float(done.stdout.split("waited")[1])
     # It is 10-50 ms on a machine of one's own. This bound only says that no step, epoch or fit is waited for.
     assert waited < 2.0
+
+
+ONE_STEP = """
+import os, signal, sys, threading, time
+import numpy as np
+import fastnn
+from fastnn import layers
+
+threads = int(sys.argv[1])
+fastnn.set_threads(threads)
+normalise = layers.BatchNormalization
+model = fastnn.Sequential([fastnn.Input((1024,)), normalise(), layers.Dense(1024, activation="elu"), normalise(),
+                           layers.Dense(1024, activation="elu"), normalise(), layers.Dense(1)])
+model.compile(fastnn.optimizers.SGD(0.01, momentum=0.9), "mse")
+x, y = np.random.default_rng(0).normal(1, 2, size=(8192, 1024)).astype(np.float32), np.zeros(8192)
+started = time.perf_counter()
+model.train_on_batch(x, y)
+step = time.perf_counter() - started
+weights, steps = model.get_weights(), model.optimizer.iterations
+for part in 0.1, 0.3, 0.5, 0.7:
+    threading.Timer(part * step, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        model.train_on_batch(x, y)
+        time.sleep(step)  # the step was faster than the signal
+    except KeyboardInterrupt:
+        pass
+    changed = any(not np.array_equal(a, b) for a, b in zip(weights, model.get_weights()))
+    assert changed == (model.optimizer.iterations > steps), (part, changed)
+    weights, steps = model.get_weights(), model.optimizer.iterations
+print("done")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_step_is_whole_or_has_changed_nothing(threads):
+    """Neither the parameters nor the moving averages know of a step that was interrupted."""
+    done = run_python(ONE_STEP, str(threads))
+    assert done.stdout.strip() == "done", done.stderr
+
+
+FROZEN = """
+import os, signal, threading, time
+import numpy as np
+import fastnn
+
+model = fastnn.Sequential([fastnn.Input((1000,)), fastnn.layers.Dense(2000), fastnn.layers.Dense(2000)])
+frozen = model.freeze()
+x = np.ones((60_000, 1000), np.float32)
+out = np.empty((60_000, 2000), np.float32)
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    for _ in range(100):
+        frozen(x, out)
+except KeyboardInterrupt:
+    assert frozen(x[:3]).shape == (3, 2000)
+    print("stopped")
+"""
+
+
+def test_a_predictor_can_be_interrupted():
+    done = run_python(FROZEN)
+    assert done.stdout.strip() == "stopped", done.stderr
+
+
+HANDLER = """
+import signal, time
+import numpy as np
+import fastnn
+
+model = fastnn.Sequential([fastnn.Input((500,)), fastnn.layers.Dense(1000), fastnn.layers.Dense(10)])
+x = np.ones((20_000, 500), np.float32)
+
+
+def handler(number, frame):
+    model.predict(x[:1], verbose=0)
+
+
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+try:
+    while True:
+        model.predict(x, verbose=0)
+except RuntimeError as error:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(error)
+"""
+
+
+def test_a_signal_handler_cannot_use_the_model_that_it_interrupts():
+    """It would wait for itself for ever."""
+    done = run_python(HANDLER)
+    assert "signal handler cannot use the model" in done.stdout, done.stderr
