@@ -126,7 +126,7 @@ int64_t fnn_execute(fnn_job *job);
 /* For long operations: has the job been stopped? Thread 0 asks poll() when enough `work` (cycles) has gone by. */
 int fnn_interrupted(const fnn_run *run, double work);
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 int fnn_cpu_count(void);           /* processors this process may use: affinity and cgroup quota */
 void fnn_set_threads(int threads); /* upper limit for any team; starts nothing */
@@ -147,11 +147,11 @@ static inline void fnn_split(int64_t n, int64_t grain, int thread, int threads, 
 
 static inline int64_t fnn_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed, stream) and counted by (step, index) --- */
+/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed, stream) and counted by (step, index)  */
 
 void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch);
 
-/* ---- data that programs read -------------------------------------------------------------------------------------- */
+/* ---- data that programs read ------------------------------------------------------------------------------------- */
 
 typedef enum fnn_dtype {
     FNN_F32,

@@ -1,8 +1,9 @@
 /* Runs a program: every instruction for every batch, by a team of threads that stays together for the whole chunk.
  *
- * A cost model says how large a team could be of use; measurement says whether it is (see `fnn_tuner`). Within a team an
- * instruction too small to be worth sharing is run by thread 0 alone. `fence` instructions wait for the whole team, which is how data flows safely from
- * one instruction to the next; instructions that do not depend on each other follow without waiting.
+ * A cost model says how large a team could be of use; measurement says whether it is (see `fnn_tuner`). Within a team
+ * an instruction too small to be worth sharing is run by thread 0 alone. `fence` instructions wait for the whole team,
+ * which is how data flows safely from one instruction to the next; instructions that do not depend on each other follow
+ * without waiting.
  */
 #define _GNU_SOURCE
 #include "engine.h"
@@ -12,8 +13,8 @@
 #include <xmmintrin.h>
 #endif
 
-/* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread is
- * running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
+/* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread
+ * is running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
 static const double WORK_WORTH_SHARING = 8000;
 /* Estimated cycles between two looks at the clock (about 0.1 ms), and the time between two calls of poll(). */
 static const double WORK_PER_LOOK = 3e5;
@@ -130,7 +131,7 @@ out:
     restore_float_mode(mode);
 }
 
-/* ---- how large a team? --------------------------------------------------------------------------------------------- */
+/* ---- how large a team? ------------------------------------------------------------------------------------------- */
 
 static const double SEGMENT_NS = 1e6; /* what a team runs between two decisions: long against waking it (~10 us) */
 enum { FIRST_INTERVAL = 2, LAST_INTERVAL = 256 };

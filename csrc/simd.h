@@ -2,7 +2,7 @@
  *
  * VF floats to a vector. vf: floats; vi: int32 lanes; vm: a lane mask. Loads and stores need no alignment.
  *   vf_load vf_store vf_set vf_zero | add sub mul div min max sqrt abs neg | vf_fma(a,b,c) = a*b+c, vf_fnma = c-a*b
- *   vf_round: to the nearest integer, ties to even (|x| < 2^22) | vf_lt vf_le vf_eq -> vm | vf_select(m,a,b) = m ? a : b
+ *   vf_round: to the nearest integer, ties to even (|x| < 2^22) | vf_lt vf_le vf_eq -> vm | vf_select(m,a,b): m ? a : b
  *   vf_min/vf_max return the SECOND argument when one is NaN (as x86 does): write vf_max(bound, x) to let NaN through.
  *   vi_set vi_add vi_sub vi_shl vi_shr(arithmetic) vi_and | vi_of(vf) converts (truncates), vf_of(vi) converts
  *   vf_bits(vi) / vi_bits(vf) reinterpret | vf_load_n/vf_store_n: the first n lanes only (the rest read as zero)

@@ -30,7 +30,7 @@ enum {
     KC = 256,
     MC = 256, /* rows of A that are used again for the next panel: MC x KC floats stay in L2 */
     WC =
-        240, /* columns of x that the weight gradient uses again for the next panel, a multiple of every tile's height */
+        240, /* columns of x that the weight gradient uses again for the next panel: a multiple of every tile */
 };
 
 #if defined(__clang__)
@@ -201,7 +201,7 @@ static void micro_wide(int64_t k, const float *restrict a, const float *restrict
     vf_store(c + 4 * VF, c4), vf_store(c + 5 * VF, c5), vf_store(c + 6 * VF, c6), vf_store(c + 7 * VF, c7);
 }
 
-/* ---- panels ------------------------------------------------------------------------------------------------------- */
+/* ---- panels ------------------------------------------------------------------------------------------------------ */
 
 static inline int64_t panel_vectors(int64_t n) { return (n + VF - 1) / VF; }
 static inline int64_t panel_count(int64_t n) {
@@ -235,10 +235,10 @@ static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, 
     }
 }
 
-/* ---- transposed A, tile by tile ----------------------------------------------------------------------------------- */
+/* ---- transposed A, tile by tile ---------------------------------------------------------------------------------- */
 
-/* `depth` rows of `count` columns of x, as the tiles of gemm_tiles take them: tile after tile, the rows of each behind one
- * another. In x itself they are a page apart where x is wide, and each twelve values cost a look-up of their page.
+/* `depth` rows of `count` columns of x, as the tiles of gemm_tiles take them: tile after tile, the rows of each behind
+ * one another. In x itself they are a page apart where x is wide, and each twelve values cost a look-up of their page.
  * A row may be read up to x[readable - 1]. */
 static void pack_columns(const float *x, int64_t ldx, int64_t depth, int vectors, int64_t count, int64_t readable,
                          float *packed) {

@@ -45,7 +45,7 @@ def assert_same(results, expected):
         np.testing.assert_array_equal(result, value)
 
 
-# ---- every kind of array ------------------------------------------------------------------------------------------------
+# ---- every kind of array ---------------------------------------------------------------------------------------------
 
 WHOLE = np.random.default_rng(0).integers(0, 128, (60, 12))
 LABELS = np.random.default_rng(1).integers(0, 5, 60)
@@ -132,7 +132,7 @@ def test_a_last_axis_of_one_may_be_missing_or_too_many():
     assert single.evaluate(x[:, 0], x[:, 0], verbose=0) == single.evaluate(x, x, verbose=0)
 
 
-# ---- what is refused ----------------------------------------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------------------------------------
 
 X, Y = data(20, 12), LABELS[:20]
 NAN = np.where(np.arange(20) == 7, np.nan, 1.0)
