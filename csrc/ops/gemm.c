@@ -29,8 +29,7 @@ enum {
      * for the rows of A that pass by. */
     KC = 256,
     MC = 256, /* rows of A that are used again for the next panel: MC x KC floats stay in L2 */
-    WC =
-        240, /* columns of x that the weight gradient uses again for the next panel: a multiple of every tile */
+    WC = 240, /* columns of x that the weight gradient uses again for the next panel: a multiple of every tile */
 };
 
 #if defined(__clang__)
