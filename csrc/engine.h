@@ -67,7 +67,7 @@ typedef struct fnn_op {
 typedef struct fnn_isa {
     const char *name;  /* "baseline", "avx2", "avx512", "neon" */
     int vector_floats; /* lanes of one register */
-    const fnn_op *ops; /* FNN_OPS entries in the same order for every instruction set */
+    const fnn_op *ops; /* the same operations, in the same order, for every instruction set */
     int op_count;
     /* panel-packed weights (layout in ops/gemm.c) */
     int64_t (*panel_floats)(int64_t k, int64_t n); /* size of a packed k x n matrix */

@@ -213,7 +213,8 @@ class Trainer:
         epochs : int, default 1
             Number of the last epoch (counted from `initial_epoch`).
         verbose : {"auto", 0, 1, 2}
-            0: silent, 1: a live bar in a terminal and one line an epoch elsewhere, 2: one line an epoch.
+            0: silent, 1: a line an epoch and, in a terminal, a live bar for epochs of half a second
+            and more, 2: a line an epoch.
         callbacks : list of Callback, optional
         validation_split : float, default 0
             The last so many of the samples are not trained on but evaluated after each epoch.
