@@ -35,7 +35,7 @@ typedef struct fnn_run {
     float *scratch;       /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
 } fnn_run;
 
-enum { FNN_SCRATCH_FLOATS = 96 * 1024 };
+enum { FNN_SCRATCH_FLOATS = 104 * 1024 };
 
 struct fnn_instr;
 typedef void (*fnn_op_run)(const struct fnn_instr *in, const fnn_run *run);

@@ -1,8 +1,9 @@
 /* A small pool of worker threads, one for the process.
  *
  * Why not OpenMP: GNU's hangs in a forked child and its idle workers spin. Here no thread exists until a team needs
- * one; an idle worker sleeps on a condition variable; a forked child starts with an empty pool. One team runs at a time: a
- * second caller finds the pool taken and works alone, which changes no result (see docs/architecture.md, "same bits").
+ * one; an idle worker sleeps on a condition variable; a forked child starts with an empty pool. One team runs at a
+ * time: a second caller finds the pool taken and works alone, which changes no result (see docs/architecture.md, "same
+ * bits").
  */
 #define _GNU_SOURCE
 #include "engine.h"

@@ -23,34 +23,51 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     gemm_share(run, m, panel_count(n), &m0, &m1, &p0, &p1);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
-        for (int64_t kb = 0; kb < k; kb += kc) {
-            int64_t depth = k - kb < kc ? k - kb : kc;
-            for (int64_t p = p0; p < p1; p++) {
-                int vectors = panel_width(n, p);
-                float *c = y + mb * ldy + p * PANEL;
-                const float *a = x + mb * ldx + kb, *panel = w + p * PANEL * k + kb * vectors * VF;
-                const float *start = bias ? bias + p * PANEL : NULL;
-                if (rows == 1 && p + WIDE <= p1 && panel_width(n, p + WIDE - 1) == 2) {
-                    micro_wide(depth, a, panel, PANEL * k, c, start, kb == 0);
-                    p += WIDE - 1;
-                    vectors = 2 * WIDE;
-                } else {
-                    gemm_tiles(micro_rows, vectors, rows, depth, a, ldx, ldx, panel, c, ldy, start, kb == 0);
+        int64_t group = even_block(p1 - p0, NC / PANEL);
+        for (int64_t pb = p0; pb < p1; pb += group) {
+            int64_t pe = p1 - pb < group ? p1 : pb + group;
+            for (int64_t kb = 0; kb < k; kb += kc) {
+                int64_t depth = k - kb < kc ? k - kb : kc;
+                for (int64_t p = pb; p < pe; p++) {
+                    int vectors = panel_width(n, p);
+                    float *c = y + mb * ldy + p * PANEL;
+                    const float *a = x + mb * ldx + kb, *panel = w + p * PANEL * k + kb * vectors * VF;
+                    const float *start = bias ? bias + p * PANEL : NULL;
+                    if (rows == 1 && p + WIDE <= pe && panel_width(n, p + WIDE - 1) == 2) {
+                        micro_wide(depth, a, panel, PANEL * k, c, start, kb == 0);
+                        p += WIDE - 1;
+                        vectors = 2 * WIDE;
+                    } else {
+                        ahead next = nothing_ahead();
+                        if (rows >= ROWS_WORTH_FETCHING && p + 1 < pe)
+                            next = ahead_of(w + (p + 1) * PANEL * k + kb * PANEL, 1, depth * PANEL, 0);
+                        gemm_tiles(micro_rows, vectors, rows, depth, a, ldx, ldx, panel, c, ldy, start, kb == 0, next);
+                    }
+                    if (kb + depth == k && act != ACT_LINEAR)
+                        act_forward_block(act, alpha, c, ldy, c, ldy, rows, (int64_t)vectors * VF);
+                    if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
                 }
-                if (kb + depth == k && act != ACT_LINEAR)
-                    act_forward_block(act, alpha, c, ldy, c, ldy, rows, (int64_t)vectors * VF);
-                if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
             }
         }
     }
 }
 
-/* Copies rows of one panel of dz side by side, zero past column n, and adds the columns up. */
+/* Copies rows of one or two vectors of dz side by side, zero past column `used`, and adds the columns up. */
 static void pack_dz(const float *dz, int64_t lddz, int64_t rows, int vectors, int64_t used, float *packed,
                     float *sums) {
+    if (vectors == 2 && used >= 2 * VF) {
+        vf sum0 = NTH_OR_ZERO(sums, 0), sum1 = NTH_OR_ZERO(sums, 1);
+        for (int64_t r = 0; r < rows; r++, dz += lddz, packed += 2 * VF) {
+            vf value0 = vf_load(dz), value1 = vf_load(dz + VF);
+            vf_store(packed, value0), vf_store(packed + VF, value1);
+            sum0 = vf_add(sum0, value0), sum1 = vf_add(sum1, value1);
+        }
+        if (sums) vf_store(sums, sum0), vf_store(sums + VF, sum1);
+        return;
+    }
     for (int j = 0; j < vectors; j++) {
         int64_t lanes = used - (int64_t)j * VF;
-        vf sum = sums ? vf_load(sums + j * VF) : vf_zero();
+        vf sum = NTH_OR_ZERO(sums, j);
         for (int64_t r = 0; r < rows; r++) {
             const float *from = dz + r * lddz + j * VF;
             vf value = lanes >= VF ? vf_load(from) : lanes > 0 ? vf_load_n(from, (int)lanes) : vf_zero();
@@ -77,16 +94,26 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
         for (int64_t mb = 0; mb < m; mb += mc) {
             int64_t depth = m - mb < mc ? m - mb : mc, width = k1 - kb < wc ? k1 - kb : wc;
             const float *from = x + mb * ldx + kb;
-            int packed = p1 - p0 >= PANELS_WORTH_PACKING && depth >= ROWS_WORTH_PACKING;
-            if (packed) pack_columns(from, ldx, depth, 2, width, ldx - kb, columns);
+            int packed = p1 - p0 >= PANELS_WORTH_PACKING && depth >= ROWS_WORTH_PACKING, first = mb == 0 && !accumulate;
+            if (packed) pack_columns(from, ldx, depth, width, ldx - kb, columns);
             for (int64_t p = p0; p < p1; p++) {
-                int vectors = panel_width(n, p), first = mb == 0 && !accumulate;
+                int vectors = panel_width(n, p), part = packed && vectors > PACKED_VECTORS ? PACKED_VECTORS : vectors;
                 float *to = dw + p * PANEL * k + kb * vectors * VF;
                 int64_t ldw = (int64_t)vectors * VF;
-                pack_dz(dz + mb * lddz + p * PANEL, lddz, depth, vectors, n - p * PANEL, panel,
-                        db && kb == 0 ? db + p * PANEL : NULL);
-                if (packed && vectors == 2) gemm_packed_tiles(2, width, depth, columns, panel, to, ldw, first);
-                else gemm_tiles(micro_columns, vectors, width, depth, from, ldx, 1, panel, to, ldw, NULL, first);
+                for (int j = 0; j < vectors; j += part) { /* a panel of three vectors in two parts, if x is packed */
+                    int64_t column = p * PANEL + j * VF;
+                    if (part > vectors - j) part = vectors - j;
+                    pack_dz(dz + mb * lddz + column, lddz, depth, part, n - column, panel,
+                            db && kb == 0 ? db + column : NULL);
+                    if (packed) {
+                        ahead next = nothing_ahead();
+                        if (p + 1 < p1) next = ahead_of(dz + mb * lddz + (p + 1) * PANEL, depth, PANEL, lddz);
+                        gemm_packed_tiles(part, width, depth, columns, panel, to + j * VF, ldw, first, next);
+                    } else {
+                        gemm_tiles(micro_columns, part, width, depth, from, ldx, 1, panel, to, ldw, NULL, first,
+                                   nothing_ahead());
+                    }
+                }
                 if (fnn_interrupted(run, (double)(width * depth * vectors))) return;
             }
         }
@@ -117,19 +144,26 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     gemm_share(run, run->samples * in->rows_per_sample, panel_count(k), &m0, &m1, &p0, &p1);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
-        for (int64_t p = p0; p < p1; p++) {
-            int vectors = panel_width(k, p);
-            float *c = dx + mb * lddx + p * PANEL;
+        int64_t group = even_block(p1 - p0, NC / PANEL);
+        for (int64_t pb = p0; pb < p1; pb += group) {
+            int64_t pe = p1 - pb < group ? p1 : pb + group;
             for (int64_t nb = 0; nb < n; nb += nc) {
                 int64_t depth = n - nb < nc ? n - nb : nc;
-                transpose_weights(w, k, n, p * PANEL, vectors, nb, depth, run->scratch);
-                gemm_tiles(micro_rows, vectors, rows, depth, dz + mb * lddz + nb, lddz, lddz, run->scratch, c, lddx,
-                           NULL, nb == 0 && !accumulate);
-                if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
+                for (int64_t p = pb; p < pe; p++) {
+                    int vectors = panel_width(k, p);
+                    float *c = dx + mb * lddx + p * PANEL;
+                    transpose_weights(w, k, n, p * PANEL, vectors, nb, depth, run->scratch);
+                    ahead next = nothing_ahead();
+                    if (rows >= ROWS_WORTH_FETCHING && p + 1 < pe) /* what the next transposition reads */
+                        next = ahead_of(w + nb * k + (p + 1) * PANEL * PANEL, depth / PANEL, PANEL * PANEL, PANEL * k);
+                    gemm_tiles(micro_rows, vectors, rows, depth, dz + mb * lddz + nb, lddz, lddz, run->scratch, c, lddx,
+                               NULL, nb == 0 && !accumulate, next);
+                    if (nb + depth >= n && act != ACT_LINEAR)
+                        act_backward_block(act, alpha, v + mb * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
+                                           (int64_t)vectors * VF);
+                    if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
+                }
             }
-            if (act != ACT_LINEAR)
-                act_backward_block(act, alpha, v + mb * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
-                                   (int64_t)vectors * VF);
         }
     }
 }

@@ -128,10 +128,10 @@ static void copy_sample(const char *base, const runs *s, convert_fn convert, cha
 
 /* Shuffled samples lie anywhere in memory: each is asked for so many samples early that about PREFETCH_BYTES are on
  * their way. That halves the time of a set larger than the cache; what a sample has beyond, the hardware foresees. */
-enum { PREFETCH_BYTES = 2048, PREFETCH_SAMPLES = 16, CACHE_LINE = 64 };
+enum { PREFETCH_BYTES = 2048, PREFETCH_SAMPLES = 16 };
 
 static inline void prefetch_sample(const char *sample, int64_t bytes) {
-    for (int64_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE) __builtin_prefetch(sample + at);
+    for (int64_t at = 0; at < bytes && at < PREFETCH_BYTES; at += FNN_ALIGN_BYTES) __builtin_prefetch(sample + at);
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */

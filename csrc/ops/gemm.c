@@ -28,9 +28,12 @@ enum {
     /* Reduction block: a three-vector panel of this many rows stays in a 32 KiB (VF 8) or 48 KiB (VF 16) L1 with room
      * for the rows of A that pass by. */
     KC = 256,
-    MC = 256, /* rows of A that are used again for the next panel: MC x KC floats stay in L2 */
-    WC = 240, /* columns of x that the weight gradient uses again for the next panel: a multiple of every tile */
+    MC = 256,                  /* rows of A that are used again for the next panel: MC x KC floats stay in L2 ... */
+    NC = 256,                  /* ... beside MC x NC floats of C, which every reduction block loads and stores again */
+    WC = VF == 16 ? 360 : 240, /* columns of x that the weight gradient uses again for the next panel: a multiple of
+                                * every tile, for 1 MB (VF 16) or 512 KiB of L2 */
 };
+_Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a packed block of x fit into scratch");
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll_count(4)")
@@ -105,27 +108,64 @@ enum {
 #define NTH(p, j) vf_load((p) + (j) * VF)
 #define NTH_OR_ZERO(p, j) ((p) ? vf_load((p) + (j) * VF) : vf_zero())
 
-/* `first`: start from the bias (or zero); otherwise go on from what C holds. */
-typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
-                             const float *bias, int first);
+/* Fetching ahead. At large sizes C and the next panel come from the third-level cache, a few hundred cycles away, and
+ * no hardware prefetcher guesses them in time. The micro-kernel asks for them while it computes, a line or a row of
+ * the next tile every UNROLLED steps of its loop: all at once they would fill the few buffers that every load needs. */
+enum {
+    UNROLLED = 4,
+    DEPTH_WORTH_FETCHING = 128, /* a tile this deep has the time to fetch the next one, */
+    ROWS_WORTH_FETCHING = 48,   /* and a block this high to fetch the next panel */
+};
+typedef struct ahead {
+    const float *tile;              /* where C goes on, or NULL */
+    const float *at;                /* `lines` cache lines that the caller reads next, in runs of `run`, */
+    int64_t lines, run, left, skip; /* each `skip` floats behind the end of the one before */
+} ahead;
 
-#define MICRO_KERNEL(MR, NV, SIDE)                                                                                   \
-    static void micro_##SIDE##_##MR##x##NV(int64_t k, const float *restrict a, int64_t lda, const float *restrict b, \
-                                           float *restrict c, int64_t ldc, const float *restrict bias, int first) {  \
-        REPEAT_##MR(DECLARE_##NV, )                                                                                  \
-        if (first) {                                                                                                 \
-            VECTORS_##NV(NTH_OR_ZERO, bias)                                                                          \
-            REPEAT_##MR(BIAS_##NV, )                                                                                 \
-        } else {                                                                                                     \
-            REPEAT_##MR(LOAD_##NV, )                                                                                 \
-        }                                                                                                            \
-        SIDE##_POINTERS;                                                                                             \
-        UNROLL for (int64_t i = 0; i < k; i++) {                                                                     \
-            VECTORS_##NV(NTH, b)                                                                                     \
-            REPEAT_##MR(FMA_##NV, SIDE##_)                                                                           \
-            SIDE##_NEXT, b += NV * VF;                                                                               \
-        }                                                                                                            \
-        REPEAT_##MR(STORE_##NV, )                                                                                    \
+static inline ahead nothing_ahead(void) { return (ahead){0}; }
+static inline ahead ahead_of(const float *at, int64_t runs, int64_t run_floats, int64_t stride) {
+    int64_t run = run_floats / FNN_ALIGN_FLOATS;
+    return (ahead){NULL, at, runs * run, run, run, stride - run * FNN_ALIGN_FLOATS};
+}
+static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vectors, int64_t ldc) {
+    if (next->tile && step < rows) {
+        for (int j = 0; j < vectors * VF; j += FNN_ALIGN_FLOATS) __builtin_prefetch(next->tile + j, 1, 3);
+        next->tile += ldc;
+    } else if (next->lines > 0) {
+        __builtin_prefetch(next->at, 0, 2);
+        next->at += FNN_ALIGN_FLOATS;
+        if (--next->left == 0) next->left = next->run, next->at += next->skip;
+        next->lines--;
+    }
+}
+
+/* `first`: start from the bias (or zero); otherwise go on from what C holds. `next`: what to fetch, or NULL. */
+typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
+                             const float *bias, int first, ahead *next);
+
+#define MULTIPLY(MR, NV, SIDE)   \
+    VECTORS_##NV(NTH, b)         \
+    REPEAT_##MR(FMA_##NV, SIDE##_) \
+    SIDE##_NEXT, b += NV * VF;
+#define MICRO_KERNEL(MR, NV, SIDE)                                                                                     \
+    static void micro_##SIDE##_##MR##x##NV(int64_t k, const float *restrict a, int64_t lda, const float *restrict b,   \
+                                           float *restrict c, int64_t ldc, const float *restrict bias, int first,      \
+                                           ahead *next) {                                                              \
+        REPEAT_##MR(DECLARE_##NV, )                                                                                    \
+        if (first) {                                                                                                   \
+            VECTORS_##NV(NTH_OR_ZERO, bias)                                                                            \
+            REPEAT_##MR(BIAS_##NV, )                                                                                   \
+        } else {                                                                                                       \
+            REPEAT_##MR(LOAD_##NV, )                                                                                   \
+        }                                                                                                              \
+        SIDE##_POINTERS;                                                                                               \
+        int64_t i = 0;                                                                                                 \
+        for (; i + UNROLLED <= k; i += UNROLLED) {                                                                     \
+            if (next) fetch_ahead(next, i / UNROLLED, MR, NV, ldc);                                                    \
+            UNROLL for (int j = 0; j < UNROLLED; j++) { MULTIPLY(MR, NV, SIDE) }                                       \
+        }                                                                                                              \
+        for (; i < k; i++) { MULTIPLY(MR, NV, SIDE) }                                                                  \
+        REPEAT_##MR(STORE_##NV, )                                                                                      \
     }
 
 #define SIDES(MR, NV) MICRO_KERNEL(MR, NV, A_ROW) MICRO_KERNEL(MR, NV, A_COLUMN)
@@ -169,11 +209,12 @@ static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
  * distance between two rows of A. */
 static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k, const float *a,
                               int64_t lda, int64_t a_step, const float *b, float *c, int64_t ldc, const float *bias,
-                              int first) {
+                              int first, ahead next) {
     int64_t top = micro_max_rows[vectors - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
     for (int64_t t = 0; t < tiles; t++) {
         int64_t rows = small + (t < tall);
-        kernels[vectors - 1][rows - 1](k, a, lda, b, c, ldc, bias, first);
+        next.tile = t + 1 < tiles ? c + rows * ldc : NULL;
+        kernels[vectors - 1][rows - 1](k, a, lda, b, c, ldc, bias, first, k >= DEPTH_WORTH_FETCHING ? &next : NULL);
         a += rows * a_step;
         c += rows * ldc;
     }
@@ -236,12 +277,13 @@ static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, 
 
 /* ---- transposed A, tile by tile ---------------------------------------------------------------------------------- */
 
-/* `depth` rows of `count` columns of x, as the tiles of gemm_tiles take them: tile after tile, the rows of each behind
+enum { PACKED_VECTORS = 2 };
+
+/* `depth` rows of `count` columns of x, as tiles of two vectors take them: tile after tile, the rows of each behind
  * one another. In x itself they are a page apart where x is wide, and each twelve values cost a look-up of their page.
  * A row may be read up to x[readable - 1]. */
-static void pack_columns(const float *x, int64_t ldx, int64_t depth, int vectors, int64_t count, int64_t readable,
-                         float *packed) {
-    int64_t top = micro_max_rows[vectors - 1], tiles = (count + top - 1) / top, small = count / tiles;
+static void pack_columns(const float *x, int64_t ldx, int64_t depth, int64_t count, int64_t readable, float *packed) {
+    int64_t top = micro_max_rows[PACKED_VECTORS - 1], tiles = (count + top - 1) / top, small = count / tiles;
     int64_t tall = count % tiles;
     for (int64_t t = 0; t < tiles; t++) {
         int64_t width = small + (t < tall);
@@ -260,13 +302,15 @@ static void pack_columns(const float *x, int64_t ldx, int64_t depth, int vectors
     }
 }
 
-/* gemm_tiles over what pack_columns packed. */
+/* gemm_tiles over what pack_columns packed. The panel may be thinner than the one that chose the tiles. */
 static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const float *a, const float *b, float *c,
-                                     int64_t ldc, int first) {
-    int64_t top = micro_max_rows[vectors - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
+                                     int64_t ldc, int first, ahead next) {
+    int64_t top = micro_max_rows[PACKED_VECTORS - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
     for (int64_t t = 0; t < tiles; t++) {
         int64_t rows = small + (t < tall);
-        micro_columns[vectors - 1][rows - 1](k, a, rows, b, c, ldc, NULL, first);
+        next.tile = t + 1 < tiles ? c + rows * ldc : NULL;
+        micro_columns[vectors - 1][rows - 1](k, a, rows, b, c, ldc, NULL, first,
+                                             k >= DEPTH_WORTH_FETCHING ? &next : NULL);
         a += rows * k;
         c += rows * ldc;
     }
