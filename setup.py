@@ -14,6 +14,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 CSRC = Path("csrc")
 ENGINE = Path("fastnn", "_engine")
@@ -73,6 +74,16 @@ class BuildWithEngine(build_ext):
             return [each for objects in pool.map(compile_one, jobs) for each in objects]
 
 
+class BuildWithHeader(build_py):
+    """build_py that puts the header that the .pxd files name beside them; the repository has one copy, in csrc/."""
+
+    def run(self):
+        super().run()
+        include = os.path.join(self.build_lib, ENGINE, "include")
+        self.mkpath(include)
+        self.copy_file(str(CSRC / "engine.h"), include)
+
+
 def extension(path):
     name = ".".join(path.with_suffix("").parts)
     return Extension(
@@ -88,5 +99,5 @@ if sys.platform == "win32":
 
 setup(
     ext_modules=cythonize([extension(path) for path in sorted(ENGINE.glob("*.pyx"))], build_dir="build/cython"),
-    cmdclass={"build_ext": BuildWithEngine},
+    cmdclass={"build_ext": BuildWithEngine, "build_py": BuildWithHeader},
 )

@@ -31,6 +31,19 @@ int fnn_isa_supported(const fnn_isa *isa) {
     return 1;
 }
 
+/* Each addition waits for the one before, and the compiler knows neither number. (Newer x86 processors add constants for
+ * nothing, so it must be a register that is added.) */
+int64_t fnn_additions(int64_t count) {
+    int64_t sum = 0, one = 1;
+    __asm__ volatile("" : "+r"(one));
+    for (int64_t i = 0; i < count; i += 8)
+        for (int k = 0; k < 8; k++) {
+            sum += one;
+            __asm__ volatile("" : "+r"(sum));
+        }
+    return sum;
+}
+
 const fnn_isa *fnn_isa_best(void) {
     const fnn_isa *best = fnn_isas[0];
     for (int i = 0; fnn_isas[i]; i++)

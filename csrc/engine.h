@@ -26,6 +26,7 @@ enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 12, FNN_MAX_SCALARS = 6 };
 typedef struct fnn_run {
     int64_t samples;      /* samples in this batch; the last one of an epoch may be smaller */
     int64_t first;        /* position in `order` of the batch's first sample */
+    int64_t left;         /* samples from there to the end of the epoch, this batch's included */
     const int64_t *order; /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
     int64_t step;         /* training steps done before this one, since the model was compiled */
     uint64_t seed;        /* key of every random number drawn in this program */
@@ -73,14 +74,31 @@ typedef struct fnn_isa {
     int64_t (*panel_floats)(int64_t k, int64_t n); /* size of a packed k x n matrix */
     void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed); /* zero in the padding */
     void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
+    double (*peak)(int64_t rounds, float *result); /* what the processor can do at most (ops/peak.c) */
 } fnn_isa;
 
 /* The sets compiled into this binary; NULL-terminated, best last. */
 extern const fnn_isa *const fnn_isas[];
 const fnn_isa *fnn_isa_best(void);         /* the best that this CPU can run */
 int fnn_isa_supported(const fnn_isa *isa); /* can this CPU run it? */
+int64_t fnn_additions(int64_t count);      /* does so many, one a cycle: with a watch, it tells the clock's rate */
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
+
+/* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread
+ * is running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
+enum { FNN_WORK_WORTH_SHARING = 8000 };
+
+/* Estimated cycles of one core for a batch of so many samples. */
+static inline double fnn_work(const fnn_instr *in, int64_t samples) {
+    return in->work + in->work_per_row * (double)(samples * in->rows_per_sample);
+}
+
+/* How many threads of a team share so much work. */
+static inline int fnn_threads_for(double work, int team) {
+    double wanted = work / FNN_WORK_WORTH_SHARING;
+    return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
+}
 
 /* What a program has learnt about how fast teams of different sizes run it. Results do not depend on the team, so the
  * executor may try another one at any time, and stays with what is fastest now: a team whose threads have to share a
@@ -94,6 +112,12 @@ typedef struct fnn_tuner {
     int interval, countdown;             /* segments from one trial to the next, and until the next */
     double ns_per_batch[FNN_TEAM_SIZES]; /* 0: not measured */
 } fnn_tuner;
+
+/* The sizes that are tried are powers of two, and the largest. */
+static inline int fnn_team_size(const fnn_tuner *tuner, int index) {
+    int size = 1 << index;
+    return size < tuner->largest ? size : tuner->largest;
+}
 
 typedef struct fnn_job {
     const fnn_instr *instrs;
@@ -111,6 +135,7 @@ typedef struct fnn_job {
     fnn_tuner *tuner;    /* kept from run to run; NULL: always the cost model's team */
     float *scratch;      /* max_threads x FNN_SCRATCH_FLOATS */
     double budget_ns;    /* return after the batch in which about this much time has passed; 0: no limit */
+    double *instr_ns;    /* NULL; or batch_count x instr_count, to run on one thread and time every instruction */
     int (*poll)(void *); /* called by the calling thread every ~10 ms; nonzero stops. May be NULL */
     void *poll_arg;
     /* owned by the executor: */

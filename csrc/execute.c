@@ -13,9 +13,6 @@
 #include <xmmintrin.h>
 #endif
 
-/* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread
- * is running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
-static const double WORK_WORTH_SHARING = 8000;
 /* Estimated cycles between two looks at the clock (about 0.1 ms), and the time between two calls of poll(). */
 static const double WORK_PER_LOOK = 3e5;
 static const int64_t POLL_NS = 10 * 1000 * 1000;
@@ -78,10 +75,12 @@ typedef struct chunk {
                               a slow thread may read it when thread 0 is already in the next batch. */
 } chunk;
 
-static inline int threads_for(const fnn_instr *in, int64_t samples, int team) {
-    double work = in->work + in->work_per_row * (double)(samples * in->rows_per_sample);
-    double wanted = work / WORK_WORTH_SHARING;
-    return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
+static inline void start_batch(const fnn_job *job, int64_t batch, fnn_run *run) {
+    run->first = (job->first_batch + batch) * job->batch;
+    run->left = job->total - run->first;
+    run->samples = run->left < job->batch ? run->left : job->batch;
+    run->step = job->step + batch;
+    run->hyper = job->hyper ? job->hyper + batch * job->hyper_stride : NULL;
 }
 
 static void run_chunk(void *argument, int thread, int team) {
@@ -96,12 +95,7 @@ static void run_chunk(void *argument, int thread, int team) {
         .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
     };
     for (int64_t b = c->first; b < c->first + c->count; b++) {
-        int64_t first = (job->first_batch + b) * job->batch;
-        int64_t left = job->total - first;
-        run.first = first;
-        run.samples = left < job->batch ? left : job->batch;
-        run.step = job->step + b;
-        run.hyper = job->hyper ? job->hyper + b * job->hyper_stride : NULL;
+        start_batch(job, b, &run);
         int committing = 0;
         for (int64_t i = 0; i < job->instr_count; i++) {
             const fnn_instr *in = &job->instrs[i];
@@ -114,11 +108,11 @@ static void run_chunk(void *argument, int thread, int team) {
             }
             /* What is left of a stopped step would read half-written values, and take its time. */
             if (job->stop && !committing) continue;
-            run.threads = threads_for(in, run.samples, team);
+            double work = fnn_work(in, run.samples);
+            run.threads = fnn_threads_for(work, team);
             if (thread >= run.threads) continue;
             in->run(in, &run);
-            if (!committing)
-                fnn_interrupted(&run, in->work + in->work_per_row * (double)(run.samples * in->rows_per_sample));
+            if (!committing) fnn_interrupted(&run, work);
         }
         if (thread == 0) {
             if (committing || !job->stop) c->done++;
@@ -131,21 +125,36 @@ out:
     restore_float_mode(mode);
 }
 
+/* Runs on this thread alone, with a look at the clock after every instruction. Steps are whole: `run` has no job, so
+ * that nothing inside of them asks for an interrupt. */
+static int64_t run_timed(fnn_job *job) {
+    float_mode mode = flush_subnormals();
+    fnn_run run = {.order = job->order, .seed = job->seed, .threads = 1, .scratch = job->scratch};
+    int64_t b = 0;
+    for (; b < job->batch_count && !job->stop && !job->over_budget; b++) {
+        start_batch(job, b, &run);
+        int64_t before = now_ns();
+        for (int64_t i = 0; i < job->instr_count; i++) {
+            job->instrs[i].run(&job->instrs[i], &run);
+            int64_t now = now_ns();
+            job->instr_ns[b * job->instr_count + i] = (double)(now - before);
+            before = now;
+        }
+        look_at_clock(job);
+    }
+    restore_float_mode(mode);
+    return b;
+}
+
 /* ---- how large a team? ------------------------------------------------------------------------------------------- */
 
 static const double SEGMENT_NS = 1e6; /* what a team runs between two decisions: long against waking it (~10 us) */
 enum { FIRST_INTERVAL = 2, LAST_INTERVAL = 256 };
 static const double WORTH_CHANGING = 0.98;
 
-/* Sizes are powers of two, and the largest. */
-static int team_size(const fnn_tuner *tuner, int index) {
-    int size = 1 << index;
-    return size < tuner->largest ? size : tuner->largest;
-}
-
 static int last_index(const fnn_tuner *tuner) {
     int index = 0;
-    while (team_size(tuner, index) < tuner->largest) index++;
+    while (fnn_team_size(tuner, index) < tuner->largest) index++;
     return index;
 }
 
@@ -185,10 +194,11 @@ int64_t fnn_execute(fnn_job *job) {
     job->stop = job->over_budget = 0;
     job->work_since_poll = 0;
     job->last_poll_ns = job->started_ns = now_ns();
+    if (job->instr_ns) return run_timed(job);
     int largest = 1;
     int64_t samples = job->total < job->batch ? job->total : job->batch;
     for (int64_t i = 0; i < job->instr_count; i++) {
-        int wanted = threads_for(&job->instrs[i], samples, job->max_threads);
+        int wanted = fnn_threads_for(fnn_work(&job->instrs[i], samples), job->max_threads);
         if (wanted > largest) largest = wanted;
     }
     fnn_tuner *tuner = largest > 1 ? job->tuner : NULL;
@@ -200,7 +210,7 @@ int64_t fnn_execute(fnn_job *job) {
     start_tuner(tuner, largest, samples);
     int64_t done = 0;
     while (done < job->batch_count && !job->stop && !job->over_budget) {
-        int index = next_index(tuner), size = team_size(tuner, index);
+        int index = next_index(tuner), size = fnn_team_size(tuner, index);
         double estimate = tuner->ns_per_batch[tuner->best];
         int64_t count = estimate > 0 ? (int64_t)(SEGMENT_NS / estimate) + 1 : 1;
         if (count > job->batch_count - done) count = job->batch_count - done;

@@ -25,6 +25,7 @@
 #include "ops/loss.c"
 #include "ops/metric.c"
 #include "ops/optimizer.c"
+#include "ops/peak.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -73,4 +74,5 @@ const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {
     .panel_floats = panel_floats,
     .panel_pack = panel_pack,
     .panel_unpack = panel_unpack,
+    .peak = peak,
 };

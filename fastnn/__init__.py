@@ -35,7 +35,7 @@ from fastnn import (
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
-from fastnn.config import show_config
+from fastnn.config import get_include, show_config
 from fastnn.layers import Input
 from fastnn.models import Model, Sequential
 
@@ -47,6 +47,7 @@ __all__ = [
     "backend",
     "callbacks",
     "datasets",
+    "get_include",
     "get_threads",
     "initializers",
     "layers",

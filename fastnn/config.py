@@ -1,7 +1,24 @@
 """What was built, and what was chosen on this machine."""
 
+import os
 import platform
 import sys
+
+
+def get_include():
+    """Return the folder of the C header that Cython code needs when it cimports from `fastnn._engine`.
+
+    It goes to ``include_dirs`` of the extension, as `numpy.get_include()` does. What is declared there belongs to this
+    version of fastnn and may change with the next: build against the version that will run.
+
+    Returns
+    -------
+    str
+    """
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(package, "_engine", "include")
+    # Built in place, as an editable installation is, there is only the header in the sources.
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "csrc")
 
 
 def show_config(mode="print"):

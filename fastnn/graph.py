@@ -4,6 +4,8 @@ Calling a layer on a symbolic `Tensor` adds nodes; `Graph` collects the nodes be
 Training, prediction, `summary`, `freeze` and exports all read the same graph.
 """
 
+from fastnn import _revision
+
 
 class Tensor:
     """A symbolic value: the output of a node, or an input of the network (`node` is None).
@@ -46,8 +48,34 @@ class Tensor:
             f"{self!r} is symbolic: it has a shape but no values yet. Build a model from it and call the model on data."
         )
 
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        raise self._no_arithmetic(f"numpy.{ufunc.__name__}")
+
+    def _no_arithmetic(self, symbol):
+        return TypeError(
+            f"`{symbol}` on {self!r}: it is symbolic, it has no values yet, and there is no arithmetic on it. Apply "
+            "layers to it: layers.Rescaling(scale, offset) for `x * scale + offset` with numbers, layers.Activation or "
+            "fastnn.activations for functions. Layers that merge tensors (Add, Multiply, Concatenate) are not "
+            "supported yet."
+        )
+
     def __repr__(self):
         return f"<Tensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+
+def _refusing(symbol):
+    def operator(self, *others):
+        raise self._no_arithmetic(symbol)
+
+    return operator
+
+
+for _name, _symbol in zip(
+    "add sub mul truediv floordiv mod pow matmul".split(), "+ - * / // % ** @".split(), strict=True
+):
+    setattr(Tensor, f"__{_name}__", _refusing(_symbol))
+    setattr(Tensor, f"__r{_name}__", _refusing(_symbol))
+Tensor.__neg__, Tensor.__abs__ = _refusing("-"), _refusing("abs")
 
 
 class Node:
@@ -96,6 +124,7 @@ class Graph:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.nodes = self._sorted_nodes()
+        self._state = self._state_of = None
         self._consumers = {}
         for node in self.nodes:
             for tensor in node.inputs:
@@ -135,5 +164,11 @@ class Graph:
     def state(self):
         """What programs of this graph are made for: where the variables lie, and which layers are trainable. They are
         made again when it changes."""
-        places = [(id(variable._buffer), variable._offset) for variable in self.variables]
-        return places, [node.layer is None or node.layer.trainable for node in self.nodes]
+        revision = _revision.current()
+        if self._state_of != revision:
+            places = [(id(variable._buffer), variable._offset) for variable in self.variables]
+            state = places, [node.layer is None or node.layer.trainable for node in self.nodes]
+            if self._state != state:  # an equal one stays the same object, which is quicker to compare
+                self._state = state
+            self._state_of = revision
+        return self._state

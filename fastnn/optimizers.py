@@ -4,8 +4,11 @@ An optimizer is one pass of the engine over all parameters, at the end of every 
 are its settings; its arithmetic, that of Keras 3, is in ``csrc/ops/optimizer.c``.
 """
 
+import math
+
 from fastnn import _registry
 from fastnn._naming import unique_name
+from fastnn.training.arguments import flag
 
 _LATER = {  # options of Keras 3 that the engine does not have yet, at the values that mean "off"
     "weight_decay": None,
@@ -26,6 +29,7 @@ class Optimizer:
     Parameters
     ----------
     learning_rate : float
+        At least 0.
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, \
 ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps
         As in Keras 3, for code written for it. Not supported yet at other values than the default.
@@ -104,7 +108,7 @@ ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps
                 "supported yet. Pass a float, and assign `optimizer.learning_rate` from a callback "
                 f"to change it. Received: learning_rate={value!r}"
             )
-        self._learning_rate = _number(self, "learning_rate", value)
+        self._learning_rate = _number(self, "learning_rate", value, 0)
 
     lr = learning_rate
 
@@ -194,7 +198,7 @@ class SGD(Optimizer):
             **kwargs,
         )
         self.momentum = _number(self, "momentum", momentum, 0, 1)
-        self.nesterov = bool(nesterov)
+        self.nesterov = flag(nesterov, "nesterov")
 
     @property
     def slot_names(self):
@@ -275,7 +279,7 @@ class Adam(Optimizer):
         self.beta_1 = _number(self, "beta_1", beta_1, 0, 1, open_end=True)
         self.beta_2 = _number(self, "beta_2", beta_2, 0, 1, open_end=True)
         self.epsilon = _number(self, "epsilon", epsilon, 0)
-        self.amsgrad = bool(amsgrad)
+        self.amsgrad = flag(amsgrad, "amsgrad")
 
     @property
     def slot_names(self):
@@ -309,16 +313,17 @@ class Adam(Optimizer):
         }
 
 
-def _number(optimizer, name, value, low=None, high=None, open_end=False):
+def _number(optimizer, name, value, low, high=None, open_end=False):
     """Return a setting as a float, or say what is wrong with it."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    inside = (low is None or number >= low) and (high is None or (number < high if open_end else number <= high))
-    # A string that spells a number is still a mistake.
-    if number != number or not inside or isinstance(value, (str, bytes)):
-        span = "" if low is None else f" of at least {low}"
+        # Strings that spell a number, bools and arrays of one are mistakes; scalars of other libraries are not.
+        mistaken = isinstance(value, (str, bytes, bool)) or getattr(value, "ndim", 0)
+        number = math.nan if mistaken else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    inside = number >= low and (high is None or (number < high if open_end else number <= high))
+    if not inside or number == math.inf:
+        span = f" of at least {low}"
         if high is not None:
             span = f" in [{low}, {high}{')' if open_end else ']'}"
         raise ValueError(

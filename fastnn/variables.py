@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn import _revision
 from fastnn._engine import kernels
 from fastnn._engine.runtime import Buffer
 
@@ -21,6 +22,11 @@ class Variable:
     layout : {"rows", "panels"}
         How the engine stores it: as it is, padded to a cache line (vectors), or panel-packed (the kernels of dense
         layers). `numpy` and `assign` always speak of the plain row-major array.
+
+    Attributes
+    ----------
+    on_assign : callable or None
+        Called after each `assign`, for a layer that keeps something computed from the value.
 
     Notes
     -----
@@ -48,6 +54,7 @@ class Variable:
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
         self.in_arena = False
+        self.on_assign = None
         self.assign(value)
 
     dtype = "float32"
@@ -97,18 +104,27 @@ class Variable:
             self._floats()[: packed.size] = packed
         else:
             self._floats()[: self.size] = value.reshape(-1)
+        if self.on_assign is not None:
+            self.on_assign()
         return self
 
     def _move(self, buffer, offset):
         target = buffer.array(self.nbytes // 4, np.float32, offset)
         target[:] = self._floats()
         self._buffer, self._offset, self.in_arena = buffer, offset, True
+        _revision.changed()
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("A variable's array is always a copy; use np.asarray(variable) without copy=False.")
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
+
+    def __reduce__(self):
+        raise TypeError(
+            f"Variable {self.path!r} cannot be pickled or copied: its value lies in the engine's memory. Take "
+            "the value with variable.numpy(), and give it to another variable with assign()."
+        )
 
     def __repr__(self):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, trainable={self.trainable}>"

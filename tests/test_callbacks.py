@@ -226,6 +226,22 @@ def test_early_stopping_is_that_of_keras(keras, capsys, mode, patience, restore)
             assert our_text == capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("argument", "values", "message"),
+    [
+        ("patience", ["a", None, -1, 2.5, np.array([3])], "`patience` must be an integer of at least 0"),
+        ("start_from_epoch", ["a", None, -1, True], "`start_from_epoch` must be an integer of at least 0"),
+        ("min_delta", ["a", None, math.nan, [1]], "EarlyStopping: `min_delta` must be a finite number"),
+        ("baseline", ["a", math.nan, [1]], "EarlyStopping: `baseline` must be a finite number or None"),
+        ("restore_best_weights", ["a", 2], "`restore_best_weights` must be True or False"),
+    ],
+)
+def test_early_stopping_refuses_by_name(argument, values, message):
+    for value in values:
+        with pytest.raises(ValueError, match=f"{message}. Received: {argument}="):
+            EarlyStopping(**{argument: value})
+
+
 def test_early_stopping_warns_as_keras_does(keras):
     for cls in (EarlyStopping, keras.callbacks.EarlyStopping):
         with pytest.warns(UserWarning, match="conditioned on metric `val_loss` which is not"):

@@ -127,11 +127,20 @@ static void copy_sample(const char *base, const runs *s, convert_fn convert, cha
 }
 
 /* Shuffled samples lie anywhere in memory: each is asked for so many samples early that about PREFETCH_BYTES are on
- * their way. That halves the time of a set larger than the cache; what a sample has beyond, the hardware foresees. */
-enum { PREFETCH_BYTES = 2048, PREFETCH_SAMPLES = 16 };
+ * their way, be they of the next batch. That halves the time of a set larger than the cache; what a sample has beyond,
+ * the hardware foresees. */
+enum { PREFETCH_BYTES = 2048, PREFETCH_SAMPLES = 32 };
 
 static inline void prefetch_sample(const char *sample, int64_t bytes) {
     for (int64_t at = 0; at < bytes && at < PREFETCH_BYTES; at += FNN_ALIGN_BYTES) __builtin_prefetch(sample + at);
+}
+
+/* A sample that is a row already, in whole vectors. */
+static inline void copy_floats(const float *restrict src, float *restrict dst, int64_t n, int64_t padded) {
+    int64_t j = 0;
+    for (; j + VF <= n; j += VF) vf_store(dst + j, vf_load(src + j));
+    if (j < n) vf_store(dst + j, vf_load_n(src + j, (int)(n - j))), j += VF;
+    for (; j < padded; j += VF) vf_store(dst + j, vf_zero());
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
@@ -139,16 +148,23 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
                          convert_fn convert, rows_to to) {
     runs s = runs_of(source);
     int64_t size = converters[source->dtype].size, stride = source->strides[0];
-    int64_t bytes = order && s.axes == 0 && s.step == size ? size * s.length : 0; /* to prefetch of each sample */
+    int contiguous = s.axes == 0 && s.step == size;
+    int64_t bytes = order && contiguous ? size * s.length : 0; /* to prefetch of each sample */
     int64_t ahead = bytes > PREFETCH_BYTES / PREFETCH_SAMPLES ? PREFETCH_BYTES / bytes + 1 : PREFETCH_SAMPLES;
-    int64_t begin, end, asked;
+    int64_t begin, end;
     fnn_split(run->samples, 1, run->thread, run->threads, &begin, &end);
-    asked = begin;
+    if (bytes && run->first == 0) /* later batches find that the one before has asked for their first samples */
+        for (int64_t i = begin; i < begin + ahead && i < run->left; i++)
+            prefetch_sample(source->data + order[i] * stride, bytes);
+    int aligned = ((uintptr_t)source->data | (uintptr_t)stride) % sizeof(float) == 0;
+    int vectors = contiguous && aligned && convert == floats_of_f32 && to.rows == 1 && to.padded % VF == 0;
+    int64_t asks = bytes ? run->left - ahead : 0; /* for sample i + ahead, if there is one */
     for (int64_t i = begin; i < end; i++) {
-        for (; bytes && asked < end && asked <= i + ahead; asked++)
-            prefetch_sample(source->data + order[asked] * stride, bytes);
-        int64_t sample = order ? order[i] : first + i;
-        copy_sample(source->data + sample * stride, &s, convert, dst + 4 * i * to.rows * to.ld, &to);
+        if (i < asks) prefetch_sample(source->data + order[i + ahead] * stride, bytes);
+        const char *sample = source->data + (order ? order[i] : first + i) * stride;
+        char *row = dst + 4 * i * to.rows * to.ld;
+        if (vectors) copy_floats((const float *)sample, (float *)row, to.n, to.padded);
+        else copy_sample(sample, &s, convert, row, &to);
     }
 }
 

@@ -65,43 +65,65 @@ static inline float loss_weight(const loss_rows *s, int64_t r) {
     return s->weights ? s->weights[r / s->rows_per_sample] : 1.0f;
 }
 
-static inline float loss_log(float x) { /* our own, so that the bits do not depend on the C library */
-    float lanes[VF];
-    vf_store(lanes, vf_log(vf_set(x)));
-    return lanes[0];
-}
-
 /* ---- from logits ------------------------------------------------------------------------------------------------- */
+
+/* Rows that go through softmax_crossentropy together: their logarithms are one vector's work. */
+enum { LOSS_BLOCK = 16 };
+
+/* Sums over a row of which only the column `label` has a target, of 1; none if it is no column. */
+static inline int loss_is_column(int32_t label, int64_t n) { return label >= 0 && label < n; }
 
 static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_targets targets, int64_t ldy,
                                  int64_t lddz) {
     const float *z = in->p[0];
     float *y = in->p[3], *dz = in->p[5];
     int64_t n = in->d[0], ldz = in->d[1];
+    int one_column = targets.labels && targets.spread == 0.0f; /* the targets need not be looked at one by one */
     loss_rows s = loss_split(in, run, in->p[2], in->p[4]);
-    for (int64_t r = s.begin; r < s.end; r++) {
-        const float *zr = z + r * ldz;
-        float *yr = y ? y + r * ldy : NULL, *dzr = dz ? dz + r * lddz : NULL;
-        float *exponentials = yr ? yr : dzr;
-        vf max = vf_set(softmax_max(zr, n)), sum = vf_zero(), target_sum = vf_zero(), dot = vf_zero();
-        for (int64_t j = 0; j < s.width; j += VF) {
-            vf d = vf_sub(vf_load(zr + j), max), t = loss_target(&targets, r, j);
-            vf e = vf_select(vf_inside(j, n), vf_exp(d), vf_zero());
-            if (exponentials) vf_store(exponentials + j, e);
-            sum = vf_add(sum, e);
-            target_sum = vf_add(target_sum, t);
-            /* a logit of -infinity (a masked class) is no loss where its target is 0 */
-            dot = vf_add(dot, vf_select(vf_eq(t, vf_zero()), vf_zero(), vf_mul(t, d)));
+    for (int64_t block = s.begin; block < s.end; block += LOSS_BLOCK) {
+        int64_t count = s.end - block < LOSS_BLOCK ? s.end - block : LOSS_BLOCK;
+        float total[LOSS_BLOCK] = {0}, mass[LOSS_BLOCK], dot[LOSS_BLOCK], log_total[LOSS_BLOCK];
+        for (int64_t i = 0, r = block; i < count; i++, r++) {
+            const float *zr = z + r * ldz;
+            float *exponentials = y ? y + r * ldy : dz ? dz + r * lddz : NULL, highest = softmax_max(zr, n);
+            vf max = vf_set(highest), sum = vf_zero(), target_sum = vf_zero(), dot_sum = vf_zero();
+            for (int64_t j = 0; j < s.width; j += VF) {
+                vf d = vf_sub(vf_load(zr + j), max);
+                vf e = vf_select(vf_inside(j, n), vf_exp(d), vf_zero());
+                if (exponentials) vf_store(exponentials + j, e);
+                sum = vf_add(sum, e);
+                if (one_column) continue;
+                vf t = loss_target(&targets, r, j);
+                target_sum = vf_add(target_sum, t);
+                /* a logit of -infinity (a masked class) is no loss where its target is 0 */
+                dot_sum = vf_add(dot_sum, vf_select(vf_eq(t, vf_zero()), vf_zero(), vf_mul(t, d)));
+            }
+            total[i] = vf_sum(sum);
+            if (one_column) {
+                int is_column = loss_is_column(targets.labels[r], n);
+                mass[i] = is_column ? 1.0f : 0.0f;
+                dot[i] = is_column ? zr[targets.labels[r]] - highest : 0.0f;
+            } else {
+                mass[i] = vf_sum(target_sum);
+                dot[i] = vf_sum(dot_sum);
+            }
         }
-        float total = vf_sum(sum), mass = vf_sum(target_sum), weight = loss_weight(&s, r);
-        s.row_loss[r] = weight * (mass * loss_log(total) - vf_sum(dot));
-        vf inverse = vf_set(1.0f / total), unit = vf_set(s.unit * weight), m = vf_set(mass);
-        for (int64_t j = 0; exponentials && j < s.width; j += VF) {
-            vf v = vf_select(vf_inside(j, n), vf_mul(vf_load(exponentials + j), inverse), vf_zero());
-            if (yr) vf_store(yr + j, v);
-            if (!dzr) continue;
-            vf g = vf_mul(unit, vf_sub(vf_mul(v, m), loss_target(&targets, r, j)));
-            vf_store(dzr + j, vf_select(vf_inside(j, n), g, vf_zero()));
+        for (int64_t i = 0; i < LOSS_BLOCK; i += VF) vf_store(log_total + i, vf_log(vf_load(total + i)));
+        for (int64_t i = 0, r = block; i < count; i++, r++) {
+            float *yr = y ? y + r * ldy : NULL, *dzr = dz ? dz + r * lddz : NULL;
+            float weight = loss_weight(&s, r), inverse = 1.0f / total[i], unit = s.unit * weight;
+            float *labelled = one_column && mass[i] != 0.0f && dzr ? dzr + targets.labels[r] : NULL;
+            float at_label = labelled ? unit * ((yr ? yr : dzr)[targets.labels[r]] * inverse - 1.0f) : 0.0f;
+            s.row_loss[r] = weight * (mass[i] * log_total[i] - dot[i]);
+            for (int64_t j = 0; (y || dz) && j < s.width; j += VF) {
+                vf v = vf_select(vf_inside(j, n), vf_mul(vf_load((yr ? yr : dzr) + j), vf_set(inverse)), vf_zero());
+                if (yr) vf_store(yr + j, v);
+                if (!dzr) continue;
+                vf g = vf_mul(v, vf_set(mass[i]));
+                if (!one_column) g = vf_sub(g, loss_target(&targets, r, j));
+                vf_store(dzr + j, vf_select(vf_inside(j, n), vf_mul(vf_set(unit), g), vf_zero()));
+            }
+            if (labelled) *labelled = at_label;
         }
     }
 }

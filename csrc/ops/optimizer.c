@@ -8,8 +8,6 @@
  * n is a multiple of FNN_ALIGN_FLOATS. Padding has a gradient of zero, and zeros stay zeros here. The learning rate is
  * hyper[0]; Adam's step counts from 1.
  */
-#include <float.h>
-
 static void sgd(const fnn_instr *in, const fnn_run *run) {
     float *param = in->p[0], *momentum = in->p[2];
     const float *grad = in->p[1];
@@ -49,8 +47,7 @@ static void adam(const fnn_instr *in, const fnn_run *run) {
             v = vf_max(vf_load(largest + i), v);
             vf_store(largest + i, v);
         }
-        vf change = vf_div(vf_mul(m, alpha), vf_add(vf_sqrt(v), epsilon));
-        vf_store(param + i, vf_sub(vf_load(param + i), change));
+        vf_store(param + i, vf_sub(vf_load(param + i), vf_over_root(vf_mul(m, alpha), v, epsilon)));
     }
 }
 

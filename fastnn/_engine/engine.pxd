@@ -12,10 +12,13 @@ cdef extern from "engine.h" nogil:
         FNN_MAX_SCALARS
         FNN_SCRATCH_FLOATS
         FNN_MAX_AXES
+        FNN_TEAM_SIZES
+        FNN_WORK_WORTH_SHARING
 
     ctypedef struct fnn_run:
         int64_t samples
         int64_t first
+        int64_t left
         const int64_t *order
         int64_t step
         uint64_t seed
@@ -54,14 +57,23 @@ cdef extern from "engine.h" nogil:
         int64_t (*panel_floats)(int64_t k, int64_t n) noexcept
         void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed) noexcept
         void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld) noexcept
+        double (*peak)(int64_t rounds, float *result) noexcept nogil
 
     const fnn_isa **fnn_isas
     const fnn_isa *fnn_isa_best()
     int fnn_isa_supported(const fnn_isa *isa)
+    int64_t fnn_additions(int64_t count)
+
+    double fnn_work(const fnn_instr *instr, int64_t samples)
+    int fnn_threads_for(double work, int team)
 
     ctypedef struct fnn_tuner:
         int largest
+        int64_t samples
         int best
+        double ns_per_batch[10]
+
+    int fnn_team_size(const fnn_tuner *tuner, int index)
 
     ctypedef struct fnn_job:
         const fnn_instr *instrs
@@ -79,6 +91,7 @@ cdef extern from "engine.h" nogil:
         fnn_tuner *tuner
         float *scratch
         double budget_ns
+        double *instr_ns
         int (*poll)(void *) noexcept
         void *poll_arg
         int stop

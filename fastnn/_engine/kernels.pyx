@@ -16,7 +16,7 @@ from fastnn._engine.runtime cimport Buffer, Source, isa_named, op_named, team_ru
 
 from fastnn._engine.runtime import OPS, isas
 
-__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "row_stride", "unpack"]
+__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "peak", "row_stride", "unpack"]
 
 cnp.import_array()
 
@@ -66,6 +66,16 @@ def unpack(float[::1] packed, int64_t k, int64_t n, isa=None):
 def packed_floats(int64_t k, int64_t n, isa=None):
     """How many floats a packed k x n matrix takes."""
     return isa_named(isa).panel_floats(k, n)
+
+
+def peak(int64_t rounds, isa=None):
+    """Multiply and add in registers alone, on this thread; returns how many floating-point operations that were."""
+    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef float result
+    cdef double flops
+    with nogil:
+        flops = kernels.peak(rounds, &result)
+    return flops
 
 
 cdef struct Team:
@@ -147,6 +157,7 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
     team.scratch = <float *>scratch.data
     team.run.samples = samples
     team.run.first = first
+    team.run.left = samples
     team.run.step = step
     team.run.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
     team.run.hyper = &hyper_values[0]

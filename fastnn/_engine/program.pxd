@@ -12,6 +12,7 @@ cdef class Program:
     cdef readonly Py_ssize_t length
     cdef readonly int64_t batch
     cdef readonly list instructions
+    cdef readonly dict memory
     cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
     cdef list held
     cdef object lock

@@ -10,12 +10,18 @@ import threading
 
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_job
+from fastnn._engine.engine cimport (
+    FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_team_size, fnn_threads_for,
+    fnn_work,
+)
 from fastnn._engine.runtime cimport Buffer, Source, active_isa, execute, op_named
 
 from fastnn._engine.runtime import OPS, get_threads
 
 cnp.import_array()
+
+# Estimated cycles from which on an instruction is worth each further thread.
+WORK_WORTH_SHARING = FNN_WORK_WORTH_SHARING
 
 
 class Instruction:
@@ -34,6 +40,8 @@ class Instruction:
         Changes the model's parameters.
     fence : bool
         Needs what another thread may have computed before it.
+    label : str
+        What it is part of, a layer for example.
     """
 
     __slots__ = ("op", "operands", "dims", "scalars", "rows_per_sample", "work_per_row", "work", "commits", "fence",
@@ -51,6 +59,10 @@ class Instruction:
         self.commits = commits
         self.fence = fence
         self.label = label
+
+
+cdef enum:
+    MAX_HYPER = 16
 
 
 cdef int poll_signals(void *raised) noexcept with gil:
@@ -71,23 +83,26 @@ cdef class Program:
     instructions : list of Instruction
     batch : int
         The largest number of samples it can run at once: what its buffers were planned for.
+    memory : dict of str to int, optional
+        Bytes of its buffers, by what they are for. Only kept for those who ask.
 
     Notes
     -----
     A program keeps every buffer it is bound to alive. One thread runs it at a time; others wait.
     """
 
-    def __cinit__(self, list instructions, int64_t batch):
+    def __cinit__(self, list instructions, int64_t batch, memory=None):
         self.length = len(instructions)
         self.instrs = <fnn_instr *>calloc(self.length + 1, sizeof(fnn_instr))
         if self.instrs == NULL:
             raise MemoryError()
 
-    def __init__(self, list instructions, int64_t batch):
+    def __init__(self, list instructions, int64_t batch, memory=None):
         if batch < 1:
             raise ValueError(f"A program needs a batch of at least 1 sample. Received: {batch}")
         self.batch = batch
         self.instructions = instructions
+        self.memory = memory or {}
         self.held = []
         self.lock = threading.Lock()
         self.owner = 0
@@ -132,8 +147,34 @@ cdef class Program:
             instr.s[i] = instruction.scalars[key]
         return 0
 
+    def estimates(self, int64_t samples, int team):
+        """Estimated cycles of each instruction for a batch of so many samples, and how many of a team would run it."""
+        cdef Py_ssize_t i
+        cdef double work
+        result = []
+        for i in range(self.length):
+            work = fnn_work(&self.instrs[i], samples)
+            result.append((work, fnn_threads_for(work, team)))
+        return result
+
+    def measured(self, int64_t samples, int largest):
+        """What runs have shown, with batches of so many samples and teams of up to `largest`: seconds a batch by the
+        size of the team, and the size in use now.
+
+        The dict is empty where nothing was measured; so it stays where the estimates speak for one thread.
+        """
+        cdef int i, sizes = FNN_TEAM_SIZES
+        known = {}
+        if self.tuner.samples != samples or self.tuner.largest != largest:
+            return known, 0
+        for i in range(sizes):
+            if self.tuner.ns_per_batch[i] > 0:
+                known[fnn_team_size(&self.tuner, i)] = self.tuner.ns_per_batch[i] * 1e-9
+        return known, fnn_team_size(&self.tuner, self.tuner.best)
+
     def run(self, int64_t total, *, int64_t first_batch=0, int64_t batches=-1, int64_t batch=0, int64_t step=0, seed=0,
-            int64_t[::1] order=None, double[:, ::1] hyper=None, double budget=0.0, outputs=(), sources=()):
+            int64_t[::1] order=None, tuple hyper=(), double budget=0.0, outputs=(), sources=(),
+            double[:, ::1] times=None):
         """Run batches of an epoch; returns how many were completed.
 
         Parameters
@@ -150,14 +191,16 @@ cdef class Program:
             Key of the random numbers.
         order : int64 array of `total`, optional
             Sample numbers in the order of this epoch.
-        hyper : float64 array (1 or batches, n), optional
-            The optimizer's numbers, one row for all batches or one each.
+        hyper : tuple of float
+            The optimizer's numbers, the learning rate first.
         budget : float
             Return after the batch in which about this many seconds have passed (0: no limit).
         outputs : sequence of (instruction number, operand number, C-contiguous array)
             Arrays that this run writes into.
         sources : sequence of (Source, array)
             Data to read from. They are bound while the run has the program to itself.
+        times : float64 array (batches, instructions), optional
+            Run on one thread, and write here how many nanoseconds each instruction took.
 
         Raises
         ------
@@ -166,7 +209,8 @@ cdef class Program:
         """
         cdef fnn_job job
         cdef int64_t done = 0, count
-        cdef int threads
+        cdef int threads, number
+        cdef double[MAX_HYPER] hypers
         cdef cnp.ndarray array
         cdef list raised = []
         memset(&job, 0, sizeof(job))
@@ -184,12 +228,16 @@ cdef class Program:
             if order.shape[0] < total:
                 raise ValueError(f"`order` needs {total} entries. Received: {order.shape[0]}")
             job.order = &order[0]
-        if hyper is not None:
-            if hyper.shape[0] != 1 and hyper.shape[0] < count:
+        if len(hyper) > MAX_HYPER:
+            raise ValueError(f"An optimizer has up to {MAX_HYPER} numbers. Received: {hyper}")
+        for number in range(len(hyper)):
+            hypers[number] = hyper[number]
+        job.hyper = hypers
+        if times is not None:
+            if times.shape[0] < count or times.shape[1] != self.length:
                 raise ValueError(
-                    f"`hyper` needs one row, or one for each of {count} batches. Received: {hyper.shape[0]}")
-            job.hyper = &hyper[0, 0]
-            job.hyper_stride = hyper.shape[1] if hyper.shape[0] > 1 else 0
+                    f"`times` must have the shape {(count, self.length)}. Received: {times.shape[0], times.shape[1]}")
+            job.instr_ns = &times[0, 0]
         # The signal handlers that poll_signals runs are Python: they could come back here and wait for themselves.
         if self.owner == threading.get_ident():
             raise RuntimeError(

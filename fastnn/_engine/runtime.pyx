@@ -18,8 +18,8 @@ import numpy as np
 
 from fastnn._engine.engine cimport (
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I8, FNN_I16, FNN_I32, FNN_I64, FNN_MAX_AXES, FNN_U8,
-    FNN_U16, FNN_U32, FNN_U64, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa, fnn_isa_best,
-    fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_team_function,
+    FNN_U16, FNN_U32, FNN_U64, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa,
+    fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_team_function,
     fnn_team_run,
 )
 
@@ -160,6 +160,13 @@ def cpu_count():
     return fnn_cpu_count()
 
 
+def additions(int64_t count):
+    """Do so many integer additions, each of which waits for the one before: they take a cycle each."""
+    with nogil:
+        count = fnn_additions(count)
+    return count
+
+
 # ---- memory ----------------------------------------------------------------------------------------------------------
 
 # Buffers of page-aligned size would all start at the same address modulo 4096, and loads would wait for stores to
@@ -219,7 +226,8 @@ cdef class Source:
 
     def bind(self, cnp.ndarray array):
         """Read from this array from now on. Any strides; any native integer, float or bool dtype."""
-        cdef int i, axes = array.ndim
+        cdef int i, axes = array.ndim, merged = 1
+        cdef int64_t size, stride
         code = _DTYPES.get(array.dtype)
         if code is None:
             raise TypeError(
@@ -228,36 +236,30 @@ cdef class Source:
             )
         if axes < 1:
             raise ValueError("A set of samples needs at least one axis. Received a scalar.")
-        shape, strides = _merged_axes(array)
-        if len(shape) > FNN_MAX_AXES:
-            raise ValueError(
-                f"Samples with {axes - 1} axes of irregular strides cannot be read; pass np.ascontiguousarray(array)."
-            )
-        self.c.data = <const char *>array.data
-        self.c.dtype = <fnn_dtype><int>code
-        self.c.axes = len(shape)
-        for i in range(len(shape)):
-            self.c.shape[i] = shape[i]
-            self.c.strides[i] = strides[i]
+        cdef fnn_source c
+        c.data = <const char *>array.data
+        c.dtype = <fnn_dtype><int>code
+        c.shape[0], c.strides[0] = array.shape[0], array.strides[0]
+        # Neighbouring axes of a sample are merged where they are one run of memory.
+        for i in range(1, axes):
+            size, stride = array.shape[i], array.strides[i]
+            if size == 1:
+                continue
+            if merged > 1 and c.strides[merged - 1] == size * stride:
+                c.shape[merged - 1] *= size
+                c.strides[merged - 1] = stride
+                continue
+            if merged == FNN_MAX_AXES:
+                raise ValueError(
+                    f"Samples of {axes - 1} axes in irregular order cannot be read; pass np.ascontiguousarray(array).")
+            c.shape[merged], c.strides[merged] = size, stride
+            merged += 1
+        if merged == 1:
+            c.shape[1], c.strides[1] = 1, array.itemsize
+            merged = 2
+        c.axes = merged
+        self.c = c
         self.array = array
-
-
-def _merged_axes(array):
-    """Shape and strides with neighbouring sample axes merged where they are one run of memory."""
-    shape, strides = [array.shape[0]], [array.strides[0]]
-    for size, stride in zip(array.shape[1:], array.strides[1:]):
-        if size == 1:
-            continue
-        if len(shape) > 1 and strides[-1] == size * stride:
-            shape[-1] *= size
-            strides[-1] = stride
-        else:
-            shape.append(size)
-            strides.append(stride)
-    if len(shape) == 1:
-        shape.append(1)
-        strides.append(array.itemsize)
-    return shape, strides
 
 
 def shuffle(int64_t[::1] order, seed, epoch):

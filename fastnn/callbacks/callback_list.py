@@ -43,18 +43,19 @@ class CallbackList(Callback):
             self.history = History()
             self.callbacks.append(self.history)
         # Who listens is looked up once: an epoch's hooks cost next to nothing where nobody does.
+        heard = [(callback, _hooks_of(callback)) for callback in self.callbacks]
         for when in ("begin", "end"):
-            setattr(self, f"on_epoch_{when}", _epoch_hook(self._listeners(f"on_epoch_{when}")))
+            setattr(self, f"on_epoch_{when}", _epoch_hook(_listeners(heard, f"on_epoch_{when}")))
         for stage in ("train", "test", "predict"):
             wanted = False
             for when in ("begin", "end"):
                 # The default of on_train_batch_end calls on_batch_end, its older name.
                 names = [f"on_{stage}_batch_{when}"] + [f"on_batch_{when}"] * (stage == "train")
-                listeners = self._listeners(*names)
+                listeners = _listeners(heard, *names)
                 wanted = wanted or bool(listeners)
                 setattr(self, names[0], _batch_hook(listeners))
                 name = f"on_{stage}_{when}"
-                setattr(self, name, _stage_hook(self._listeners(name)))
+                setattr(self, name, _stage_hook(_listeners(heard, name)))
             setattr(self, f"has_{stage}_batch_hooks", wanted)
         self.on_batch_begin = self.on_train_batch_begin
         self.on_batch_end = self.on_train_batch_end
@@ -75,14 +76,6 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def _listeners(self, hook, *older_names):
-        """The hooks of those callbacks that override it, or one that its default calls."""
-        return [
-            getattr(callback, hook)
-            for callback in self.callbacks
-            if any(_overrides(callback, name) for name in (hook, *older_names))
-        ]
-
 
 def flat(callbacks):
     """Yield what nested lists hold; nothing for None."""
@@ -95,9 +88,26 @@ def flat(callbacks):
         yield callbacks
 
 
-def _overrides(callback, hook):
-    method = getattr(callback, hook, None)
-    return method is not None and not getattr(method, "_is_default", False)
+_HOOKS = [
+    "on_batch_begin",
+    "on_batch_end",
+    *(f"on_{what}_{when}" for what in ("epoch", "train", "test", "predict") for when in ("begin", "end")),
+    *(f"on_{what}_batch_{when}" for what in ("train", "test", "predict") for when in ("begin", "end")),
+]
+
+
+def _hooks_of(callback):
+    """The hooks that a callback overrides."""
+    return {
+        name
+        for name in _HOOKS
+        if not getattr(getattr(callback, name, None), "_is_default", False) and hasattr(callback, name)
+    }
+
+
+def _listeners(heard, hook, *older_names):
+    """The hooks of those callbacks that override it, or one that its default calls."""
+    return [getattr(callback, hook) for callback, hooks in heard if hook in hooks or not hooks.isdisjoint(older_names)]
 
 
 def _epoch_hook(listeners):

@@ -1,10 +1,12 @@
 """Stopping when nothing gets better."""
 
+import math
 import operator
 import warnings
 
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.callback_list import flat
+from fastnn.training.arguments import count, flag, number
 
 
 class EarlyStopping(Callback):
@@ -33,7 +35,7 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        At the end of the first epoch, if "auto" cannot tell the direction.
+        If an argument is of the wrong kind; at the end of the first epoch, if "auto" cannot tell the direction.
     """
 
     def __init__(
@@ -55,13 +57,15 @@ class EarlyStopping(Callback):
             )
             mode = "auto"
         self.monitor = monitor
-        self.min_delta = abs(min_delta)
-        self.patience = patience
+        self.min_delta = abs(number(self, "min_delta", min_delta, "a finite number", math.isfinite))
+        self.patience = count(patience, "patience", least=0)
         self.verbose = verbose
         self.mode = mode
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.baseline = None
+        if baseline is not None:
+            self.baseline = number(self, "baseline", baseline, "a finite number or None", math.isfinite)
+        self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
+        self.start_from_epoch = count(start_from_epoch, "start_from_epoch", least=0)
         self.monitor_op = None
         self._reset()
 

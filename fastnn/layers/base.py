@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-from fastnn import _random, initializers
+from fastnn import _random, _revision, initializers
 from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic, trace
 from fastnn.graph import Tensor
 from fastnn.operations import calling, layers_being_called
+from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
@@ -49,7 +50,7 @@ class Layer:
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.built = False
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
-        self._trainable = bool(trainable)
+        self._trainable = flag(trainable, "trainable")
         self._own_trainable = []
         self._own_non_trainable = []
         self._sublayers = []
@@ -66,6 +67,9 @@ class Layer:
 
     def build(self, input_shape):
         """Make the variables; `input_shape` includes the batch axis, None. Called once, before the first `call`."""
+
+    def _build_again(self, *args, **kwargs):
+        """Called instead of `build` if the layer is built already."""
 
     def call(self, inputs, *args, **kwargs):
         """Compose layers and activations; inputs and result are symbolic tensors."""
@@ -197,10 +201,12 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value):
+        value = flag(value, "trainable")
         for layer in self._all_layers():
-            layer._trainable = bool(value)
+            layer._trainable = value
             for variable in layer._own_trainable:
-                variable.trainable = bool(value)
+                variable.trainable = value
+        _revision.changed()
 
     @property
     def weights(self):
@@ -263,22 +269,26 @@ class Layer:
                 )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
-        for layer in self._all_layers():
-            layer._weights_changed()
 
-    def _weights_changed(self):
-        """Called after `set_weights`: a layer may keep something computed from its variables."""
+    def __reduce__(self):
+        raise TypeError(
+            f"{type(self).__name__} {self.name!r} cannot be pickled or copied: its variables and programs lie in the "
+            "engine's memory. Run the code that made it once more, and carry the weights over: "
+            "new.set_weights(old.get_weights()); the list of arrays that get_weights() returns can be pickled. "
+            "(Saving to a file is not supported yet.)"
+        )
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
 def _once(build):
-    """A `build` that can be called by anybody, and twice: the second time does nothing."""
+    """A `build` that can be called by anybody, and twice: the second time builds nothing."""
 
     @functools.wraps(build)
     def build_once(self, *args, **kwargs):
         if self.built:
+            self._build_again(*args, **kwargs)
             return
         scopes = layers_being_called()
         if scopes and scopes[-1] is self:  # super().build()

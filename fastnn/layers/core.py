@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
-
 from fastnn import activations, initializers
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
+from fastnn.training.arguments import count, flag, integer, number
 from fastnn.training.data import MAX_AXES
 
 
@@ -22,22 +21,52 @@ class InputLayer(Layer):
         Accepted for compatibility; any batch fits.
     dtype : str, optional
         The engine converts whatever comes to float32, batch by batch.
+    sparse, ragged, input_tensor : None
+        Not supported yet.
+    batch_shape : tuple, optional
+        Instead of `shape`: ``(None, *shape)``.
+    optional : False
+        Not supported yet.
     name : str, optional
     """
 
-    def __init__(self, shape=None, batch_size=None, dtype=None, name=None):
+    def __init__(
+        self,
+        shape=None,
+        batch_size=None,
+        dtype=None,
+        sparse=None,
+        ragged=None,
+        batch_shape=None,
+        input_tensor=None,
+        optional=False,
+        name=None,
+    ):
         super().__init__(name=name)
-        if shape is None or isinstance(shape, (int, float)):
+        refuse_unsupported(
+            self,
+            sparse=sparse or None,
+            ragged=ragged or None,
+            input_tensor=input_tensor,
+            optional=optional or None,
+        )
+        if batch_shape is not None:
+            if shape is not None or batch_size is not None:
+                raise ValueError(
+                    "You cannot pass both `batch_shape` and `shape` or `batch_size`. "
+                    f"Received: batch_shape={batch_shape!r}, shape={shape!r}, batch_size={batch_size!r}"
+                )
+            shape = _without_batch(batch_shape)
+        if not isinstance(shape, (tuple, list)):
             raise ValueError(f"`shape` must be a tuple such as (784,). Received: shape={shape!r}")
-        shape = tuple(shape)
-        for size in shape:
-            if size is None or not hasattr(size, "__index__") or size < 1:
-                raise ValueError(f"Every axis of a sample must have a known, positive size. Received: shape={shape}")
+        sizes = tuple(integer(size) for size in shape)
+        if any(size is None or size < 1 for size in sizes):
+            raise ValueError(f"Every axis of a sample must have a known, positive size. Received: shape={shape}")
         check_axes(shape, "Input")
         if not shape:
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
-        self.shape = shape
-        self.batch_size = batch_size
+        self.shape = shape = sizes
+        self.batch_size = None if batch_size is None else count(batch_size, "batch_size")
         self.output = Tensor((None, *shape), name=self.name)
         self.built = True
 
@@ -45,9 +74,31 @@ class InputLayer(Layer):
         return inputs
 
 
-def Input(shape=None, batch_size=None, dtype=None, name=None):
-    """A symbolic tensor to build a model from; see `InputLayer`."""
-    return InputLayer(shape, batch_size, dtype, name).output
+def Input(
+    shape=None,
+    batch_size=None,
+    dtype=None,
+    sparse=None,
+    ragged=None,
+    batch_shape=None,
+    name=None,
+    tensor=None,
+    optional=False,
+):
+    """A symbolic tensor to build a model from; see `InputLayer`. `tensor` is its `input_tensor`."""
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name).output
+
+
+def _without_batch(batch_shape):
+    """The shape of one sample in a shape that begins with the batch axis."""
+    if not isinstance(batch_shape, (tuple, list)) or not batch_shape:
+        raise ValueError(f"`batch_shape` must be a tuple such as (None, 784). Received: batch_shape={batch_shape!r}")
+    if batch_shape[0] is not None:
+        raise ValueError(
+            "`batch_shape` must begin with None: batches of any size fit, none is fixed. Say how many samples make a "
+            f"batch in fit(batch_size=...). Received: batch_shape={batch_shape!r}"
+        )
+    return tuple(batch_shape[1:])
 
 
 class Dense(Layer):
@@ -88,7 +139,8 @@ class Dense(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
+        size = integer(units)
+        if size is None or size < 1:
             raise ValueError(
                 f"Received an invalid value for `units`, expected a positive integer. Received: units={units!r}"
             )
@@ -100,9 +152,9 @@ class Dense(Layer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )
-        self.units = int(units)
+        self.units = size
         self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag(use_bias, "use_bias")
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel = self.bias = None
@@ -208,11 +260,12 @@ class Reshape(Layer):
 
     def __init__(self, target_shape, **kwargs):
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(size) for size in target_shape)
-        if self.target_shape.count(-1) > 1 or any(size == 0 or size < -1 for size in self.target_shape):
+        sizes = tuple(integer(size) for size in target_shape)
+        if sizes.count(-1) > 1 or any(size in (None, 0) or size < -1 for size in sizes):
             raise ValueError(
-                f"`target_shape` takes positive sizes and at most one -1. Received: target_shape={self.target_shape}"
+                f"`target_shape` takes positive sizes and at most one -1. Received: target_shape={target_shape}"
             )
+        self.target_shape = sizes
 
     def call(self, inputs):
         size = math.prod(inputs.shape[1:])
@@ -235,19 +288,6 @@ def check_axes(shape, layer):
     """Refuse samples of more axes than the engine reads."""
     if len(shape) >= MAX_AXES:
         raise ValueError(f"{layer}: a sample has at most {MAX_AXES - 1} axes. Received: shape={shape}")
-
-
-def number(layer, name, value, expected, fits):
-    """An argument as a float, if `fits(value)`.
-
-    Raises
-    ------
-    ValueError
-        Otherwise, or if it is no number; the message says what was expected.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not fits(value):
-        raise ValueError(f"{type(layer).__name__}: `{name}` must be {expected}. Received: {name}={value!r}")
-    return float(value)
 
 
 def refuse_unsupported(layer, **options):

@@ -6,8 +6,9 @@ import numpy as np
 
 from fastnn import initializers
 from fastnn.layers.base import Layer
-from fastnn.layers.core import number, refuse_unsupported
+from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
+from fastnn.training.arguments import flag, number
 from fastnn.variables import Variable
 
 
@@ -63,8 +64,8 @@ class BatchNormalization(Layer):
         self.axis = axis
         self.momentum = number(self, "momentum", momentum, "a number in [0, 1]", lambda value: 0 <= value <= 1)
         self.epsilon = number(self, "epsilon", epsilon, "a positive number", lambda value: 0 < value < math.inf)
-        self.center = bool(center)
-        self.scale = bool(scale)
+        self.center = flag(center, "center")
+        self.scale = flag(scale, "scale")
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
@@ -126,7 +127,10 @@ class Normalization(Layer):
         if axes not in (None, ()) and tuple(axes) != (-1,):
             raise ValueError(f"Normalization: `axis` must be -1 or None. Received: axis={axis}")
         self.axis = -1 if axes else None
-        self.invert = bool(invert)
+        self.invert = flag(invert, "invert")
+        if mean is not None:
+            _numbers(mean, "mean", self.name)
+            _numbers(variance, "variance", self.name)
         self.input_mean, self.input_variance = mean, variance
         self.mean = self.variance = self.count = None
         self._scale = self._shift = None
@@ -145,7 +149,8 @@ class Normalization(Layer):
             self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
             self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
             self.count = self.add_weight((), "zeros", "count", trainable=False)
-        self._weights_changed()
+            self.mean.on_assign = self.variance.on_assign = self._statistics_changed
+        self._statistics_changed()
 
     def adapt(self, data):
         """Compute mean and variance of the data, in float64, without copying it as a whole.
@@ -185,9 +190,8 @@ class Normalization(Layer):
         self.mean.assign(np.reshape(mean, shape))
         self.variance.assign(np.reshape(spread / count, shape))
         self.count.assign(count)
-        self._weights_changed()
 
-    def _weights_changed(self):
+    def _statistics_changed(self):
         """scale and shift are what the kernel multiplies with and adds."""
         n = self._scale.shape
         mean = np.broadcast_to(np.asarray(self.mean, np.float64), n)
@@ -205,10 +209,17 @@ class Normalization(Layer):
 
 
 class Rescaling(Layer):
-    """``x * scale + offset``; both numbers, or one for each feature."""
+    """``x * scale + offset``; both numbers, or one for each feature.
+
+    Parameters
+    ----------
+    scale, offset : float or array_like
+    """
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
+        _numbers(scale, "scale", self.name)
+        _numbers(offset, "offset", self.name)
         self.scale = scale
         self.offset = offset
         self._scale = self._shift = None
@@ -222,8 +233,21 @@ class Rescaling(Layer):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
 
 
+def _numbers(value, what, layer):
+    """One number or several as a float32 vector."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise ValueError(
+            f"Layer {layer!r}: `{what}` must be one finite number or one for each feature. Received: {what}={value!r}"
+        )
+    return array.astype(np.float32).reshape(-1)
+
+
 def _per_feature(value, n, axis, what, layer):
-    value = np.asarray(value, np.float32).reshape(-1)
+    value = _numbers(value, what, layer)
     if value.size not in ((1, n) if axis == -1 else (1,)):
         raise ValueError(
             f"Layer {layer!r}: `{what}` must be one number or one for each of {n} features. "

@@ -1,8 +1,8 @@
 """Dropout."""
 
 from fastnn.layers.base import Layer
-from fastnn.layers.core import number
 from fastnn.operations import apply
+from fastnn.training.arguments import number
 
 
 class Dropout(Layer):

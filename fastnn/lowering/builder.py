@@ -71,6 +71,7 @@ class Builder:
         self.graph = graph
         self.batch = batch
         self.training = training
+        self.label = ""  # what the instructions emitted now are part of: a layer, a loss, ...
         self.sources = {}  # graph input -> Source; plus whatever `source` was asked for
         self._emitted = []  # (op, bindings, keywords of Instruction)
         self._slots = {}  # Tensor -> Slot
@@ -137,6 +138,7 @@ class Builder:
                 value.first = index if value.first is None else value.first
                 value.last = index
         keywords = dict(rows_per_sample=rows, work_per_row=work_per_row, work=work, commits=commits, fence=fence)
+        keywords["label"] = self.label
         self._emitted.append((op, bindings, keywords))
         return index
 
@@ -152,16 +154,19 @@ class Builder:
         """
         if variable not in self._committed:
             n = variable.nbytes // 4
-            copy = self._committed[variable] = self.vector(n)
+            copy = self.vector(n)
+            self._committed[variable] = copy, self.label
             # It reads what the last step committed and writes what nobody has read yet.
             self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=copy, n=n)
-        return self._committed[variable]
+        return self._committed[variable][0]
 
     def commit(self):
         """Emit what makes the values of `committed` those of their variables; after the last of them was changed."""
-        for variable, copy in self._committed.items():
+        for variable, (copy, label) in self._committed.items():
             n = variable.nbytes // 4
+            self.label = label
             self.emit("copy_vector", work=n / 16, commits=True, x=copy, y=variable, n=n)
+        self.label = ""
 
     # ---- forward --------------------------------------------------------------------------------------------------
 
@@ -199,10 +204,12 @@ class Builder:
     def forward(self):
         """Emit the forward pass of the whole graph."""
         for node in self.graph.nodes:
+            self.label = node.output.name
             if node in self._deferred:
                 self._slots[node.output] = self.matrix(node.output.rows_per_sample, node.output.features)
             else:
                 self._slots[node.output] = node.operation.forward(node, self)
+        self.label = ""
 
     def defer(self, node):
         """Say that an instruction after the forward pass (a loss) computes this node's output."""
@@ -342,7 +349,9 @@ class Builder:
         for node in reversed(self.graph.nodes):
             gradient = self._gradients.get(node.output)
             if gradient is not None:
+                self.label = node.output.name
                 node.operation.backward(node, self, gradient)
+        self.label = ""
 
     # ---- binding --------------------------------------------------------------------------------------------------
 
@@ -352,7 +361,7 @@ class Builder:
         Each call makes a program over an arena of its own. `sources` maps this builder's sources to others that the
         program shall read instead.
         """
-        arena = self._plan()
+        arena, places = self._plan()
         sources = sources or {}
         instructions = []
         for op, bindings, keywords in self._emitted:
@@ -360,7 +369,7 @@ class Builder:
             operands, dims, scalars = {}, {}, {}
             for name, value in bindings.items():
                 if name in info.operands:
-                    operands[name] = self._bind(value, arena, sources)
+                    operands[name] = self._bind(value, places, sources)
                 elif name in info.dims:
                     dims[name] = int(value)
                 elif name in info.scalars:
@@ -368,24 +377,30 @@ class Builder:
                 else:
                     raise ValueError(f"Operation {op!r} of the engine has nothing named {name!r}.")
             instructions.append(Instruction(op, operands, dims, scalars, **keywords))
-        return Program(instructions, self.batch)
+        memory = {
+            "activations": arena.nbytes,
+            "parameters": sum(variable.nbytes for variable in self.graph.variables),
+            "gradients": sum(variable.nbytes for variable in self._variable_gradients),
+        }
+        return Program(instructions, self.batch, memory)
 
     def _plan(self):
-        """Addresses for the slots. A slot lives on until the next fence: slower threads may still be using it."""
+        """The arena, and where in it the slots are. A slot lives on until the next fence: slower threads may still be
+        using it."""
         fences = [i for i, (_, _, keywords) in enumerate(self._emitted) if keywords["fence"]] + [len(self._emitted)]
         next_fence = np.searchsorted(fences, np.arange(len(self._emitted)), side="right")
         used = [slot for slot in self._all_slots if slot.first is not None]
         lifetimes = [(slot.first, fences[next_fence[slot.last]] - 1, slot.nbytes) for slot in used]
         offsets, total = plan(lifetimes)
         buffer = Buffer(total)
-        return {slot: (buffer, offset, slot.nbytes) for slot, offset in zip(used, offsets, strict=True)}
+        return buffer, {slot: (buffer, offset, slot.nbytes) for slot, offset in zip(used, offsets, strict=True)}
 
     @staticmethod
-    def _bind(value, arena, sources):
+    def _bind(value, places, sources):
         if isinstance(value, Source):
             return sources.get(value, value)
         if isinstance(value, Slot):
-            return arena[value]
+            return places[value]
         if isinstance(value, Variable):
             return value.storage
         return value

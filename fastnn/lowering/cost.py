@@ -1,4 +1,7 @@
-"""How many cycles of one core does an instruction take? Good to a factor of two: enough to choose a thread count."""
+"""What an instruction costs: cycles of one core, to a factor of two, which is enough to choose a thread count; and the
+floating-point operations and bytes that no way of computing it can do without."""
+
+import math
 
 from fastnn._engine.runtime import vector_floats
 
@@ -15,3 +18,91 @@ def elementwise_cycles(n, cycles_for_8):
     """Cycles for one row of n values, given the cost of 8 values with 8 lanes."""
     vectors = -(-n // _LANES)
     return vectors * max(1.0, cycles_for_8) + 2
+
+
+# Of each operation of the engine: its flops, and the values (4 bytes each) that it reads and writes of each operand.
+# Factors are numbers, the instruction's dimensions, and m, its rows. What stands behind "name=" counts where there is
+# such an operand; "name+=" counts twice where the instruction adds to it. Additions, multiplications, comparisons,
+# divisions and elementary functions are one flop each. What is done in passing (a bias, an activation, its derivative)
+# counts as none, so that a dense layer has the 2 m k n that everybody counts.
+_LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
+_PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
+COUNTS = {
+    "activation_forward": ("m*n", "x=m*n y=m*n"),
+    "activation_backward": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
+    "softmax_forward": ("5*m*n", "x=m*n y=m*n"),
+    "softmax_backward": ("4*m*n", "y=m*n dy=m*n dx=m*n"),
+    "affine_forward": ("2*m*n", "x=m*n scale=n shift=n y=m*n"),
+    "affine_backward": ("m*n", "dy=m*n scale=n dx=m*n"),
+    "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n"),
+    "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n"),
+    "dense_backward_input": ("2*m*k*n", "dz=m*n w=k*n v=m*k dx+=m*k"),
+    "add": ("m*n", "a=m*n b=m*n y=m*n"),
+    "copy_vector": ("", "x=n y=n"),
+    "gather": ("", "source=m*n y=m*n"),
+    "gather_labels": ("", "source=m labels=m"),
+    "scatter": ("", "y=m*n out=m*n"),
+    "reshape": ("", "x=m*rows_x*n_x y=m*rows_y*n_y"),
+    "softmax_crossentropy_sparse": ("7*m*n dz=2*m*n", f"{_LOGITS} labels=m"),
+    "softmax_crossentropy_dense": ("7*m*n dz=2*m*n", f"{_LOGITS} targets=m*n"),
+    "sigmoid_crossentropy": ("10*m*n dz=2*m*n", f"{_LOGITS} targets=m*n"),
+    "crossentropy_sparse": ("m*n dp=3*m*n", f"{_PROBABILITIES} labels=m"),
+    "crossentropy_dense": ("7*m*n dp=5*m*n", f"{_PROBABILITIES} targets=m*n"),
+    "binary_crossentropy": ("9*m*n dp=5*m*n", f"{_PROBABILITIES} targets=m*n"),
+    "mean_squared_error": ("3*m*n dp=m*n", f"{_PROBABILITIES} targets=m*n"),
+    "mean_absolute_error": ("3*m*n dp=2*m*n", f"{_PROBABILITIES} targets=m*n"),
+    "accumulate": ("m weights=2*m", "values=m weights=m acc=8"),
+    "sparse_accuracy": ("m*n", "p=m*n labels=m values=m"),
+    "categorical_accuracy": ("2*m*n", "p=m*n targets=m*n values=m"),
+    "binary_accuracy": ("3*m*n", "p=m*n targets=m*n values=m"),
+    "sgd": ("2*n momentum=3*n", "param=2*n grad=n momentum=2*n"),
+    "adam": ("12*n vmax=n", "param=2*n grad=n m=2*n v=2*n vmax=2*n"),
+    "batchnorm_train": (
+        "8*m*n",
+        "x=m*n gamma=n beta=n moving_mean=2*n moving_variance=2*n mean=n inv_std=n y=m*n xhat=m*n",
+    ),
+    "batchnorm_infer": (
+        "3*m*n",
+        "x=m*n gamma=n beta=n moving_mean=n moving_variance=n mean=n inv_std=n y=m*n",
+    ),
+    "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
+    "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
+    "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
+    "dropout_backward": ("m*n", "dy=m*n mask=0.03125*m*n dx=m*n"),
+}
+
+
+def flops_and_bytes(op, rows, operands, dims):
+    """Floating-point operations of one run of an instruction, and bytes read and written.
+
+    Every value counts once, however often a kernel comes back to it, and the padding of rows does not count: this is
+    the least that must move, if nothing is in a cache. Data is taken to be of four bytes.
+
+    Parameters
+    ----------
+    op : str
+        Operation of the engine.
+    rows : int
+        Rows of its matrices: samples times rows for each sample.
+    operands : container of str
+        Names of those that it has.
+    dims : dict of str to int
+
+    Returns
+    -------
+    flops, nbytes : int
+    """
+    flops, values = COUNTS[op]
+    sizes = {**dims, "m": rows}
+    return _total(flops, operands, sizes), 4 * _total(values, operands, sizes)
+
+
+def _total(terms, operands, sizes):
+    total = 0
+    for term in terms.split():
+        name, _, product = term.rpartition("=")
+        if name and name.rstrip("+") not in operands:
+            continue
+        times = 2 if name.endswith("+") and sizes["accumulate"] else 1
+        total += times * math.prod(sizes[each] if each in sizes else float(each) for each in product.split("*"))
+    return round(total)

@@ -145,11 +145,14 @@ class Evaluation:
                 weights = b.per_row(1)
                 b.emit("gather", work_per_row=2, source=b.source(("weights", number)), y=weights, n=1, ldy=1)
             if head.loss is not None:
+                b.label = head.loss.name
                 self._loss(b, number, head, y, self._target(b, number, y, targets, head.loss), weights)
             for metric in head.metrics:
+                b.label = metric.name
                 values = b.per_row(y.rows_per_sample)
                 metric.lower(b, y, self._target(b, number, y, targets, metric), values)
                 self._accumulate(b, number, metric, values, weights if metric in head.weighted_metrics else None)
+        b.label = ""
 
     @staticmethod
     def _target(b, number, y, targets, wanting):
@@ -227,6 +230,7 @@ class Training(Evaluation):
 
     def _update(self, b):
         optimizer = self._optimizer
+        b.label = optimizer.name
         variables = b.gradients_written
         state = optimizer_state(optimizer, variables)
         runs = []

@@ -18,6 +18,7 @@ class Model(Layer, Trainer):
     def __init__(self, *, trainable=True, name=None):
         super().__init__(trainable=trainable, name=name)
         self._eager_program = None
+        self._settled = None  # the graph whose variables all lie in arenas
         self._reset_trainer()
 
     # ---- structure ---------------------------------------------------------------------------------------------------
@@ -87,6 +88,38 @@ class Model(Layer, Trainer):
 
         (print_fn or print)(summary_text(self, show_trainable))
 
+    def explain_plan(self, batch_size=32, training=True, print_fn=None, measure=False):
+        """Print what one step computes: every instruction that the engine runs, its cost, and its threads.
+
+        Parameters
+        ----------
+        batch_size : int, default 32
+            Samples of the step. A prediction takes up to 256 at a time, whatever `predict` is told.
+        training : bool, default True
+            The step that `fit` runs, which needs a compiled model, or the one of `predict`.
+        print_fn : callable, optional
+            Takes the text instead of `print`.
+        measure : bool, default False
+            Time each instruction, on one thread and on random data, for about half a second. The model is afterwards
+            what it was; nothing else may use it meanwhile.
+
+        Returns
+        -------
+        fastnn.lowering.explain.Plan
+            Instruction set, threads and the reason for their number, memory, and for each instruction its layer,
+            flops, bytes, estimated cycles and threads. Where `fit` has run with such batches, also what that showed.
+
+        Raises
+        ------
+        ValueError
+            If the model does not know the shape of its input, or is to be trained and was not compiled.
+        """
+        from fastnn.lowering.explain import explain
+
+        plan = explain(self, batch_size, training, measure)
+        (print_fn or print)(str(plan))
+        return plan
+
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
@@ -127,10 +160,11 @@ class Model(Layer, Trainer):
     def _settle_variables(self):
         """Give variables that no model owns yet one arena: those that are trained first, so that the optimizer goes
         over them in one pass."""
-        if all(variable.in_arena for variable in self.graph.variables):
+        if self._settled is self.graph:
             return
         trainable = set(self.trainable_weights)
         move_to_arena(sorted(self.graph.variables, key=lambda variable: variable not in trainable))
+        self._settled = self.graph
 
     def _new_seed(self):
         return _random.next_seed()

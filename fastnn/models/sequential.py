@@ -100,7 +100,8 @@ class Sequential(Model):
         Raises
         ------
         ValueError
-            If the model has no layers, or neither this argument nor an `Input` says the shape.
+            If the model has no layers, if neither this argument nor an `Input` says the shape, or if the model is built
+            for another one.
         """
         if not self._sublayers:
             raise ValueError(f"Sequential model {self.name!r} has no layers. Add some with model.add(layer).")
@@ -114,6 +115,14 @@ class Sequential(Model):
             for layer in self._sublayers:
                 output = layer(output)
             self._input, self._output = first, output
+
+    def _build_again(self, input_shape=None):
+        same = isinstance(input_shape, (tuple, list)) and tuple(input_shape)[1:] == self.input_shape[1:]
+        if input_shape is not None and not same:
+            raise ValueError(
+                f"Sequential model {self.name!r} has already been configured to use input shape {self.input_shape}. "
+                f"You cannot build it with input_shape {input_shape}: make another model for it."
+            )
 
     def call(self, inputs, training=None):
         for layer in self._sublayers:

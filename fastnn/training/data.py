@@ -209,7 +209,7 @@ def check_sample_weight(sample_weight, samples, name="sample_weight"):
     return weights
 
 
-def class_weights(y, class_weight):
+def class_weights(y, class_weight, classes=None):
     """Return the weight of each sample by its class.
 
     Parameters
@@ -218,6 +218,8 @@ def class_weights(y, class_weight):
         Labels, or one-hot rows of which the largest column is the label.
     class_weight : dict of int to float
         Classes that are missing weigh 1.
+    classes : int, optional
+        How many there are, if labels are in ``[0, classes)``; known from one-hot rows.
 
     Returns
     -------
@@ -226,7 +228,7 @@ def class_weights(y, class_weight):
     Raises
     ------
     ValueError
-        If `class_weight` is no such dictionary, or `y` of another shape.
+        If `class_weight` is no such dictionary, or has a class that no label can be; or `y` is of another shape.
     """
     if not isinstance(class_weight, dict):
         raise ValueError(
@@ -243,18 +245,26 @@ def class_weights(y, class_weight):
             "class_weight: expected one label for each sample, that is y of shape (samples,), "
             f"(samples, 1) or (samples, classes). Received shape {y.shape}."
         )
+    if y.ndim == 2 and y.shape[1] > 1:
+        classes = y.shape[1]
+    for key in class_weight:
+        if classes is not None and not 0 <= key < classes:
+            raise ValueError(
+                f"class_weight: there are {classes} classes, numbered from 0 to {classes - 1}. Received a weight for "
+                f"class {key!r}."
+            )
     weights = np.ones(len(y), np.float32)
     if not class_weight:
         return weights
-    classes = np.array(sorted(class_weight), np.int64)
+    known_classes = np.array(sorted(class_weight), np.int64)
     values = np.array([class_weight[c] for c in sorted(class_weight)], np.float32)
     for start, part in _parts(y):
         if part.ndim == 2:
             part = part.argmax(axis=1) if part.shape[1] != 1 else part[:, 0]
         with np.errstate(invalid="ignore"):  # NaN is no class of the dictionary: it weighs 1
             labels = np.round(part).astype(np.int64)
-        place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
-        known = classes[place] == labels
+        place = np.minimum(np.searchsorted(known_classes, labels), len(known_classes) - 1)
+        known = known_classes[place] == labels
         weights[start : start + len(labels)][known] = values[place[known]]
     return weights
 

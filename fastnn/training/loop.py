@@ -14,6 +14,7 @@ from fastnn import metrics as metrics_module
 from fastnn import optimizers
 from fastnn.callbacks import CallbackList
 from fastnn.training import arguments, data
+from fastnn.training.known_batch import KnownBatch
 from fastnn.training.progress import Progress
 
 _REDRAW_SECONDS = 0.1
@@ -34,6 +35,7 @@ class Trainer:
 
     def _reset_programs(self):
         self._programs = {}
+        self._known_batch = None
         self._heads = None
         self._trained = None
 
@@ -170,7 +172,8 @@ class Trainer:
                 raise ValueError(
                     "`class_weight` and `sample_weight` cannot be given at the same time: multiply them yourself."
                 )
-            sample_weight = data.class_weights(y, class_weight)
+            classes = self.graph.outputs[0].features if head.loss.target_kind == "labels" else None
+            sample_weight = data.class_weights(y, class_weight, classes)
         if sample_weight is not None:
             sample_weight = data.check_sample_weight(sample_weight, samples, names[2])
         kinds = dict.fromkeys([head.loss.target_kind, *(metric.target_kind for metric in head.metrics)])
@@ -248,6 +251,7 @@ class Trainer:
         validation_batch_size = arguments.count(validation_batch_size, "validation_batch_size", batch_size)
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
+        shuffle = arguments.flag(shuffle, "shuffle")
         planned = range(first_epoch, arguments.count(epochs, "epochs", least=0))
         x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
@@ -314,7 +318,7 @@ class Trainer:
                     step=optimizer.iterations,
                     seed=seed,
                     order=order,
-                    hyper=np.array([optimizer.hyper()], np.float64),
+                    hyper=optimizer.hyper(),
                     budget=_REDRAW_SECONDS if progress.live else 0.0,
                     sources=sources,  # again each time: a callback may have used the program for other data
                 )
@@ -420,9 +424,14 @@ class Trainer:
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""
-        self._require_compiled("train_on_batch")
-        x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
-        program = self._program("train", self._capacity("train", len(x), sample_weight), sample_weight is not None)
+        known = None
+        if self._known_batch is not None and sample_weight is None and class_weight is None:
+            known = self._known_batch.checked(x, y)
+        if known is not None:
+            x, y = known
+            program = self._known_batch.program
+        else:
+            x, y, sample_weight, program = self._new_batch(x, y, sample_weight, class_weight)
         program.reset()
         optimizer = self.optimizer
         try:
@@ -431,7 +440,7 @@ class Trainer:
                 batch=len(x),
                 step=optimizer.iterations,
                 seed=self._seed_of_training,
-                hyper=np.array([optimizer.hyper()], np.float64),
+                hyper=optimizer.hyper(),
                 sources=self._bound(program, x, y, sample_weight),
             )
         finally:
@@ -445,6 +454,18 @@ class Trainer:
         x, y, sample_weight = self._checked_data(x, y, sample_weight, None)
         results = self._evaluate(x, y, sample_weight, len(x), CallbackList(model=self))
         return results if return_dict else _flat(results)
+
+    def _new_batch(self, x, y, sample_weight, class_weight):
+        """The checked arrays of a batch and the program for it; remembers what kind of batch it was."""
+        self._require_compiled("train_on_batch")
+        given = x, y
+        x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
+        program = self._program("train", self._capacity("train", len(x), sample_weight), sample_weight is not None)
+        if sample_weight is None and all(type(each) is np.ndarray and each.dtype != object for each in given):
+            labels = any(each.target_kind == "labels" for each in (self._heads[0].loss, *self._heads[0].metrics))
+            classes = self.graph.outputs[0].features if labels else None
+            self._known_batch = KnownBatch(program, *given, x, y, classes)
+        return x, y, sample_weight, program
 
     def _capacity(self, kind, samples, sample_weight):
         """Batches of varying size share the program of the largest one so far."""

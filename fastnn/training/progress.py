@@ -8,6 +8,7 @@ import sys
 import time
 
 _REDRAW = 0.1  # seconds from one drawing of the bar to the next
+_ECHO = len("^C")  # what a terminal adds to the bar at Ctrl-C; were there no room, it would go to the next line
 _LONG = 0.5  # seconds that an epoch must be expected to take for a bar: loading tqdm costs 70 ms
 
 
@@ -109,6 +110,9 @@ class Progress:
         """Remove the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
+            # tqdm clears what it wrote; behind it may stand the ^C that the terminal echoed.
+            self._stream.write("\r" + " " * (self._bar.ncols or 0) + "\r")
+            self._stream.flush()
             self._bar = None
 
 
@@ -125,6 +129,13 @@ def _new_bar(stream, title, steps, elapsed):
 
     class Bar(tqdm):
         monitor_interval = 0  # no thread: fit itself redraws often enough
+
+        @property
+        def format_dict(self):
+            values = super().format_dict
+            if (values["ncols"] or 0) > _ECHO:
+                values["ncols"] -= _ECHO
+            return values
 
     if not hasattr(Bar, "_lock"):
         # tqdm's own lock is shared between processes and may start one, to draw bars of several.

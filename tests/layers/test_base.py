@@ -1,5 +1,8 @@
 """What all layers can do: names, variables, flags, weights in and out."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -114,3 +117,30 @@ def test_unknown_arguments_are_refused():
         layers.Dense(3, colour="red")
     with pytest.raises(TypeError, match="unexpected"):
         layers.ReLU()(data(2, 3), colour="red")
+
+
+@pytest.mark.parametrize("value", ["x", "", 0, 1, None, np.ones(1, bool)])
+def test_trainable_is_a_bool(value):
+    dense = layers.Dense(3)
+    with pytest.raises(ValueError, match="`trainable` must be True or False. Received: trainable="):
+        dense.trainable = value
+    assert dense.trainable
+    with pytest.raises(ValueError, match="`trainable`"):
+        layers.Dense(3, trainable=value)
+    dense.trainable = np.False_
+    assert dense.trainable is False
+
+
+@pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_copies_are_refused_with_what_to_do_instead(copier):
+    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(2, name="head")], name="m")
+    model.compile("adam", "mse")
+    history = model.fit(data(5, 4), data(5, 2), verbose=0)
+    for thing, name in ((model, "Sequential 'm'"), (model.layers[0], "Dense 'head'"), ([model], "Sequential 'm'")):
+        if thing is model or copier is not copy.copy:  # a copied list holds the same model
+            with pytest.raises(TypeError, match=f"{name} cannot be pickled or copied.*get_weights"):
+                copier(thing)
+    with pytest.raises(TypeError, match=r"Variable 'm/head/kernel' cannot be.*numpy\(\).*assign\(\)"):
+        copier(model.layers[0].kernel)
+    for plain in (model.get_weights(), history.history):
+        copier(plain)

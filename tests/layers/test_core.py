@@ -1,5 +1,7 @@
 """Dense, activations, shapes, inputs: arguments, and what the harness does not see."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,7 @@ def test_dense_that_was_built_refuses_other_features():
     assert dense(data(2, 4, 5)).shape == (2, 4, 3)
 
 
-@pytest.mark.parametrize("units", [0, -3, 2.5, "10", None, True, [3], np.nan])
+@pytest.mark.parametrize("units", [0, -3, 2.5, "10", None, True, [3], np.nan, np.array([3])])
 def test_dense_refuses_units(units):
     with pytest.raises(ValueError, match="positive integer"):
         layers.Dense(units)
@@ -96,6 +98,8 @@ def test_activations_that_return_no_tensor_are_refused():
         (lambda: layers.Softmax(axis=1)(data(2, 3, 4)), "only the last axis"),
         (lambda: layers.Reshape((0, 3)), "target_shape"),
         (lambda: layers.Reshape((-1, -1)), "target_shape"),
+        (lambda: layers.Reshape((2.5, 4)), "target_shape"),
+        (lambda: layers.Dense(3, "relu", "he_normal"), "`use_bias` must be True or False.*'he_normal'"),
         (lambda: layers.Reshape((5, 2), name="r")(data(2, 12)), r"'r'.*\(12,\).*\(5, 2\)"),
         (lambda: layers.Reshape((5, -1), name="r")(data(2, 12)), r"'r'.*\(12,\).*\(5, -1\)"),
         (lambda: layers.Dense(3, dtype="float64"), "float32"),
@@ -105,11 +109,37 @@ def test_activations_that_return_no_tensor_are_refused():
         (lambda: fastnn.Input((None, 3)), "known, positive size"),
         (lambda: fastnn.Input((0,)), "known, positive size"),
         (lambda: fastnn.Input((2.5,)), "known, positive size"),
+        (lambda: fastnn.Input((np.array([3]),)), "known, positive size"),
+        (lambda: fastnn.Input("784"), "`shape` must be a tuple"),
+        (lambda: fastnn.Input((3,), batch_size="32"), "`batch_size` must be an integer"),
+        (lambda: fastnn.Input(batch_shape=(32, 4)), r"must begin with None.*batch_shape=\(32, 4\)"),
+        (lambda: fastnn.Input(batch_shape=(None, None)), "known, positive size"),
+        (lambda: fastnn.Input(batch_shape=(None,)), "at least one axis"),
+        (lambda: fastnn.Input(batch_shape=()), r"`batch_shape` must be a tuple such as \(None, 784\)"),
+        (lambda: fastnn.Input(batch_shape=4), "`batch_shape` must be a tuple"),
+        (lambda: fastnn.Input((4,), batch_shape=(None, 4)), "both `batch_shape` and `shape`"),
+        (lambda: fastnn.Input(batch_size=2, batch_shape=(None, 4)), "`batch_size`"),
+        (lambda: fastnn.Input((4,), sparse=True), "`sparse` is not supported"),
+        (lambda: fastnn.Input((4,), tensor=fastnn.Input((4,))), "`input_tensor` is not supported"),
     ],
 )
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_inputs_are_those_of_keras(keras):
+    for arguments in (((4, 3),), {"shape": [4]}, {"batch_shape": (None, 4, 3)}, {"batch_shape": [None, 4]},
+                      ((4,), None, "float32", False, None, None, "pixels")):  # fmt: skip
+        args, kwargs = ((), arguments) if isinstance(arguments, dict) else (arguments, {})
+        ours, theirs = fastnn.Input(*args, **kwargs), keras.Input(*args, **kwargs)
+        assert ours.shape == tuple(theirs.shape)
+        assert ours.name == theirs.name or "name" not in kwargs
+    for ours, theirs in ((fastnn.Input, keras.Input), (layers.InputLayer, keras.layers.InputLayer)):
+        expected = list(inspect.signature(theirs).parameters)
+        assert list(inspect.signature(ours).parameters) == [name for name in expected if name != "kwargs"]
+    model = fastnn.Sequential([layers.InputLayer(batch_shape=(None, 4)), layers.Dense(2)])
+    assert model.predict(data(3, 4), verbose=0).shape == (3, 2)
 
 
 def test_old_and_new_spellings():

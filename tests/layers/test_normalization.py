@@ -53,6 +53,8 @@ def test_frozen_batch_normalisation_in_fit():
         ({"epsilon": float("nan")}, "epsilon"),
         ({"beta_regularizer": "l2"}, "beta_regularizer"),
         ({"gamma_constraint": "max_norm"}, "gamma_constraint"),
+        ({"center": "zeros"}, "`center` must be True or False"),
+        ({"scale": 2.0}, "`scale` must be True or False"),
     ],
 )
 def test_batch_normalisation_refuses(arguments, message):
@@ -125,7 +127,15 @@ def test_a_feature_that_does_not_vary_stays_finite():
         (lambda: layers.Normalization(name="n").adapt(["a", "b"]), "'n'"),
         (lambda: layers.Normalization(mean=[1, 2], variance=[1, 2])(data(2, 3)), "2 numbers"),
         (lambda: layers.Rescaling([1, 2])(data(2, 3)), "`scale`.*3 features.*2 numbers"),
-        (lambda: layers.Rescaling(1, "x")(data(2, 3)), "could not convert|offset"),
+        (lambda: layers.Rescaling("a"), "`scale` must be one finite number.*scale='a'"),
+        (lambda: layers.Rescaling("3"), "scale='3'"),
+        (lambda: layers.Rescaling(None), "scale=None"),
+        (lambda: layers.Rescaling([[1, 2], [3]]), "scale="),
+        (lambda: layers.Rescaling(np.inf), "scale=inf"),
+        (lambda: layers.Rescaling(1, "x"), "`offset`.*offset='x'"),
+        (lambda: layers.Normalization(mean="a", variance=1), "`mean`.*mean='a'"),
+        (lambda: layers.Normalization(mean=1, variance=[1, None]), "`variance`"),
+        (lambda: layers.Normalization(invert="yes"), "`invert` must be True or False"),
     ],
 )
 def test_bad_arguments(call, message):
@@ -138,3 +148,26 @@ def test_adapt_refuses_other_features():
     layer.adapt(data(5, 3))
     with pytest.raises(ValueError, match=r"'n' was built for 3 features.*\(5, 4\)"):
         layer.adapt(data(5, 4))
+
+
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("axis", [-1, None])
+def test_assigned_statistics_are_seen(axis, invert):
+    layer = layers.Normalization(axis=axis, invert=invert)
+    model = fastnn.Sequential([fastnn.Input((3,)), layer, layers.Dense(1)])
+    model.compile(fastnn.optimizers.SGD(0.0), "mse")
+    x, y = data(20, 3), data(20, 1)
+    layer.adapt(x)
+    shape = layer.mean.shape
+    statistics = np.full(shape, 2.0), np.full(shape, 9.0)
+    for method in (lambda: model.predict(x, verbose=0), lambda: model.evaluate(x, y, verbose=0),
+                   lambda: model.fit(x, y, verbose=0, shuffle=False).history["loss"]):  # fmt: skip
+        layer.adapt(x)
+        before = np.asarray(method())
+        layer.mean.assign(statistics[0])
+        layer.variance.assign(statistics[1])
+        after = np.asarray(method())
+        np.testing.assert_allclose(layer(x), x * 3 + 2 if invert else (x - 2) / 3, rtol=1e-5, atol=1e-5)
+        assert not np.allclose(before, after)
+        layer.set_weights([*statistics, 20])  # another way to say the same
+        np.testing.assert_array_equal(method(), after)

@@ -313,3 +313,24 @@ def test_a_thousand_layers():
     model = fastnn.Sequential([fastnn.Input((3,)), *(layers.Dense(3) for _ in range(1000))])
     model.compile("sgd", "mse")
     assert np.isfinite(model.train_on_batch(data(2, 3), np.zeros((2, 3))))
+
+
+def test_building_again_for_another_shape_is_refused(keras):
+    def cases(package):
+        known = package.Sequential([package.Input((4,)), package.layers.Dense(2)])
+        late = package.Sequential([package.layers.Dense(2)])
+        late.build((None, 4))
+        return known, late
+
+    message = r"(?s)configured to use input shape\s\(None, 4\).*input_shape \(None, 5\)"
+    for model in (*cases(fastnn), *cases(keras)):
+        model.build()
+        model.build((None, 4))
+        with pytest.raises(ValueError, match=message):
+            model.build((None, 5))
+    model = cases(fastnn)[0]
+    model.build([None, 4])
+    for shape in ((None, 4, 1), (None,), 4, "ab"):
+        with pytest.raises(ValueError, match="configured to use input shape"):
+            model.build(shape)
+    assert model(data(3, 4)).shape == (3, 2)

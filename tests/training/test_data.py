@@ -268,11 +268,21 @@ def test_class_weights_are_those_of_keras(keras):
         (np.zeros(3), {"a": 1}, "received {'a': 1}"),
         (np.zeros(3), {0: np.nan}, "received {0: nan}"),
         (np.zeros((3, 2, 2)), {0: 1}, r"Received shape \(3, 2, 2\)"),
+        (np.eye(3), {0: 1, 7: 2}, "3 classes, numbered from 0 to 2. Received a weight for class 7"),
+        (np.eye(3), {-1: 2}, "class -1"),
     ],
 )
 def test_class_weights_refuses(y, table, message):
     with pytest.raises(ValueError, match=message):
         data.class_weights(y, table)
+
+
+def test_class_weights_of_classes_that_cannot_be_are_refused():
+    labels = np.array([0, 2, 1])
+    np.testing.assert_array_equal(data.class_weights(labels, {2: 5, 7: 2}), [1, 5, 1])  # who knows how many there are
+    np.testing.assert_array_equal(data.class_weights(labels, {2: 5}, classes=3), [1, 5, 1])
+    with pytest.raises(ValueError, match="class_weight: there are 3 classes.*class 7"):
+        data.class_weights(labels, {2: 5, 7: 2}, classes=3)
 
 
 def test_nan_targets_weigh_one():

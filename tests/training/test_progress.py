@@ -6,6 +6,7 @@ import pytest
 
 from fastnn.training import progress
 from fastnn.training.progress import Progress
+from harness.terminal import run_in_terminal, screen
 
 LOGS = {"loss": 0.25, "accuracy": 0.9, "val_loss": 0.00012345}
 
@@ -152,3 +153,25 @@ def test_durations(seconds, text):
 def test_values_that_are_not_finite_are_printed():
     values = {"loss": float("nan"), "a": float("inf"), "b": -0.5}
     assert progress._values(values) == "loss: nan - a: inf - b: -0.5000"
+
+
+INTERRUPTED = """
+import numpy as np
+import fastnn
+
+model = fastnn.Sequential([fastnn.Input((100,)), fastnn.layers.Dense(200), fastnn.layers.Dense(1)])
+model.compile("sgd", "mse")
+samples = 20_000_000  # of no memory
+try:
+    model.fit(np.broadcast_to(np.float32(0), (samples, 100)), np.broadcast_to(0.0, samples), shuffle=False)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_after_ctrl_c_nothing_is_left_of_the_bar(columns):
+    """Nor of the ^C that the terminal writes behind it."""
+    written = run_in_terminal(INTERRUPTED, columns, typed=b"\x03", after=r"Epoch 1/1: \d+/625000 \|")
+    assert "^C" in written
+    assert screen(written, columns) == ["stopped", ""]

@@ -1,0 +1,113 @@
+"""The short way that a repeated `train_on_batch` takes is the long way: same checks, same numbers."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+
+RANDOM = np.random.default_rng(3)
+X = RANDOM.normal(size=(60, 4)).astype(np.float32)
+LABELS = RANDOM.integers(0, 3, size=60)
+VALUES = RANDOM.normal(size=60).astype(np.float32)
+
+
+def network(outputs=3, loss="sparse_categorical_crossentropy", **options):
+    fastnn.utils.set_random_seed(0)
+    model = fastnn.Sequential(
+        [fastnn.Input((4,)), layers.Dense(5, activation="relu"), layers.BatchNormalization(), layers.Dense(outputs)]
+    )
+    if "crossentropy" in loss:
+        model.add(layers.Softmax())
+    model.compile("adam", loss, **options)
+    return model
+
+
+def trained(y, loss, outputs, short, steps=6):
+    model = network(outputs, loss)
+    losses = []
+    for i in range(steps):
+        if not short:
+            model._known_batch = None
+        losses.append(model.train_on_batch(X[10 * i : 10 * i + 10], y[10 * i : 10 * i + 10]))
+    return losses, model.get_weights()
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "outputs"),
+    [
+        (LABELS, "sparse_categorical_crossentropy", 3),
+        (LABELS[:, None].astype(np.uint8), "sparse_categorical_crossentropy", 3),
+        (np.eye(3)[LABELS], "categorical_crossentropy", 3),
+        (VALUES, "mse", 1),
+        (VALUES[:, None].astype(np.float64), "mse", 1),
+    ],
+)
+def test_short_and_long_way_train_alike(y, loss, outputs):
+    short, long = trained(y, loss, outputs, True), trained(y, loss, outputs, False)
+    assert short[0] == long[0]
+    for a, b in zip(short[1], long[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arrays_of_another_kind_are_checked():
+    model = network()
+    model.train_on_batch(X[:10], LABELS[:10])
+    assert model._known_batch.checked(X[10:20], LABELS[10:20]) is not None
+    for x, y in [
+        (X[:10].astype(np.float64), LABELS[:10]),
+        (X[:10], LABELS[:10].astype(np.float32)),
+        (X[:9], LABELS[:9]),
+        (X[:10].tolist(), LABELS[:10]),
+        (X[:10], LABELS[:10].tolist()),
+        (np.ma.array(X[:10]), LABELS[:10]),
+        (X[:10], None),
+    ]:
+        assert model._known_batch.checked(x, y) is None
+    with pytest.raises(ValueError, match="expected samples of shape"):
+        model.train_on_batch(X[:10, :3], LABELS[:10])
+    with pytest.raises(ValueError, match="same number of samples"):
+        model.train_on_batch(X[:10], LABELS[:9])
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_labels_are_looked_at_each_time(wrong):
+    model = network()
+    model.train_on_batch(X[:10], LABELS[:10])
+    labels = LABELS[:10].copy()
+    labels[7] = wrong
+    with pytest.raises(ValueError, match=rf"y\[7\] is {wrong}"):
+        model.train_on_batch(X[:10], labels)
+
+
+def test_changes_of_the_model_are_noticed():
+    model = network()
+    x, y = X[:10], LABELS[:10]
+    model.train_on_batch(x, y)
+    model.layers[1].trainable = False  # batch normalisation uses its moving averages from now on
+    model.train_on_batch(x, y)
+    moving = model.layers[1].get_weights()[2:]
+    model.train_on_batch(x, y)
+    for a, b in zip(moving, model.layers[1].get_weights()[2:], strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    assert len(model.train_on_batch(x, y)) == 2
+    model.pop()
+    model.add(layers.Dense(2))
+    with pytest.raises(ValueError, match="y"):
+        model.train_on_batch(x, np.full(10, 2))
+
+
+def test_weights_of_samples_take_the_long_way():
+    model = network()
+    x, y = X[:10], LABELS[:10]
+    model.train_on_batch(x, y)
+    assert model.train_on_batch(x, y, sample_weight=np.zeros(10)) == 0
+    assert model.train_on_batch(x, y, class_weight={0: 0.0, 1: 0.0, 2: 0.0}) == 0
+    assert model.train_on_batch(x, y) > 0
+
+
+def test_before_compile():
+    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="compile"):
+        model.train_on_batch(X, VALUES)
