@@ -22,9 +22,20 @@
  * addition: SUMS of each column if there is one kind of them, half as many if there are two kinds. */
 enum { STRIP_VECTORS = VF == 16 ? 2 : 4, STRIP = STRIP_VECTORS * VF, SUMS = 8 / STRIP_VECTORS };
 
-/* These functions are called with constants (vectors, NULL), so that what is not asked for disappears and the sums live
- * in registers: inlining them is the point. */
+/* These functions are called with constants (vectors, fetch, NULL), so that what is not asked for disappears and the
+ * sums live in registers: inlining them is the point. */
 #define INLINE static inline __attribute__((always_inline))
+
+/* A strip's rows are a page apart where rows are long, which no hardware prefetcher follows. Where the matrices cannot
+ * all be in the second-level cache, `fetch` is 1, and each row asks for its part of the next strip. */
+enum { FLOATS_WORTH_FETCHING = 1 << 17 };
+
+INLINE void strip_fetch(int vectors, const float *row) {
+    for (int v = 0; v < vectors * VF; v += FNN_ALIGN_FLOATS) __builtin_prefetch(row + vectors * VF + v, 0, 2);
+}
+INLINE void strip_fetch_to_write(int vectors, const float *row) {
+    for (int v = 0; v < vectors * VF; v += FNN_ALIGN_FLOATS) __builtin_prefetch(row + vectors * VF + v, 1, 2);
+}
 
 INLINE void strip_add(int vectors, const float *a, const float *x, const float *mean, vf *s, vf *t) {
     for (int v = 0; v < vectors; v++) {
@@ -37,7 +48,7 @@ INLINE void strip_add(int vectors, const float *a, const float *x, const float *
 
 /* first[j] = sum over rows of a, second[j] = sum over rows of a * (x - mean[j]); a NULL stands for x - mean, mean NULL
  * for no second sum. */
-INLINE void strip_sums(int vectors, const float *a, int64_t lda, const float *x, int64_t ldx, int64_t rows,
+INLINE void strip_sums(int vectors, int fetch, const float *a, int64_t lda, const float *x, int64_t ldx, int64_t rows,
                        const float *mean, float *first, float *second) {
     const int sums = mean ? SUMS / 2 : SUMS;
     vf s[SUMS][STRIP_VECTORS], t[SUMS][STRIP_VECTORS];
@@ -45,8 +56,11 @@ INLINE void strip_sums(int vectors, const float *a, int64_t lda, const float *x,
         for (int v = 0; v < vectors; v++) s[k][v] = t[k][v] = vf_zero();
     int64_t r = 0;
     for (; r + sums <= rows; r += sums)
-        for (int k = 0; k < sums; k++)
+        for (int k = 0; k < sums; k++) {
+            if (fetch) strip_fetch(vectors, x + (r + k) * ldx);
+            if (fetch && a && mean) strip_fetch(vectors, a + (r + k) * lda);
             strip_add(vectors, a ? a + (r + k) * lda : NULL, x + (r + k) * ldx, mean, s[k], t[k]);
+        }
     for (; r < rows; r++) strip_add(vectors, a ? a + r * lda : NULL, x + r * ldx, mean, s[0], t[0]);
     for (int v = 0; v < vectors; v++) {
         for (int k = sums / 2; k > 0; k /= 2)
@@ -59,11 +73,12 @@ INLINE void strip_sums(int vectors, const float *a, int64_t lda, const float *x,
     }
 }
 
-/* Calls `function` with the number of a strip's vectors as a constant. */
-#define FOR_STRIP(width, function, ...)                                                                                \
+/* Calls `function` with the number of a strip's vectors and `fetch` as constants. */
+#define FOR_STRIP(width, fetch, function, ...)                                                                         \
     do {                                                                                                               \
-        if ((width) == STRIP) function(STRIP_VECTORS, __VA_ARGS__);                                                    \
-        else function(FNN_ALIGN_FLOATS / VF, __VA_ARGS__);                                                             \
+        if ((width) < STRIP) function(FNN_ALIGN_FLOATS / VF, 0, __VA_ARGS__); /* the last strip */                     \
+        else if (fetch) function(STRIP_VECTORS, 1, __VA_ARGS__);                                                       \
+        else function(STRIP_VECTORS, 0, __VA_ARGS__);                                                                  \
     } while (0)
 
 /* The strip at column c of columns that end at `end`. */
@@ -77,12 +92,13 @@ static inline void strip_clear(float *values, int64_t from, int64_t width) {
 
 /* mean and variance in two passes, corrected for the rounding of the first mean (Chan, Golub & LeVeque, The American
  * Statistician 37(3), 1983, eq. 1.7), so that a mean far from zero costs no accuracy. */
-INLINE void strip_statistics(int vectors, const float *x, int64_t ldx, int64_t rows, float *mean, float *variance) {
+INLINE void strip_statistics(int vectors, int fetch, const float *x, int64_t ldx, int64_t rows, float *mean,
+                             float *variance) {
     float first[STRIP];
     vf count = vf_set((float)rows);
-    strip_sums(vectors, x, ldx, x, ldx, rows, NULL, first, NULL);
+    strip_sums(vectors, fetch, x, ldx, x, ldx, rows, NULL, first, NULL);
     for (int j = 0; j < vectors * VF; j += VF) vf_store(mean + j, vf_div(vf_load(first + j), count));
-    strip_sums(vectors, NULL, 0, x, ldx, rows, mean, first, variance);
+    strip_sums(vectors, 0, NULL, 0, x, ldx, rows, mean, first, variance);
     for (int j = 0; j < vectors * VF; j += VF) {
         vf error = vf_div(vf_load(first + j), count);
         vf_store(mean + j, vf_add(vf_load(mean + j), error));
@@ -90,7 +106,7 @@ INLINE void strip_statistics(int vectors, const float *x, int64_t ldx, int64_t r
     }
 }
 
-INLINE void strip_normalise(int vectors, const float *x, int64_t ldx, float *y, int64_t ldy, int64_t rows,
+INLINE void strip_normalise(int vectors, int fetch, const float *x, int64_t ldx, float *y, int64_t ldy, int64_t rows,
                             const float *mean, const float *scale, const float *beta) {
     vf m[STRIP_VECTORS], s[STRIP_VECTORS], b[STRIP_VECTORS];
     for (int v = 0; v < vectors; v++) {
@@ -98,28 +114,32 @@ INLINE void strip_normalise(int vectors, const float *x, int64_t ldx, float *y, 
         s[v] = vf_load(scale + v * VF);
         b[v] = beta ? vf_load(beta + v * VF) : vf_zero();
     }
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = 0; r < rows; r++) {
+        if (fetch) strip_fetch_to_write(vectors, y + r * ldy);
         for (int v = 0; v < vectors; v++)
             vf_store(y + r * ldy + v * VF, vf_fma(vf_sub(vf_load(x + r * ldx + v * VF), m[v]), s[v], b[v]));
+    }
 }
 
 /* The same through xhat, which is kept: y = xhat * gamma + beta, xhat = (x - mean) * inv_std. */
-INLINE void strip_normalise_and_keep(int vectors, const float *x, int64_t ldx, float *xhat, float *y, int64_t ldy,
-                                     int64_t rows, const float *mean, const float *inv_std, const float *gamma,
-                                     const float *beta) {
-    for (int64_t r = 0; r < rows; r++)
+INLINE void strip_normalise_and_keep(int vectors, int fetch, const float *x, int64_t ldx, float *xhat, float *y,
+                                     int64_t ldy, int64_t rows, const float *mean, const float *inv_std,
+                                     const float *gamma, const float *beta) {
+    for (int64_t r = 0; r < rows; r++) {
+        if (fetch) strip_fetch_to_write(vectors, xhat + r * ldy), strip_fetch_to_write(vectors, y + r * ldy);
         for (int v = 0; v < vectors * VF; v += VF) {
             vf h = vf_mul(vf_sub(vf_load(x + r * ldx + v), vf_load(mean + v)), vf_load(inv_std + v));
             vf_store(xhat + r * ldy + v, h);
             vf_store(y + r * ldy + v,
                      vf_fma(h, gamma ? vf_load(gamma + v) : vf_set(1.0f), beta ? vf_load(beta + v) : vf_zero()));
         }
+    }
 }
 
 /* y (and xhat) of one strip, given mean and variance; leaves 1 / sqrt(variance + epsilon) in `variance`. */
-static void strip_forward(const float *x, int64_t ldx, float *xhat, float *y, int64_t ldy, int64_t rows, int64_t width,
-                          int64_t used, const float *gamma, const float *beta, float epsilon, float *mean,
-                          float *variance) {
+static void strip_forward(int fetch, const float *x, int64_t ldx, float *xhat, float *y, int64_t ldy, int64_t rows,
+                          int64_t width, int64_t used, const float *gamma, const float *beta, float epsilon,
+                          float *mean, float *variance) {
     float scale[STRIP];
     for (int64_t j = 0; j < width; j += VF) { /* the bound keeps a constant feature finite without epsilon */
         vf v = vf_max(vf_set(FLT_MIN), vf_add(vf_load(variance + j), vf_set(epsilon)));
@@ -127,12 +147,12 @@ static void strip_forward(const float *x, int64_t ldx, float *xhat, float *y, in
     }
     strip_clear(variance, used, width);
     if (xhat) {
-        FOR_STRIP(width, strip_normalise_and_keep, x, ldx, xhat, y, ldy, rows, mean, variance, gamma, beta);
+        FOR_STRIP(width, fetch, strip_normalise_and_keep, x, ldx, xhat, y, ldy, rows, mean, variance, gamma, beta);
         return;
     }
     for (int64_t j = 0; j < width; j += VF)
         vf_store(scale + j, gamma ? vf_mul(vf_load(gamma + j), vf_load(variance + j)) : vf_load(variance + j));
-    FOR_STRIP(width, strip_normalise, x, ldx, y, ldy, rows, mean, scale, beta);
+    FOR_STRIP(width, fetch, strip_normalise, x, ldx, y, ldy, rows, mean, scale, beta);
 }
 
 static inline const float *at_column(const float *vector, int64_t c) { return vector ? vector + c : NULL; }
@@ -147,12 +167,13 @@ static void batchnorm_train(const fnn_instr *in, const fnn_run *run) {
     float *xhat = in->p[8];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], rows = run->samples * in->rows_per_sample;
     vf momentum = vf_set(in->s[0]), gain = vf_set(1.0f - in->s[0]);
+    int fetch = rows * n > FLOATS_WORTH_FETCHING;
     int64_t begin, end;
     fnn_split(n, FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
     for (int64_t c = begin, width; c < end; c += width) {
         width = strip_width(c, end);
         float statistic[2][STRIP];
-        FOR_STRIP(width, strip_statistics, x + c, ldx, rows, statistic[0], statistic[1]);
+        FOR_STRIP(width, fetch, strip_statistics, x + c, ldx, rows, statistic[0], statistic[1]);
         for (int i = 0; i < 2; i++) {
             strip_clear(statistic[i], n - c, width);
             for (int64_t j = 0; j < width; j += VF) {
@@ -160,7 +181,7 @@ static void batchnorm_train(const fnn_instr *in, const fnn_run *run) {
                 vf_store(moving[i] + c + j, vf_fma(vf_load(statistic[i] + j), gain, kept));
             }
         }
-        strip_forward(x + c, ldx, xhat ? xhat + c : NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c),
+        strip_forward(fetch, x + c, ldx, xhat ? xhat + c : NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c),
                       at_column(beta, c), in->s[1], statistic[0], statistic[1]);
         strip_copy(saved_mean + c, statistic[0], width);
         strip_copy(saved_inv_std + c, statistic[1], width);
@@ -172,6 +193,7 @@ static void batchnorm_infer(const fnn_instr *in, const fnn_run *run) {
     const float *moving_mean = in->p[3], *moving_variance = in->p[4];
     float *saved_mean = in->p[5], *saved_inv_std = in->p[6], *y = in->p[7];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], rows = run->samples * in->rows_per_sample;
+    int fetch = rows * n > FLOATS_WORTH_FETCHING;
     int64_t begin, end;
     fnn_split(n, FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
     for (int64_t c = begin, width; c < end; c += width) {
@@ -179,7 +201,7 @@ static void batchnorm_infer(const fnn_instr *in, const fnn_run *run) {
         float mean[STRIP], inv_std[STRIP];
         strip_copy(mean, moving_mean + c, width);
         strip_copy(inv_std, moving_variance + c, width);
-        strip_forward(x + c, ldx, NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c), at_column(beta, c),
+        strip_forward(fetch, x + c, ldx, NULL, y + c, ldy, rows, width, n - c, at_column(gamma, c), at_column(beta, c),
                       in->s[0], mean, inv_std);
         if (saved_mean) strip_copy(saved_mean + c, mean, width);
         if (saved_inv_std) strip_copy(saved_inv_std + c, inv_std, width);
@@ -187,15 +209,17 @@ static void batchnorm_infer(const fnn_instr *in, const fnn_run *run) {
 }
 
 /* dx = (dy - offset - (x - mean) * slope) * scale */
-INLINE void strip_gradient(int vectors, const float *x, int64_t ldx, const float *dy, int64_t lddy, float *dx,
-                           int64_t lddx, int64_t rows, const float *mean, const float *offset, const float *slope,
-                           const float *scale) {
-    for (int64_t r = 0; r < rows; r++)
+INLINE void strip_gradient(int vectors, int fetch, const float *x, int64_t ldx, const float *dy, int64_t lddy,
+                           float *dx, int64_t lddx, int64_t rows, const float *mean, const float *offset,
+                           const float *slope, const float *scale) {
+    for (int64_t r = 0; r < rows; r++) {
+        if (fetch) strip_fetch_to_write(vectors, dx + r * lddx);
         for (int v = 0; v < vectors * VF; v += VF) {
             vf d = vf_sub(vf_load(x + r * ldx + v), vf_load(mean + v));
             vf centred = vf_sub(vf_load(dy + r * lddy + v), vf_load(offset + v));
             vf_store(dx + r * lddx + v, vf_mul(vf_fnma(d, vf_load(slope + v), centred), vf_load(scale + v)));
         }
+    }
 }
 
 static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
@@ -207,12 +231,14 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
     int64_t rows = run->samples * in->rows_per_sample;
     int sums_needed = in->d[BATCH_STATISTICS] || gradient[0] || gradient[1];
     vf count = vf_set((float)rows);
+    int fetch = rows * n > FLOATS_WORTH_FETCHING;
     int64_t begin, end;
     fnn_split(n, FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
     for (int64_t c = begin, width; c < end; c += width) {
         width = strip_width(c, end);
         float sums[2][STRIP] = {{0}}, scale[STRIP], offset[STRIP] = {0}, slope[STRIP] = {0}; /* sums: dbeta, dgamma */
-        if (sums_needed) FOR_STRIP(width, strip_sums, dy + c, lddy, x + c, ldx, rows, mean + c, sums[0], sums[1]);
+        if (sums_needed)
+            FOR_STRIP(width, fetch, strip_sums, dy + c, lddy, x + c, ldx, rows, mean + c, sums[0], sums[1]);
         for (int64_t j = 0; j < width; j += VF)
             vf_store(sums[1] + j, vf_mul(vf_load(sums[1] + j), vf_load(inv_std + c + j)));
         for (int i = 0; i < 2; i++) {
@@ -231,7 +257,8 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
             vf_store(offset + j, vf_div(vf_load(sums[0] + j), count));
             vf_store(slope + j, vf_mul(vf_div(vf_load(sums[1] + j), count), inverse));
         }
-        FOR_STRIP(width, strip_gradient, x + c, ldx, dy + c, lddy, dx + c, lddx, rows, mean + c, offset, slope, scale);
+        FOR_STRIP(width, fetch, strip_gradient, x + c, ldx, dy + c, lddy, dx + c, lddx, rows, mean + c, offset, slope,
+                  scale);
         if (in->d[ACT] == ACT_LINEAR) continue;
         act_backward_block((int)in->d[ACT], in->s[0], x + c, ldx, dx + c, lddx, dx + c, lddx, rows, width);
         for (int64_t r = 0; r < rows; r++) /* a derivative may overflow at what lies in the padding of x */
@@ -240,7 +267,7 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
 }
 
 #define fnn_op_batchnorm_train                                                                                         \
-    {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y xhat?", "n ldx ldy",                   \
+    {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y xhat?", "n ldx ldy",                \
      "momentum epsilon", batchnorm_train}
 #define fnn_op_batchnorm_infer                                                                                         \
     {"batchnorm_infer", "x gamma? beta? moving_mean moving_variance mean? inv_std? y", "n ldx ldy", "epsilon",         \

@@ -1,0 +1,1 @@
+"""The C kernels without Python: on processors that are not at hand, and under sanitizers."""
