@@ -67,19 +67,40 @@ class Report:
             )
             + "\n",
             "Samples/s are over whole epochs through each library's public API, shuffling included, on the networks of "
-            "`benchmarks/workloads.py`. Every engine has a process of its own, pinned to as many processors as it has "
+            "`fastnn/cli/workloads.py`. Every engine has a process of its own, pinned to as many processors as it has "
             "threads, compiled and warm. One runs at a time, and in each of the "
             f"{self.options.rounds} rounds all take turns for about {self.options.seconds:g} s. Rates are medians over "
             "the rounds; a ratio is taken within each round, and its median shown: above 1 fastnn is faster.\n",
             "![fastnn's speed over that of each peer](benchmarks.png)\n",
+            "## In short\n",
+            self.summary_table(),
         ]
         for threads in self.options.threads:
             parts += [f"## Training, {_threads(threads)}\n", self.training_table(threads), self.worst_table(threads)]
-        if len(self.options.threads) > 1:
-            parts += ["## More threads\n", self.scaling_table()]
         if self.products:
             parts += ["## Matrix products, one thread\n", self.products_table()]
         return "\n".join(parts)
+
+    def summary_table(self):
+        """fastnn's steps, its ratio to the best peer at each thread count, and what more threads bring."""
+        base, *others = self.options.threads
+        rows = []
+        for workload in self.options.workloads:
+            ours, row = self.rates(workload, "fastnn", base), [workload]
+            rate = None if ours is None else statistics.median(ours)
+            row.append("" if rate is None else f"{1e6 * TRAINING[workload].batch / rate:,.1f}")
+            row.append("" if rate is None else f"{rate * TRAINING[workload].flops_per_sample / 1e9:.1f}")
+            for threads in self.options.threads:
+                ratios = self.ratios(workload, threads)
+                best = min(ratios, key=lambda peer: ratios[peer][0], default=None)
+                row.append(f"**{times(ratios[best][0])}** {self.names[best]}" if best else "")
+            for threads in others:
+                more = self.rates(workload, "fastnn", threads)
+                row.append("" if ours is None or more is None else _with_range(ratio(more, ours)))
+            rows.append(row)
+        header = ["workload", f"µs/step, {_threads(base)}", "GFLOP/s"]
+        header += [f"against the best peer, {_threads(each)}" for each in self.options.threads]
+        return table([*header, *(f"fastnn, {_threads(each)} against {base}" for each in others)], rows)
 
     def training_table(self, threads):
         """Samples/s, and in brackets how many times as fast fastnn is."""
@@ -92,13 +113,13 @@ class Report:
                 if rates is None:
                     row.append(self.results[workload, peer, threads])
                 elif peer in ratios:
-                    row.append(f"{_short(statistics.median(rates))} ({_times(ratios[peer][0])})")
+                    row.append(f"{short(statistics.median(rates))} ({times(ratios[peer][0])})")
                 else:
-                    row.append(_short(statistics.median(rates)))
+                    row.append(short(statistics.median(rates)))
             worst = min(ratios, key=lambda peer: ratios[peer][0], default=None)
-            row.append(f"**{_times(ratios[worst][0])}** {self.names[worst]}" if worst else "")
+            row.append(f"**{times(ratios[worst][0])}** {self.names[worst]}" if worst else "")
             rows.append(row)
-        return _table(["workload", "fastnn", *(self.names[each] for each in self.peers), "worst ratio"], rows)
+        return table(["workload", "fastnn", *(self.names[each] for each in self.peers), "worst ratio"], rows)
 
     def worst_table(self, threads):
         """The best peer of each workload, the worst ratio first, with its range over the rounds."""
@@ -109,25 +130,13 @@ class Report:
                 rows.append((*ratios[worst], workload, self.names[worst]))
         if not rows:
             return "No ratios: fastnn, or every peer, is missing.\n"
-        return _table(
+        return table(
             ["worst first", "best peer", "fastnn/peer", "over the rounds"],
             [
-                [workload, peer, f"{_times(median)}", f"{_times(low)} to {_times(high)}"]
+                [workload, peer, f"{times(median)}", f"{times(low)} to {times(high)}"]
                 for median, low, high, workload, peer in sorted(rows)
             ],
         )
-
-    def scaling_table(self):
-        """fastnn with more threads against fastnn with the first count."""
-        base, *others = self.options.threads
-        rows = []
-        for workload in self.options.workloads:
-            ours, row = self.rates(workload, "fastnn", base), [workload]
-            for threads in others:
-                more = self.rates(workload, "fastnn", threads)
-                row.append("" if ours is None or more is None else _times(ratio(more, ours)[0]))
-            rows.append(row)
-        return _table(["workload", *(f"fastnn, {_threads(each)} against {base}" for each in others)], rows)
 
     def products_table(self):
         """GFLOP/s of fastnn and of NumPy for each shape and form, the worst ratio of each shape last."""
@@ -141,10 +150,10 @@ class Report:
                     continue
                 ratios.append(ratio(rates["fastnn"], rates["numpy"])[0])
                 ours, theirs = (statistics.median(rates[each]) for each in ("fastnn", "numpy"))
-                row.append(f"{ours:.1f} / {theirs:.1f} ({_times(ratios[-1])})")
-            rows.append([*row, f"**{_times(min(ratios))}**" if ratios else ""])
+                row.append(f"{ours:.1f} / {theirs:.1f} ({times(ratios[-1])})")
+            rows.append([*row, f"**{times(min(ratios))}**" if ratios else ""])
         header = ["rows × inputs × outputs", *FORMS.values(), "worst ratio"]
-        return f"GFLOP/s of fastnn / of NumPy's BLAS (ratio).\n\n{_table(header, rows)}"
+        return f"GFLOP/s of fastnn / of NumPy's BLAS (ratio).\n\n{table(header, rows)}"
 
     def picture(self, path):
         """Bars of fastnn/peer on a logarithmic scale, one panel for each thread count; below 1 they are hatched."""
@@ -163,7 +172,8 @@ class Report:
             axes.set_title(f"Training speed of fastnn over each peer's, {_threads(threads)}", fontsize=10)
             axes.grid(axis="y", linewidth=0.3)
             axes.set_axisbelow(True)
-            axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+            if self.peers:
+                axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
             for bar in bars:  # after the legend, which shows a peer's first bar
                 if bar.get_height() < 0:
                     bar.set(hatch="////", edgecolor="red")
@@ -171,7 +181,7 @@ class Report:
                 if ratios := self.ratios(workload, threads):
                     worst = min(median for median, _, _ in ratios.values())
                     axes.annotate(
-                        f"worst {_times(worst)}",
+                        f"worst {times(worst)}",
                         (i, 0.99),
                         xycoords=("data", "axes fraction"),
                         ha="center",
@@ -209,7 +219,7 @@ class Report:
         if rates is None:
             return self.results[workload, "fastnn", threads]
         rate = statistics.median(rates)
-        return f"{_short(rate)}, {rate * TRAINING[workload].flops_per_sample / 1e9:.1f} GFLOP/s"
+        return f"{short(rate)}, {rate * TRAINING[workload].flops_per_sample / 1e9:.1f} GFLOP/s"
 
     def _absent(self, peer, threads):
         """Why a peer has no bar in any workload."""
@@ -217,7 +227,8 @@ class Report:
         return "; ".join(dict.fromkeys(each for each in found if isinstance(each, str))) or "no fastnn to compare with"
 
 
-def _table(header, rows):
+def table(header, rows):
+    """A Markdown table of strings."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -226,12 +237,17 @@ def _threads(count):
     return "one thread" if count == 1 else f"{count} threads"
 
 
-def _times(value):
+def _with_range(ratio):
+    median, low, high = ratio
+    return f"{times(median)} ({times(low)} to {times(high)})"
+
+
+def times(value):
     """2 or 3 digits: 0.95×, 1.32×, 12.3×, 154×"""
     return f"{value:.2f}×" if value < 10 else f"{value:.1f}×" if value < 100 else f"{value:.0f}×"
 
 
-def _short(value):
+def short(value):
     """3 or 4 digits: 941, 17.6k, 12.6M"""
     for limit, unit in ((1e6, "M"), (1e4, "k")):
         if value >= limit:

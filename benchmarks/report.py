@@ -17,14 +17,21 @@ from benchmarks.client import Client
 from benchmarks.engines import ENGINES
 from benchmarks.gemm import SHAPES
 from benchmarks.workloads import TRAINING
+from fastnn.cli.bench import processor
 
 
 def parse(arguments):
+    usable = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=TRAINING, default=list(TRAINING), metavar="NAME")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES), metavar="NAME")
     parser.add_argument(
-        "--threads", nargs="+", type=int, default=[1], metavar="N", help="one table for each; ratios between them"
+        "--threads",
+        nargs="+",
+        type=int,
+        default=[1, 2][:usable],
+        metavar="N",
+        help="a table for each, and what more bring; default: 1 2",
     )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one engine in one round")
@@ -36,7 +43,6 @@ def parse(arguments):
         options.rounds, options.seconds = 3, 0.2
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1. Received: {options.rounds}")
-    usable = len(os.sched_getaffinity(0))
     if min(options.threads) < 1 or max(options.threads) > usable:
         parser.error(f"--threads must lie between 1 and the {usable} processors at hand. Received: {options.threads}")
     return options
@@ -44,12 +50,9 @@ def parse(arguments):
 
 def machine():
     """What the figures were measured on, in words."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(FileNotFoundError), open("/proc/cpuinfo") as info:  # only Linux has it
-        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), model)
     return {
         "date": datetime.date.today().isoformat(),
-        "processor": f"{model}, {len(os.sched_getaffinity(0))} processors usable",
+        "processor": f"{processor()}, {len(os.sched_getaffinity(0))} processors usable",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "load": f"{os.getloadavg()[0]:.2f} before the start (other work on the machine; 0 is best)",
     }

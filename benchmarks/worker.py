@@ -40,9 +40,9 @@ class Worker:
         self.products = {}
 
     def prepare(self, name, seconds):
-        from benchmarks.workloads import TRAINING
+        from benchmarks.workloads import find
 
-        workload = TRAINING[name]
+        workload = find(name)
         if reason := self.engine.unsupported(workload):
             return {"unsupported": reason}
         started = time.perf_counter()

@@ -31,8 +31,8 @@ int fnn_isa_supported(const fnn_isa *isa) {
     return 1;
 }
 
-/* Each addition waits for the one before, and the compiler knows neither number. (Newer x86 processors add constants for
- * nothing, so it must be a register that is added.) */
+/* Each addition waits for the one before, and the compiler knows neither number. (Newer x86 processors add constants
+ * for nothing, so it must be a register that is added.) */
 int64_t fnn_additions(int64_t count) {
     int64_t sum = 0, one = 1;
     __asm__ volatile("" : "+r"(one));

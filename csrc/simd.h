@@ -5,9 +5,11 @@
  *   vf_round: to the nearest integer, ties to even (|x| < 2^22) | vf_lt vf_le vf_eq -> vm | vf_select(m,a,b): m ? a : b
  *   vf_min/vf_max return the SECOND argument when one is NaN (as x86 does): write vf_max(bound, x) to let NaN through.
  *   vi_set vi_add vi_sub vi_shl vi_shr(arithmetic) vi_and | vi_of(vf) converts (truncates), vf_of(vi) converts
+ *   vi_signs: the lanes' signs as bits, lane 0 lowest
  *   vf_bits(vi) / vi_bits(vf) reinterpret | vf_load_n/vf_store_n: the first n lanes only (the rest read as zero)
  *   vf_sum: horizontal sum, always in the same order | vf_max_lane: horizontal maximum
  *   vf_transpose(src, ld, rows, dst, ldd): a VF x VF block; source rows past `rows` read as zero
+ *   vf_fma_broadcast(c, b, x): c += b * x with x a float in memory, in one instruction where there is one
  *   vf_over_root(a, v, e): a / (sqrt(v) + e)
  * FNN_FMA is 1 where vf_fma rounds once.
  */
@@ -52,6 +54,7 @@ static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srai_epi32(a, n)
+static inline int vi_signs(vi a) { return (int)_mm512_movepi32_mask(a); }
 static inline vi vi_of(vf a) { return _mm512_cvttps_epi32(a); }
 static inline vf vf_of(vi a) { return _mm512_cvtepi32_ps(a); }
 static inline vf vf_bits(vi a) { return _mm512_castsi512_ps(a); }
@@ -119,6 +122,7 @@ static inline vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srai_epi32(a, n)
+static inline int vi_signs(vi a) { return _mm256_movemask_ps(_mm256_castsi256_ps(a)); }
 static inline vi vi_of(vf a) { return _mm256_cvttps_epi32(a); }
 static inline vf vf_of(vi a) { return _mm256_cvtepi32_ps(a); }
 static inline vf vf_bits(vi a) { return _mm256_castsi256_ps(a); }
@@ -221,6 +225,7 @@ static inline vi vi_sub(vi a, vi b) { return a - b; }
 static inline vi vi_and(vi a, vi b) { return a & b; }
 #define vi_shl(a, n) ((a) << (n))
 #define vi_shr(a, n) ((a) >> (n))
+static inline int vi_signs(vi a) { return (a[0] < 0) | (a[1] < 0) << 1 | (a[2] < 0) << 2 | (a[3] < 0) << 3; }
 static inline vf vf_abs(vf a) { return vf_bits(vi_bits(a) & vi_set(0x7fffffff)); }
 static inline vf vf_load_n(const float *p, int n) {
     vf v = vf_zero();
@@ -275,8 +280,15 @@ static inline float vf_max_lane(vf a) {
 }
 #endif
 
-/* a / (sqrt(v) + e) for v >= 0 and e >= the smallest normal number: what adaptive optimizers divide by. With 16 lanes the
- * exact root and quotient take 32 cycles; an estimate of 14 bits and one Newton step each take half of that, and are
+/* In assembler because compilers broadcast a number that is used twice only once. */
+#if VF == 16
+#define vf_fma_broadcast(c, b, x) __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(x))
+#else
+#define vf_fma_broadcast(c, b, x) ((c) = vf_fma(vf_set(x), b, c))
+#endif
+
+/* a / (sqrt(v) + e) for v >= 0 and e >= the smallest normal number: what adaptive optimizers divide by. With 16 lanes
+ * the exact root and quotient take 32 cycles; an estimate of 14 bits and one Newton step each take half of that, and are
  * within 3 ulp. With 8 lanes or fewer the exact ones are quicker. */
 static inline vf vf_over_root(vf a, vf v, vf e) {
 #if VF == 16

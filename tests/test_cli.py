@@ -114,6 +114,42 @@ def test_interrupted(monkeypatch, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
+# ---- bench -------------------------------------------------------------------------------------
+
+
+def test_bench(tmp_path):
+    result = run(tmp_path, "bench", "--workloads", "tiny", "tabular", "--seconds", "0.02", "--threads", "1")
+    assert result.returncode == 0, result.stderr
+    machine, versions, _, header, *lines = result.stdout.splitlines()
+    assert "processors usable" in machine
+    assert fastnn.__version__ in versions
+    assert header.split() == ["workload", "threads", "samples/s", "µs/step", "GFLOP/s"]
+    assert [line.split()[:2] for line in lines] == [["tiny", "1"], ["tabular", "1"]]
+    assert min(float(figure.replace(",", "")) for line in lines for figure in line.split()[2:]) > 0
+
+
+@pytest.mark.skipif(fastnn.show_config("dict")["processors usable"] < 2, reason="one processor")
+def test_bench_compares_thread_counts(capsys):
+    before = fastnn.get_threads()
+    assert main(["bench", "--workloads", "tiny", "--seconds", "0.01", "--threads", "1", "2"]) == 0
+    *_, one, two = capsys.readouterr().out.splitlines()
+    assert one.split()[:2] == ["tiny", "1"]
+    assert re.fullmatch(r" +2 .* \d+\.\d\d×", two)
+    assert fastnn.get_threads() == before
+
+
+def test_bench_refuses_more_threads_than_processors(capsys):
+    assert main(["bench", "--threads", "100000"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.match(r"fastnn: --threads: there are \d+ processors. Received: 100000", captured.err)
+
+
+def test_bench_peers(capsys):
+    assert main(["bench", "--peers"]) == 0
+    assert "python -m benchmarks.report" in capsys.readouterr().out
+
+
 # ---- the rest ----------------------------------------------------------------------------------
 
 
@@ -138,6 +174,9 @@ def test_version(capsys):
         (["demo", "--epochs", "0"], "expected at least 1, received 0"),
         (["demo", "--batch-size", "many"], "invalid .* value: 'many'"),
         (["demo", "--seed", "-1"], "expected 0 to 4294967295, received -1"),
+        (["bench", "--workloads", "huge"], "invalid choice: 'huge'"),
+        (["bench", "--threads", "0"], "expected at least 1, received 0"),
+        (["bench", "--seconds", "0"], "expected a positive number, received 0"),
     ],
 )
 def test_wrong_arguments(capsys, args, message):

@@ -36,6 +36,15 @@ def installed(*modules):
     return all(importlib.util.find_spec(each) is not None for each in modules)
 
 
+def beyond(workload, activations=("relu", "elu", "selu")):
+    """Why an engine cannot train this network if it was written for those of `TRAINING` alone, or None."""
+    if workload.activation not in activations:
+        return f"no {workload.activation}"
+    if workload.loss not in ("mse", "crossentropy"):
+        return f"no {workload.loss}"
+    return "no dropout" if workload.dropout else "no amsgrad" if workload.optimizer.amsgrad else None
+
+
 def versions(*distributions):
     """Names and versions: ``keras 3.15.1, jax 0.10.2``."""
     return ", ".join(f"{each} {importlib.metadata.version(each)}" for each in distributions)

@@ -19,21 +19,18 @@ def unsupported(workload):
     return None
 
 
-def _build(workload, threads):
-    import fastnn
-
-    fastnn.set_threads(threads)
-    return keras_style.build(fastnn, workload, output_activation=None if workload.loss == "mse" else "softmax")
-
-
 def train(workload, x, y, threads):
     import fastnn
+    from fastnn.cli.workloads import LOSSES
 
-    model = _build(workload, threads)
-    loss = "mse" if workload.loss == "mse" else "sparse_categorical_crossentropy"
-    model.compile(optimizer=keras_style.optimizer(fastnn, workload), loss=loss)
+    fastnn.set_threads(threads)
+    model = workload.made_by(fastnn)
+    model.compile(optimizer=workload.optimizer.made_by(fastnn), loss=LOSSES[workload.loss][0])
     return keras_style.trainer(model, workload, x, y)
 
 
 def predictor(workload, batch, threads):
-    return _build(workload, threads).freeze().predict
+    import fastnn
+
+    fastnn.set_threads(threads)
+    return workload.made_by(fastnn).freeze().predict

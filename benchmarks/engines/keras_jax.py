@@ -1,6 +1,6 @@
 """Keras on JAX."""
 
-from benchmarks.engines import installed, keras_peer, versions
+from benchmarks.engines import beyond, installed, keras_peer, versions
 
 NAME = "Keras (JAX)"
 
@@ -14,7 +14,7 @@ def version():
 
 
 def unsupported(workload):
-    return None
+    return beyond(workload)
 
 
 def train(workload, x, y, threads):

@@ -1,26 +1,4 @@
-"""The same description for fastnn and for real Keras: only the imported package differs."""
-
-
-def build(keras, workload, *, output_activation=None):
-    """The network of a workload as a Sequential model."""
-    layers = [keras.Input((workload.sizes[0],))]
-    for _, units, activation in workload.layers:
-        if workload.batch_norm:
-            layers.append(keras.layers.BatchNormalization())
-        layers.append(
-            keras.layers.Dense(
-                units, activation=activation or output_activation, kernel_initializer=workload.initializer
-            )
-        )
-    return keras.Sequential(layers)
-
-
-def optimizer(keras, workload):
-    """The optimizer of a workload."""
-    rule = workload.optimizer
-    if rule.kind == "adam":
-        return keras.optimizers.Adam(rule.learning_rate, epsilon=rule.epsilon)
-    return keras.optimizers.SGD(rule.learning_rate, momentum=rule.momentum, nesterov=rule.nesterov)
+"""What fastnn and real Keras share: how they are trained. `Workload.made_by` describes the network to both."""
 
 
 def trainer(model, workload, x, y):

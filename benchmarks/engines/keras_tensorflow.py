@@ -1,6 +1,6 @@
 """Keras on TensorFlow."""
 
-from benchmarks.engines import installed, keras_peer, versions
+from benchmarks.engines import beyond, installed, keras_peer, versions
 
 NAME = "Keras (TensorFlow)"
 
@@ -17,7 +17,7 @@ def version():
 
 
 def unsupported(workload):
-    return None
+    return beyond(workload)
 
 
 def _import_keras(threads):

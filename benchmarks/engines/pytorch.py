@@ -14,14 +14,18 @@ def version():
 
 
 def unsupported(workload):
-    return None
+    return None if workload.activation in ("linear", *_ACTIVATIONS) else f"no {workload.activation}"
 
 
 def train(workload, x, y, threads):
     torch = import_torch(threads)
+    return trainer(torch, build(torch, workload), workload, x, y)
+
+
+def trainer(torch, model, workload, x, y):
+    """run(epochs), the plain loop."""
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
-    model = build(torch, workload)
-    loss_of = torch.nn.MSELoss() if workload.loss == "mse" else torch.nn.CrossEntropyLoss()
+    loss_of = _loss(torch, workload)
     optimizer = _optimizer(torch, workload, model)
 
     def run(epochs):
@@ -65,25 +69,57 @@ def import_torch(threads):
 def build(torch, workload):
     """The network; batch normalisation with the constants of Keras."""
     nn = torch.nn
-    activations = {"relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU}
     gain = 1.0 if workload.initializer == "lecun_normal" else 2.0
     layers = []
-    for k, n, activation in workload.layers:
+    for i, (k, n, activation) in enumerate(workload.layers):
         if workload.batch_norm:
             layers.append(nn.BatchNorm1d(k, eps=1e-3, momentum=0.01))
+        if workload.dropout and i:
+            layers.append(nn.Dropout(workload.dropout))
         layers.append(nn.Linear(k, n))
         nn.init.normal_(layers[-1].weight, std=(gain / k) ** 0.5)
         nn.init.zeros_(layers[-1].bias)
         if activation:
-            layers.append(activations[activation]())
+            layers.append(_activation(nn, activation))
     return nn.Sequential(*layers)
+
+
+# Names of modules in torch.nn and their arguments: the constants of Keras here, too.
+_ACTIVATIONS = {
+    "relu": ("ReLU",),
+    "leaky_relu": ("LeakyReLU", 0.2),
+    "elu": ("ELU",),
+    "selu": ("SELU",),
+    "sigmoid": ("Sigmoid",),
+    "tanh": ("Tanh",),
+    "softmax": ("Softmax", -1),
+    "softplus": ("Softplus",),
+    "silu": ("SiLU",),
+    "gelu": ("GELU",),
+    "mish": ("Mish",),
+}
+
+
+def _activation(nn, name):
+    module, *arguments = _ACTIVATIONS[name]
+    return getattr(nn, module)(*arguments)
+
+
+def _loss(torch, workload):
+    nn = torch.nn
+    return {
+        "mse": nn.MSELoss,
+        "crossentropy": nn.CrossEntropyLoss,
+        "dense_crossentropy": nn.CrossEntropyLoss,
+        "binary_crossentropy": nn.BCEWithLogitsLoss,
+    }[workload.loss]()
 
 
 def _optimizer(torch, workload, model):
     # fused=True: up to 1.7 times the speed of the default and of foreach, nowhere slower.
     rule, parameters = workload.optimizer, model.parameters()
     if rule.kind == "adam":
-        return torch.optim.Adam(parameters, lr=rule.learning_rate, eps=rule.epsilon, fused=True)
+        return torch.optim.Adam(parameters, lr=rule.learning_rate, eps=rule.epsilon, amsgrad=rule.amsgrad, fused=True)
     return torch.optim.SGD(
         parameters, lr=rule.learning_rate, momentum=rule.momentum, nesterov=rule.nesterov, fused=True
     )

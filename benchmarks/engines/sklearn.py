@@ -2,7 +2,7 @@
 
 import warnings
 
-from benchmarks.engines import installed, versions
+from benchmarks.engines import beyond, installed, versions
 
 NAME = "scikit-learn"
 
@@ -18,9 +18,7 @@ def version():
 def unsupported(workload):
     if workload.batch_norm:
         return "no batch normalisation"
-    if workload.activation != "relu":
-        return f"no {workload.activation}"
-    return None
+    return beyond(workload, activations=("relu",))
 
 
 def train(workload, x, y, threads):

@@ -1,6 +1,6 @@
 """torch.compile, of the whole training step: gradient and update in one graph."""
 
-from benchmarks.engines import functional, installed, pytorch, versions
+from benchmarks.engines import beyond, functional, installed, pytorch, versions
 
 NAME = "torch.compile"
 
@@ -14,7 +14,7 @@ def version():
 
 
 def unsupported(workload):
-    return None
+    return beyond(workload)
 
 
 def train(workload, x, y, threads):

@@ -25,14 +25,14 @@ static const int32_t dropout_bits[DROPOUT_CHUNK] = {1 << 0,  1 << 1,  1 << 2,  1
 /* y[16] = x[16] * scale where the word is above `last_dropped`, else 0; returns the bits of what was kept. */
 static inline uint16_t dropout_chunk(const float *x, float *y, const uint32_t *words, int32_t last_dropped,
                                      float scale) {
-    vi bits = vi_set(0);
+    int bits = 0;
     for (int j = 0; j < DROPOUT_CHUNK; j += VF) {
         vi word = vi_and(vi_shr(dropout_load(words + j), 1), vi_set(INT32_MAX));
         vi keep = dropout_signs(vi_sub(vi_set(last_dropped), word));
         vf_store(y + j, vf_bits(vi_and(vi_bits(vf_mul(vf_load(x + j), vf_set(scale))), keep)));
-        bits = vi_add(bits, vi_and(keep, dropout_load(dropout_bits + j)));
+        bits |= vi_signs(keep) << j;
     }
-    return (uint16_t)vf_sum(vf_of(bits)); /* exact: below 2^16 */
+    return (uint16_t)bits;
 }
 
 static void dropout_forward(const fnn_instr *in, const fnn_run *run) {

@@ -99,7 +99,11 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define STORE_2(i, A) STORE_1(i, A) vf_store(c + i * ldc + VF, c##i##_1);
 #define STORE_3(i, A) STORE_2(i, A) vf_store(c + i * ldc + 2 * VF, c##i##_2);
 #define FMA_1(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); }
-#define FMA_2(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); c##i##_1 = vf_fma(x, b1, c##i##_1); }
+/* Every third row is broadcast twice, inside of its multiply-adds: that takes more loads and fewer instructions. More
+ * of them and the loads are what counts; without them it is the instructions, where another thread shares the core. */
+#define FMA_2(i, A) \
+    if ((i) % 3 == 0) { vf_fma_broadcast(c##i##_0, b0, A##i); vf_fma_broadcast(c##i##_1, b1, A##i); } \
+    else { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); c##i##_1 = vf_fma(x, b1, c##i##_1); }
 #define FMA_3(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); c##i##_1 = vf_fma(x, b1, c##i##_1); \
                       c##i##_2 = vf_fma(x, b2, c##i##_2); }
 #define VECTORS_1(load, p) vf b0 = load(p, 0);

@@ -1,4 +1,4 @@
-/* The most that this instruction set can do: multiply-adds of registers alone. benchmarks/roofline.py draws it as a roof.
+/* The most that this instruction set can do: multiply-adds of registers alone. benchmarks/roofline.py draws the roof.
  *
  * Twelve chains hide the latency of a multiply-add on two units (4 or 5 cycles), and fit the 16 registers of AVX2 with
  * their two constants. Each accumulator is a factor of its own product, so that nothing can be computed ahead; all tend

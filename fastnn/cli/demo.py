@@ -35,8 +35,8 @@ def add_parser(commands):
         "freeze(), check that both agree, and time one prediction of each.",
     )
     parser.add_argument("--dataset", choices=sorted(_RECIPES), default="digits", help="default: %(default)s")
-    parser.add_argument("--epochs", type=_positive, help=f"at most so many; {_defaults('epochs')}")
-    parser.add_argument("--batch-size", type=_positive, help=f"images in one step; {_defaults('batch_size')}")
+    parser.add_argument("--epochs", type=positive, help=f"at most so many; {_defaults('epochs')}")
+    parser.add_argument("--batch-size", type=positive, help=f"images in one step; {_defaults('batch_size')}")
     parser.add_argument("--seed", type=_seed, default=0, help="the same seed, the same bits; default: %(default)s")
     parser.add_argument(
         "--no-batch-norm",
@@ -57,7 +57,8 @@ def _defaults(name):
     return "default: " + ", ".join(f"{recipe[name]} for {dataset}" for dataset, recipe in _RECIPES.items())
 
 
-def _positive(text):
+def positive(text):
+    """A whole number of at least 1, for argparse."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, received {value}")
