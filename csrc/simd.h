@@ -288,8 +288,8 @@ static inline float vf_max_lane(vf a) {
 #endif
 
 /* a / (sqrt(v) + e) for v >= 0 and e >= the smallest normal number: what adaptive optimizers divide by. With 16 lanes
- * the exact root and quotient take 32 cycles; an estimate of 14 bits and one Newton step each take half of that, and are
- * within 3 ulp. With 8 lanes or fewer the exact ones are quicker. */
+ * estimates of 14 bits and one Newton step each are within 3 ulp, and Adam takes 6.8 ns for 16 parameters in the
+ * second-level cache; with the exact root and quotient it takes 9.4. */
 static inline vf vf_over_root(vf a, vf v, vf e) {
 #if VF == 16
     v = vf_min(vf_set(FLT_MAX), vf_max(vf_set(FLT_MIN), v)); /* the estimates of 0 and infinity would make NaN */
