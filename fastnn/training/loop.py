@@ -26,6 +26,7 @@ class Trainer:
     def _reset_trainer(self):
         self.optimizer = None
         self.loss = None
+        self._compiled_with = None, None
         self.history = None
         self.stop_training = False
         self._compiled = False
@@ -79,6 +80,7 @@ class Trainer:
         weighted_metrics = arguments.as_list(weighted_metrics, "weighted_metrics")
         losses_module.resolve(loss, "labels", 2)  # for any targets: what is unknown is refused here rather than in fit
         self.optimizer, self.loss = optimizer, loss
+        self._compiled_with = optimizer, loss
         self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
         self._metrics, self._weighted_metrics = metrics, weighted_metrics
         self._compiled = True
@@ -105,6 +107,12 @@ class Trainer:
     def _require_compiled(self, method):
         if not self._compiled:
             raise ValueError(f"You must call `compile()` before calling `{method}()`.")
+        for name, compiled in zip(("optimizer", "loss"), self._compiled_with, strict=True):
+            if getattr(self, name) is not compiled:
+                raise ValueError(
+                    f"`model.{name}` was assigned after `compile()`, which changes nothing: call "
+                    f"model.compile(...) with the new {name} before `{method}()`."
+                )
 
     def _resolved_heads(self, y):
         """The loss and the metrics of the output, now that shapes are known. `y` helps to tell labels from one-hot."""
@@ -425,7 +433,8 @@ class Trainer:
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""
         known = None
-        if self._known_batch is not None and sample_weight is None and class_weight is None:
+        settled = self._known_batch is not None and self._compiled_with == (self.optimizer, self.loss)
+        if settled and sample_weight is None and class_weight is None:
             known = self._known_batch.checked(x, y)
         if known is not None:
             x, y = known

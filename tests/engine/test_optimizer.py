@@ -107,3 +107,20 @@ def test_nan_is_not_hidden(isa):
     kernels.call("adam", 1, arrays, dict(n=16), scalars, isa=isa)
     for key in ("param", "m", "v", "vmax"):
         assert np.isnan(arrays[key]).tolist() == [i == 3 for i in range(16)], key
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("epsilon", [0.0, 1e-7])
+def test_adam_at_the_ends_of_the_range(isa, epsilon):
+    """A second moment that has overflowed stops the parameter, one of 0 does not throw it, and NaN stays visible."""
+    grad = np.array([1e30, -1e25, 1e19, 0, 1e-30, np.nan] + [1] * 10, np.float32)
+    arrays = {key: kernels.aligned(16) for key in ("param", "grad", "m", "v")}
+    arrays["grad"][:] = grad
+    scalars = dict(beta_1=0.9, beta_2=0.999, epsilon=epsilon)
+    kernels.call("adam", 1, {**arrays, "vmax": None}, dict(n=16), scalars, isa=isa, hyper=(0.001,))
+    after = arrays["param"]
+    assert after[0] == after[1] == after[3] == 0
+    assert abs(after[2] + 0.001) < 1e-6
+    assert abs(after[4]) < 1e-9
+    assert np.isnan(after[5])
+    np.testing.assert_allclose(after[6:], -0.001, rtol=1e-3)

@@ -111,3 +111,14 @@ def test_before_compile():
     model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="compile"):
         model.train_on_batch(X, VALUES)
+
+
+@pytest.mark.parametrize(("name", "other"), [("optimizer", fastnn.optimizers.SGD(0.1)), ("loss", "mse")])
+def test_assigning_what_was_compiled_is_refused(name, other):
+    model = network()
+    x, y = X[:10], LABELS[:10]
+    model.train_on_batch(x, y)
+    setattr(model, name, other)
+    for method in (model.train_on_batch, model.fit):
+        with pytest.raises(ValueError, match=f"`model.{name}` was assigned after"):
+            method(x, y)
