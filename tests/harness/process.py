@@ -5,6 +5,9 @@ import subprocess
 import sys
 import tempfile
 
+# What a shell runs in the background inherits that it ignores Ctrl-C, and then Python installs no handler for it.
+_HEEDS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 
 def run_python(code, *arguments, check=False, **environment):
     """Run a script; returns the finished process with its output as text.
@@ -13,7 +16,7 @@ def run_python(code, *arguments, check=False, **environment):
     """
     with tempfile.TemporaryDirectory() as folder:
         return subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-c", _HEEDS_CTRL_C + code, *arguments],
             cwd=folder,
             env={**os.environ, **environment},
             capture_output=True,
