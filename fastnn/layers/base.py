@@ -91,7 +91,9 @@ class Layer:
         if math.prod(shape) >= 2**60:
             raise MemoryError(f"Layer {self.name!r}: no machine has memory for {name!r} of shape {shape}.")
         try:
-            variable = Variable(initializers.get(initializer)(shape), name, trainable and self._trainable, layout)
+            variable = Variable(
+                initializers.get(initializer)(shape, dtype="float32"), name, trainable and self._trainable, layout
+            )
         except (MemoryError, OverflowError) as error:
             message = f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}"
             raise MemoryError(message) from error
