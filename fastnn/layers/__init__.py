@@ -14,22 +14,39 @@ from fastnn.layers.core import (
     Softmax,
 )
 from fastnn.layers.normalization import BatchNormalization, Normalization, Rescaling
-from fastnn.layers.regularization import Dropout
+from fastnn.layers.regularization import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
+from fastnn.layers.relus import PReLU, RReLU, ThresholdedReLU
+from fastnn.layers.row_normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 
 __all__ = [
     "ELU",
     "Activation",
+    "AlphaDropout",
     "BatchNormalization",
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Normalization",
+    "PReLU",
+    "RMSNormalization",
+    "RReLU",
     "ReLU",
     "Rescaling",
     "Reshape",
     "Softmax",
+    "ThresholdedReLU",
+    "UnitNormalization",
 ]

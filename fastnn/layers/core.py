@@ -190,19 +190,29 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """``max(x, 0)``, or ``negative_slope * x`` below zero. `max_value` and `threshold` are not supported yet."""
+    """``min(x, max_value)`` above `threshold`, ``negative_slope * (x - threshold)`` below.
+
+    Parameters
+    ----------
+    max_value : float, optional
+        None: no maximum.
+    negative_slope, threshold : float, default 0
+        Of at least 0.
+    """
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        if max_value is not None or threshold:
-            raise ValueError(
-                f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
-                f"threshold={threshold}"
-            )
+        if max_value is not None:
+            max_value = number(self, "max_value", max_value, "None or a number of at least 0", at_least_0)
+        self.max_value = max_value
         self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
+        self.threshold = number(self, "threshold", threshold, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
-        return activations.relu(inputs, negative_slope=self.negative_slope)
+        if self.max_value is None and not self.threshold:
+            return activations.relu(inputs, negative_slope=self.negative_slope)
+        most = math.inf if self.max_value is None else self.max_value
+        return apply("bounded_relu", [inputs], slope=self.negative_slope, threshold=self.threshold, max=most)
 
 
 class LeakyReLU(Layer):

@@ -69,6 +69,21 @@ COUNTS = {
     "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
     "dropout_backward": ("m*n", "dy=m*n mask=0.03125*m*n dx=m*n"),
+    "masked_forward": ("2*m*n", "x=m*n y=m*n mask=0.03125*m*n"),
+    "noise": ("2*m*n", "v=m*n x=m*n y=m*n"),
+    "prelu": ("m*n", "v=m*n x=m*n y=m*n"),
+    "prelu_gradient": ("2*m*n", "x=m*n dy=m*n dalpha+=alpha_rows*alpha_n"),
+    "bounded_relu": ("2*m*n", "x=m*n y=m*n"),
+    "bounded_relu_gradient": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
+    "rownorm_forward": ("8*m*n", "x=m*n gamma=n beta=n y=m*n mean=m inv=m"),
+    "rownorm_backward": ("9*m*n", "x=m*n mean=m inv=m gamma=n dy=m*n dx=m*n"),
+    "column_gradients": ("4*m*n", "x=m*n mean=m inv=m dy=m*n dgamma+=n dbeta+=n"),
+    "embedding": ("", "ids=m table=m*n y=m*n"),
+    "embedding_gradient": ("m*n", "ids=m dy=m*n dtable+=vocabulary*n"),
+    "category_encode": ("", "ids=m*per y=m*n"),
+    "discretize": ("m*n*bins", "x=m*n boundaries=bins y=m*n"),
+    "transpose": ("", "x=m*a0*a1*a2*a3*a4 y=m*a0*a1*a2*a3*a4"),
+    "montecarlo": ("6*m*n", "y=m*n mean=4*m*n spread=4*m*n"),
 }
 
 

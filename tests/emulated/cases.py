@@ -295,14 +295,150 @@ def dropout_forward(m):
             words = kernels.row_stride(n) // 16
             operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
             operands["mask"] = Region(np.zeros((samples * per, words), np.uint16))
-            yield m.case(samples, operands, per, n=n, stream=17, rate=rate, seed=2**63 + 5, step=2**33 + 1)
+            yield m.case(samples, operands, per, n=n, stream=17, own_seed=0, rate=rate, seed=2**63 + 5, step=2**33 + 1)
 
 
 def dropout_backward(m):
     for samples, per, n, extra in SHAPES:
         mask = m.random.integers(0, 2**16, (samples * per, kernels.row_stride(n) // 16)).astype(np.uint16)
         operands = dict(dy=matrix(m.normal(samples * per, n), extra), mask=Region(mask), dx=result(samples * per, n))
-        yield m.case(samples, operands, per, n=n, rate=0.3)
+        yield m.case(samples, operands, per, n=n, scale=1.4)
+
+
+def row_map(per, rows):
+    return Region(np.resize(np.arange(rows, dtype=np.int32), max(per, 1)))
+
+
+def masked_forward(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        noise_rows, noise_n = (1, n) if i % 2 else (per, 1)
+        words = kernels.row_stride(n) // 16
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        operands.update(map=row_map(per, noise_rows), mask=Region(np.zeros((samples * per, words), np.uint16)))
+        settings = dict(noise_n=noise_n, noise_rows=noise_rows, shared_batch=i == 2, stream=i, own_seed=5)
+        yield m.case(samples, operands, per, n=n, rate=0.4, scale=1.3, shift=0.2, dropped=-1.0, **settings)
+
+
+def noise(m):
+    for kind in range(3):
+        for samples, per, n, extra in SHAPES:
+            x = matrix(m.normal(samples * per, n), extra)
+            operands = dict(v=matrix(m.normal(samples * per, n)) if kind == 2 else None, x=x, y=x)
+            settings = dict(kind=kind, low=0.1, high=0.3, stream=17, own_seed=0, seed=2**63 + 5, step=2**33 + 1)
+            yield m.case(samples, operands, per, n=n, **settings)
+
+
+def prelu(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows, alpha_n = (1, n) if i % 2 else (per, 1)
+        operands = dict(v=matrix(m.normal(samples * per, n), extra), x=matrix(m.normal(samples * per, n)))
+        operands.update(alpha=vector(m.normal(rows * alpha_n)), map=row_map(per, rows), y=result(samples * per, n))
+        yield m.case(samples, operands, per, n=n, alpha_n=alpha_n)
+
+
+def prelu_gradient(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows, alpha_n = (1, n) if i % 2 else (per, 1)
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), dy=matrix(m.normal(samples * per, n)))
+        operands.update(map=row_map(per, rows), dalpha=vector(m.normal(rows * alpha_n)))
+        settings = dict(alpha_n=alpha_n, alpha_rows=rows, accumulate=i % 2)
+        yield m.case(samples, operands, per, same_bits=False, n=n, **settings)
+
+
+def bounded_relu(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(3 * m.normal(samples * per, n), extra), y=result(samples * per, n))
+        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
+
+
+def bounded_relu_gradient(m):
+    for samples, per, n, extra in SHAPES:
+        dy = matrix(m.normal(samples * per, n))
+        operands = dict(v=matrix(3 * m.normal(samples * per, n), extra), dy=dy, dx=dy)
+        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
+
+
+ROW_NORMS = [(1, 1, 0), (0, 0, 0), (0, 1, 0), (0, 0, 1)]
+
+
+def rownorm_forward(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n) + 1, extra), y=result(rows, n), gamma=vector(m.normal(n)))
+        operands.update(
+            beta=vector(m.normal(n)) if i % 2 else None, mean=Region(m.normal(rows)), inv=Region(m.normal(rows))
+        )
+        for subtract, centre, unit in ROW_NORMS:
+            flags = dict(subtract=subtract, centre=centre, unit=unit)
+            yield m.case(samples, operands, per, same_bits=False, n=n, epsilon=1e-3, atol=2e-5, **flags)
+
+
+def rownorm_backward(m):
+    for samples, per, n, extra in SHAPES:
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n), extra), dy=matrix(m.normal(rows, n)), dx=result(rows, n))
+        operands.update(mean=Region(m.normal(rows)), inv=Region(m.uniform(rows)), gamma=vector(m.normal(n)))
+        for subtract, centre, unit in ROW_NORMS:
+            flags = dict(subtract=subtract, centre=centre, unit=unit)
+            yield m.case(samples, operands, per, same_bits=False, n=n, epsilon=1e-3, **flags)
+
+
+def column_gradients(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n), extra), dy=matrix(m.normal(rows, n)), dgamma=vector(m.normal(n)))
+        operands.update(dbeta=vector(m.normal(n)), mean=Region(m.normal(rows)) if i % 2 else None)
+        operands["inv"] = Region(m.uniform(rows)) if i % 2 else None
+        yield m.case(samples, operands, per, n=n, accumulate=i % 2)
+
+
+def _ids(m, samples, per, vocabulary):
+    return matrix(m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32))
+
+
+def embedding(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(ids=_ids(m, samples, per, 9), table=vector(m.normal(9 * n)), y=result(samples * per, n, extra))
+        yield m.case(samples, operands, per, ids_n=per, vocabulary=9, n=n)
+
+
+def embedding_gradient(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = dict(ids=_ids(m, samples, per, 9), dy=matrix(m.normal(samples * per, n), extra))
+        operands["dtable"] = vector(m.normal(9 * n))
+        yield m.case(samples, operands, per, ids_n=per, vocabulary=9, n=n, accumulate=i % 2)
+
+
+def category_encode(m):
+    for count in 0, 1:
+        for samples, per, n, extra in SHAPES:
+            operands = dict(ids=_ids(m, samples, per, n), y=result(samples, n, extra))
+            yield m.case(samples, operands, ids_n=per, per=per, n=n, count=count)
+
+
+def discretize(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        operands["boundaries"] = vector(np.sort(m.normal(7)))
+        yield m.case(samples, operands, per, n=n, bins=7)
+
+
+def transpose(m):
+    for sizes, order in ((1, 1, 1, 4, 18), (0, 1, 2, 4, 3)), ((1, 2, 3, 4, 5), (3, 1, 4, 0, 2)):
+        shape = [sizes[axis] for axis in order]
+        rows_x, rows_y = int(np.prod(sizes[:-1])), int(np.prod(shape[:-1]))
+        operands = dict(x=matrix(m.normal(3 * rows_x, sizes[-1]), 1), y=result(3 * rows_y, shape[-1]))
+        digits = sum(axis << 3 * (4 - i) for i, axis in enumerate(order))
+        settings = {f"a{i}": size for i, size in enumerate(sizes)}
+        yield m.case(3, operands, order=digits, rows_y=rows_y, n_y=shape[-1], **settings)
+
+
+def montecarlo(m):
+    for samples, per, n, extra in SHAPES:
+        size = samples * per * n
+        operands = dict(y=matrix(m.normal(2 * samples * per, n), extra))
+        operands.update(mean=Region(np.zeros(size)), spread=Region(np.zeros(size)))
+        yield m.case(2 * samples, operands, per, n=n, total=samples)
 
 
 GENERATORS = {
@@ -341,6 +477,21 @@ GENERATORS = {
     "batchnorm_dense_gradients": batchnorm_dense_gradients,
     "dropout_forward": dropout_forward,
     "dropout_backward": dropout_backward,
+    "masked_forward": masked_forward,
+    "noise": noise,
+    "prelu": prelu,
+    "prelu_gradient": prelu_gradient,
+    "bounded_relu": bounded_relu,
+    "bounded_relu_gradient": bounded_relu_gradient,
+    "rownorm_forward": rownorm_forward,
+    "rownorm_backward": rownorm_backward,
+    "column_gradients": column_gradients,
+    "embedding": embedding,
+    "embedding_gradient": embedding_gradient,
+    "category_encode": category_encode,
+    "discretize": discretize,
+    "transpose": transpose,
+    "montecarlo": montecarlo,
 }
 
 
