@@ -32,6 +32,7 @@ from fastnn import (
     metrics,
     models,
     optimizers,
+    saving,
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
@@ -55,6 +56,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "saving",
     "set_threads",
     "show_config",
     "utils",

@@ -26,3 +26,6 @@ class Dropout(Layer):
 
     def call(self, inputs, training=None):
         return apply("dropout", [inputs], rate=self.rate, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": None}
