@@ -34,6 +34,7 @@ from fastnn import (
     models,
     optimizers,
     random,
+    saving,
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
@@ -59,6 +60,7 @@ __all__ = [
     "models",
     "optimizers",
     "random",
+    "saving",
     "set_threads",
     "show_config",
     "utils",

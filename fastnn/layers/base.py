@@ -11,11 +11,12 @@ from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic, trace
 from fastnn.graph import Tensor
 from fastnn.operations import calling, layers_being_called
+from fastnn.saving.saveable import Saveable, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer:
+class Layer(Saveable):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
@@ -43,12 +44,13 @@ class Layer:
     """
 
     def __init__(self, *, trainable=True, name=None, dtype=None, input_shape=None, input_dim=None):
-        if dtype not in (None, "float32", np.float32):
+        if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
             input_shape = (input_dim,)
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.built = False
+        self._build_shape = None  # what build() was called with
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
         self._trainable = flag(trainable, "trainable")
         self._own_trainable = []
@@ -303,6 +305,7 @@ def _once(build):
         with calling(self):
             build(self, *args, **kwargs)
         self.built = True
+        self._build_shape = next(iter((*args, *kwargs.values())), None)
 
     return build_once
 

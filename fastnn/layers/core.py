@@ -73,6 +73,22 @@ class InputLayer(Layer):
     def call(self, inputs):
         return inputs
 
+    def get_config(self):
+        return {
+            "batch_shape": (self.batch_size, *self.shape),
+            "dtype": self.output.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        batch_size, *shape = config.pop("batch_shape", None) or config.pop("batch_input_shape")
+        return cls(shape, batch_size, **config)
+
 
 def Input(
     shape=None,
@@ -172,6 +188,20 @@ class Dense(Layer):
             )
         return self.activation(apply("dense", [inputs], {"kernel": self.kernel, "bias": self.bias}))
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": None,
+            "bias_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
+        }
+
 
 class Activation(Layer):
     """An activation as a layer of its own.
@@ -187,6 +217,9 @@ class Activation(Layer):
 
     def call(self, inputs):
         return self.activation(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
 
 
 class ReLU(Layer):
@@ -214,6 +247,9 @@ class ReLU(Layer):
         most = math.inf if self.max_value is None else self.max_value
         return apply("bounded_relu", [inputs], slope=self.negative_slope, threshold=self.threshold, max=most)
 
+    def get_config(self):
+        return {**super().get_config(), "max_value": None, "negative_slope": self.negative_slope, "threshold": 0.0}
+
 
 class LeakyReLU(Layer):
     """``x`` above zero, ``negative_slope * x`` below. `alpha` is its older name."""
@@ -226,6 +262,9 @@ class LeakyReLU(Layer):
     def call(self, inputs):
         return activations.leaky_relu(inputs, self.negative_slope)
 
+    def get_config(self):
+        return {**super().get_config(), "negative_slope": self.negative_slope}
+
 
 class ELU(Layer):
     """``x`` above zero, ``alpha * (exp(x) - 1)`` below; `alpha` at least 0."""
@@ -236,6 +275,9 @@ class ELU(Layer):
 
     def call(self, inputs):
         return activations.elu(inputs, self.alpha)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}
 
 
 class Softmax(Layer):
@@ -248,6 +290,9 @@ class Softmax(Layer):
     def call(self, inputs):
         return activations.softmax(inputs, self.axis)
 
+    def get_config(self):
+        return {**super().get_config(), "axis": self.axis}
+
 
 class Flatten(Layer):
     """All values of a sample on one axis."""
@@ -257,6 +302,9 @@ class Flatten(Layer):
 
     def call(self, inputs):
         return apply("reshape", [inputs], shape=(math.prod(inputs.shape[1:]),))
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": "channels_last"}
 
 
 class Reshape(Layer):
@@ -288,6 +336,9 @@ class Reshape(Layer):
                 f"the shape {self.target_shape}."
             )
         return apply("reshape", [inputs], shape=shape or (1,))
+
+    def get_config(self):
+        return {**super().get_config(), "target_shape": self.target_shape}
 
 
 def at_least_0(value):

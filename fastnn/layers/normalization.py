@@ -108,6 +108,25 @@ class BatchNormalization(Layer):
         settings = dict(momentum=self.momentum, epsilon=self.epsilon, training=training)
         return with_axes_last(inputs, [axis], lambda tensor: apply("batchnorm", [tensor], variables, **settings))
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            "beta_regularizer": None,
+            "gamma_regularizer": None,
+            "beta_constraint": None,
+            "gamma_constraint": None,
+            "synchronized": False,
+        }
+
 
 class Normalization(Layer):
     """``(x - mean) / sqrt(variance)`` with statistics of the data, from `adapt` or given.
@@ -130,7 +149,7 @@ class Normalization(Layer):
                 f"Received: mean={mean} and variance={variance}"
             )
         axes = (axis,) if isinstance(axis, int) else axis
-        if axes not in (None, ()) and tuple(axes) != (-1,):
+        if axes and tuple(axes) != (-1,):
             raise ValueError(f"Normalization: `axis` must be -1 or None. Received: axis={axis}")
         self.axis = -1 if axes else None
         self.invert = flag(invert, "invert")
@@ -213,6 +232,20 @@ class Normalization(Layer):
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
 
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if "2" in store:
+            store["2"] = store["2"].astype(np.int32)  # as Keras counts
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": () if self.axis is None else (self.axis,),
+            "invert": self.invert,
+            "mean": _as_list(self.input_mean),
+            "variance": _as_list(self.input_variance),
+        }
+
 
 class Rescaling(Layer):
     """``x * scale + offset``; both numbers, or one for each feature.
@@ -237,6 +270,14 @@ class Rescaling(Layer):
 
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
+
+    def get_config(self):
+        return {**super().get_config(), "scale": _as_list(self.scale), "offset": _as_list(self.offset)}
+
+
+def _as_list(value):
+    """Numbers as JSON can hold them."""
+    return value if value is None or isinstance(value, (int, float)) else np.asarray(value).tolist()
 
 
 def _numbers(value, what, layer):

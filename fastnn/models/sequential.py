@@ -5,6 +5,7 @@ from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.models.model import Model
 from fastnn.operations import calling
+from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
 class Sequential(Model):
@@ -123,6 +124,38 @@ class Sequential(Model):
                 f"Sequential model {self.name!r} has already been configured to use input shape {self.input_shape}. "
                 f"You cannot build it with input_shape {input_shape}: make another model for it."
             )
+
+    # ---- configuration -----------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        config = {**super().get_config(), "layers": [serialize_keras_object(layer) for layer in self._sublayers]}
+        if self._input is not None:
+            first = InputLayer(self._input.shape[1:], dtype=self._input.dtype, name=self._input.name)
+            config["layers"].insert(0, serialize_keras_object(first))
+            config["build_input_shape"] = self._input.shape
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make a model from what `get_config` returned, with new weights."""
+        if "layers" not in config:
+            raise ValueError(
+                f"A configuration of a Sequential model has the keys 'name' and 'layers'. Received: {config!r:.300}"
+            )
+        model = cls(name=config.get("name"))
+        with calling(model):
+            for layer in config["layers"]:
+                model.add(deserialize_keras_object(layer, custom_objects))
+        shape = config.get("build_input_shape")
+        if shape and model._input is None and model._sublayers:
+            model.build(tuple(shape))
+        model._trainable = config.get("trainable", True)
+        return model
+
+    def get_build_config(self):
+        return None if self._input is None else {"input_shape": self._input.shape}
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
 
     def call(self, inputs, training=None):
         for layer in self._sublayers:
