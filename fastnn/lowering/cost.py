@@ -28,13 +28,13 @@ def elementwise_cycles(n, cycles_for_8):
 _LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
 _PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
 COUNTS = {
-    "activation_forward": ("m*n", "x=m*n y=m*n"),
+    "activation_forward": ("m*n slope=m*n", "x=m*n y=m*n slope=m*n"),
     "activation_backward": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
     "softmax_forward": ("5*m*n", "x=m*n y=m*n"),
     "softmax_backward": ("4*m*n", "y=m*n dy=m*n dx=m*n"),
     "affine_forward": ("2*m*n", "x=m*n scale=n shift=n y=m*n"),
     "affine_backward": ("m*n", "dy=m*n scale=n dx=m*n"),
-    "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n"),
+    "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n slope=m*n"),
     "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n"),
     "dense_backward_input": ("2*m*k*n", "dz=m*n w=k*n v=m*k dx+=m*k"),
     "add": ("m*n", "a=m*n b=m*n y=m*n"),

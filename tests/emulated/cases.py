@@ -74,7 +74,8 @@ def activation_forward(m):
     for act in range(len(ACTIVATIONS)):
         for samples, per, n, extra in SHAPES:
             x = matrix(3 * m.normal(samples * per, n), extra)
-            yield m.case(samples, dict(x=x, y=result(samples * per, n)), per, n=n, act=act, alpha=0.3)
+            y, slope = (result(samples * per, n) for _ in range(2))
+            yield m.case(samples, dict(x=x, y=y, slope=slope), per, n=n, act=act, alpha=0.3)
         x = matrix(SWEEP)
         yield m.case(len(SWEEP), dict(x=x, y=x), n=1, act=act, alpha=0.3, rtol=3e-5)
 
@@ -128,8 +129,9 @@ def copy_vector(m):
 
 def dense_forward(m):
     for rows, k, n in PRODUCTS:
-        for act in 0, 3:
+        for act in 0, 3, 8:
             operands = dict(x=matrix(m.normal(rows, k), act), w=panels(m.normal(k, n)), y=result(rows, n, act))
+            operands["slope"] = result(rows, n, act) if act == 8 else None
             operands["bias"] = None if act else vector(m.normal(n))
             yield m.case(rows, operands, k=k, n=n, act=act, alpha=1.0)
 
