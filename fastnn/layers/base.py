@@ -274,10 +274,6 @@ class Layer(Saveable):
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
 
-    def get_config(self):
-        """The arguments that make a layer like this one."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
-
     def __reduce__(self):
         raise TypeError(
             f"{type(self).__name__} {self.name!r} cannot be pickled or copied: its variables and programs lie in the "
