@@ -11,6 +11,10 @@ enum {
      * many for the first-level cache of pages (64 entries on Zen 3). */
     PANELS_WORTH_PACKING = 4,
     ROWS_WORTH_PACKING = 64,
+    /* Few rows soon are through a transposed panel. Cut short, it leaves the first-level cache to the weights, and the
+     * next transposition fills the time in which the last multiply-adds wait for each other. */
+    ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
+    FEW_DEPTH = 64,
 };
 
 static void dense_forward(const fnn_instr *in, const fnn_run *run) {
@@ -142,8 +146,9 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
-    int64_t nc = fnn_round_up(even_block(n, KC), VF), m0, m1, p0, p1;
-    gemm_share(run, run->samples * in->rows_per_sample, panel_count(k), &m0, &m1, &p0, &p1);
+    int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
+    int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
+    gemm_share(run, m, panel_count(k), &m0, &m1, &p0, &p1);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
         int64_t group = even_block(p1 - p0, NC / PANEL);
