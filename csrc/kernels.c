@@ -23,9 +23,12 @@
 #include "ops/elementwise.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
+#include "ops/merge.c"
+#include "ops/dot.c"
 #include "ops/metric.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
+#include "ops/rearrange.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -64,6 +67,14 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
+    fnn_op_merge_forward,
+    fnn_op_merge_backward,
+    fnn_op_dot_forward,
+    fnn_op_dot_backward,
+    fnn_op_unit_rows_forward,
+    fnn_op_unit_rows_backward,
+    fnn_op_rearrange,
+    fnn_op_rearrange_sum,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

@@ -3,7 +3,7 @@
 import math
 
 from fastnn import activations, initializers
-from fastnn.graph import Tensor
+from fastnn.graph import Call, Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
 from fastnn.training.arguments import count, flag, integer, number
@@ -67,7 +67,7 @@ class InputLayer(Layer):
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape = sizes
         self.batch_size = None if batch_size is None else count(batch_size, "batch_size")
-        self.output = Tensor((None, *shape), name=self.name)
+        self._calls.append(Call(self, (), {}, Tensor((None, *shape), name=self.name), 0))
         self.built = True
 
     def call(self, inputs):
@@ -278,6 +278,73 @@ class Reshape(Layer):
                 f"the shape {self.target_shape}."
             )
         return apply("reshape", [inputs], shape=shape or (1,))
+
+
+class Identity(Layer):
+    """Its input, unchanged."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class Permute(Layer):
+    """The axes of a sample in another order.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        For each axis of the output the input's, counted from 1: the batch, 0, stays where it is. ``(2, 1)`` swaps two.
+    """
+
+    def __init__(self, dims, **kwargs):
+        super().__init__(**kwargs)
+        sizes = tuple(integer(each) for each in dims) if isinstance(dims, (tuple, list)) else ()
+        if not sizes or None in sizes or sorted(sizes) != list(range(1, len(sizes) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
+                f"consecutive and start from 1. Received dims={dims!r}"
+            )
+        self.dims = sizes
+
+    def call(self, inputs):
+        if len(self.dims) != inputs.ndim - 1:
+            raise ValueError(
+                f"Layer {self.name!r}: dims={self.dims} are for samples of {len(self.dims)} axes. Received an input of "
+                f"shape {inputs.shape}."
+            )
+        if self.dims == tuple(range(1, inputs.ndim)):
+            return inputs
+        shape = tuple(inputs.shape[axis] for axis in self.dims)
+        return apply("rearrange", [inputs], shape=shape, axes=tuple(axis - 1 for axis in self.dims))
+
+    def get_config(self):
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """A vector, `n` times: ``(batch, features)`` becomes ``(batch, n, features)``.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        if integer(n) is None:
+            raise TypeError(f"Expected an integer value for `n`, got {type(n)}.")
+        self.n = count(n, "n")
+
+    def call(self, inputs):
+        if inputs.ndim != 2:
+            raise ValueError(
+                f"Layer {self.name!r} repeats vectors: inputs of shape (batch, features). Received an input of shape "
+                f"{inputs.shape}."
+            )
+        return apply("rearrange", [inputs], shape=(self.n, inputs.features), axes=(None, 0))
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n}
 
 
 def at_least_0(value):
