@@ -162,6 +162,8 @@ class Graph:
         self.outputs = list(outputs)
         self.nodes = self._sorted_nodes()
         self._state = self._state_of = None
+        values = (value for node in self.nodes for value in node.attributes.values())
+        self._settings = [value for value in values if isinstance(value, _revision.Setting)]
         self._consumers = {}
         for node in self.nodes:
             for tensor in node.inputs:
@@ -199,12 +201,13 @@ class Graph:
         return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
 
     def state(self):
-        """What programs of this graph are made for: where the variables lie, and which layers are trainable. They are
-        made again when it changes."""
+        """What programs of this graph are made for: where the variables lie, which layers are trainable, and settings.
+        They are made again when it changes."""
         revision = _revision.current()
         if self._state_of != revision:
             places = [(id(variable._buffer), variable._offset) for variable in self.variables]
-            state = places, [node.layer is None or node.layer.trainable for node in self.nodes]
+            settings = [each.value for each in self._settings]
+            state = places, [node.layer is None or node.layer.trainable for node in self.nodes], settings
             if self._state != state:  # an equal one stays the same object, which is quicker to compare
                 self._state = state
             self._state_of = revision

@@ -1,9 +1,7 @@
-/* Products of two matrices of each sample, and rows of length 1 (Dot).
+/* Products of two matrices of each sample (Dot).
  *
- *   dot_forward:         y[m][n] = sum over k of a[m][k] * b[n][k], for each sample
- *   dot_backward:        dx[m][k] = sum over n of dy[m][n] * other[n][k]; transposed: of dy[n][m] * other[n][k]
- *   unit_rows_forward:   y[rows][n] = x / max(|x|, least), norm[rows] = max(|x|, least), |x| being Euclid's norm
- *   unit_rows_backward:  dx[rows][n] = (dy - y * sum(y * dy)) / norm; dy / norm where the norm was least
+ *   dot_forward:    y[m][n] = sum over k of a[m][k] * b[n][k], for each sample
+ *   dot_backward:   dx[m][k] = sum over n of dy[m][n] * other[n][k]; transposed: of dy[n][m] * other[n][k]
  */
 static inline float dot_rows(const float *a, const float *b, int64_t n) {
     int64_t blocks = n - n % VF;
@@ -44,37 +42,5 @@ static void dot_backward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static void unit_rows_forward(const fnn_instr *in, const fnn_run *run) {
-    const float *x = in->p[0];
-    float *y = in->p[1], *norm = in->p[2];
-    int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], begin, end;
-    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
-        float length = sqrtf(dot_rows(x + r * ldx, x + r * ldx, n));
-        norm[r] = length < in->s[0] ? in->s[0] : length;
-        vf divisor = vf_set(norm[r]);
-        for (int64_t j = 0; j < n; j += VF) vf_store(y + r * ldy + j, vf_div(vf_load(x + r * ldx + j), divisor));
-        zero_padding(y + r * ldy, n);
-    }
-}
-
-static void unit_rows_backward(const fnn_instr *in, const fnn_run *run) {
-    const float *y = in->p[0], *norm = in->p[1], *dy = in->p[2];
-    float *dx = in->p[3];
-    int64_t n = in->d[0], ldy = in->d[1], lddy = in->d[2], lddx = in->d[3], begin, end;
-    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
-        vf part = vf_set(norm[r] > in->s[0] ? dot_rows(y + r * ldy, dy + r * lddy, n) : 0.0f), size = vf_set(norm[r]);
-        for (int64_t j = 0; j < n; j += VF) {
-            vf d = vf_fnma(vf_load(y + r * ldy + j), part, vf_load(dy + r * lddy + j));
-            vf_store(dx + r * lddx + j, vf_div(d, size));
-        }
-        zero_padding(dx + r * lddx, n);
-    }
-}
-
 #define fnn_op_dot_forward {"dot_forward", "a b y", "rows_a rows_b k lda ldb ldy", "", dot_forward}
 #define fnn_op_dot_backward {"dot_backward", "dy other dx", "rows_x rows_other k lddy ldother lddx transposed", "", dot_backward}
-#define fnn_op_unit_rows_forward {"unit_rows_forward", "x y norm", "n ldx ldy", "least", unit_rows_forward}
-#define fnn_op_unit_rows_backward                                                                                      \
-    {"unit_rows_backward", "y norm dy dx", "n ldy lddy lddx", "least", unit_rows_backward}

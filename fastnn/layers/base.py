@@ -11,11 +11,12 @@ from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
 from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
+from fastnn.saving.saveable import Saveable, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer:
+class Layer(Saveable):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
@@ -43,12 +44,13 @@ class Layer:
     """
 
     def __init__(self, *, trainable=True, name=None, dtype=None, input_shape=None, input_dim=None):
-        if dtype not in (None, "float32", np.float32):
+        if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
             input_shape = (input_dim,)
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.built = False
+        self._build_shape = None  # what build() was called with
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
         self._trainable = flag(trainable, "trainable")
         self._own_trainable = []
@@ -92,7 +94,9 @@ class Layer:
         if math.prod(shape) >= 2**60:
             raise MemoryError(f"Layer {self.name!r}: no machine has memory for {name!r} of shape {shape}.")
         try:
-            variable = Variable(initializers.get(initializer)(shape), name, trainable and self._trainable, layout)
+            variable = Variable(
+                initializers.get(initializer)(shape, dtype="float32"), name, trainable and self._trainable, layout
+            )
         except (MemoryError, OverflowError) as error:
             message = f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}"
             raise MemoryError(message) from error
@@ -342,16 +346,6 @@ class Layer:
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
 
-    def get_config(self):
-        """The arguments that make an equal layer, as a dictionary that JSON knows. A layer with arguments of its own
-        adds them: ``{**super().get_config(), "units": self.units}``."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
-
-    @classmethod
-    def from_config(cls, config):
-        """A layer made from what `get_config` returned."""
-        return cls(**config)
-
     def __reduce__(self):
         raise TypeError(
             f"{type(self).__name__} {self.name!r} cannot be pickled or copied: its variables and programs lie in the "
@@ -379,6 +373,7 @@ def _once(build):
         with calling(self):
             build(self, *args, **kwargs)
         self.built = True
+        self._build_shape = next(iter((*args, *kwargs.values())), None)
 
     return build_once
 

@@ -3,6 +3,7 @@
 from fastnn.layers.base import Layer
 from fastnn.layers.core import check_axes
 from fastnn.operations import apply
+from fastnn.operations.rearrange import broadcast, permuted
 from fastnn.training.arguments import flag, integer
 
 
@@ -170,9 +171,11 @@ class Dot(Layer):
         rows, shape = [], []
         for axis, each in zip(axes, inputs, strict=True):
             rest = [other for other in range(1, each.ndim) if other != axis]
+            shape += [each.shape[other] for other in rest]
             each = permuted(each, [*rest, axis])
-            rows.append(apply("unit_rows", [each], least=1e-6) if self.normalize else each)
-            shape += [each.shape[number + 1] for number in range(len(rest))]
+            if self.normalize:
+                each = apply("rownorm", [each], {"gamma": None, "beta": None}, kind="unit", epsilon=1e-12)
+            rows.append(each)
         check_axes(shape, f"Layer {self.name!r}")
         return apply("reshape", [apply("dot", rows)], shape=tuple(shape) or (1,))
 
@@ -221,35 +224,6 @@ def concatenate(inputs, axis=-1, **kwargs):
 def dot(inputs, axes=-1, **kwargs):
     """`Dot` applied to a list of two tensors."""
     return Dot(axes=axes, **kwargs)(inputs)
-
-
-# ---- shapes ----------------------------------------------------------------------------------------------------------
-
-
-def broadcast(tensor, shape):
-    """A tensor with axes of size 1, and axes that are missing in front of the sample's, repeated to give the shape.
-
-    Parameters
-    ----------
-    tensor : Tensor
-    shape : tuple
-        With None for the batch.
-    """
-    if tensor.shape == tuple(shape):
-        return tensor
-    missing = len(shape) - tensor.ndim
-    axes = [None] * missing
-    for axis, size in enumerate(tensor.shape[1:]):
-        axes.append(axis if size == shape[1 + missing + axis] else None)
-    return apply("rearrange", [tensor], shape=tuple(shape[1:]), axes=tuple(axes))
-
-
-def permuted(tensor, axes):
-    """A tensor with its axes in another order; `axes` counts the batch as 0 and leaves it out."""
-    if list(axes) == list(range(1, tensor.ndim)):
-        return tensor
-    shape = tuple(tensor.shape[axis] for axis in axes)
-    return apply("rearrange", [tensor], shape=shape, axes=tuple(axis - 1 for axis in axes))
 
 
 def _check_several(layer, shapes, least):

@@ -6,6 +6,7 @@ from fastnn.layers.core import InputLayer
 from fastnn.models.model import Model
 from fastnn.models.network import Network
 from fastnn.operations import calling, inside_call
+from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
 class Sequential(Model):
@@ -133,6 +134,37 @@ class Sequential(Model):
                 f"Sequential model {self.name!r} has already been configured to use input shape {self.input_shape}. "
                 f"You cannot build it with input_shape {input_shape}: make another model for it."
             )
+
+    # ---- configuration -----------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        config = {**super().get_config(), "layers": [serialize_keras_object(layer) for layer in self._sublayers]}
+        if self._tensors:
+            config["layers"].insert(0, serialize_keras_object(self._tensors[0].call.layer))
+            config["build_input_shape"] = self._tensors[0].shape
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make a model from what `get_config` returned, with new weights."""
+        if "layers" not in config:
+            raise ValueError(
+                f"A configuration of a Sequential model has the keys 'name' and 'layers'. Received: {config!r:.300}"
+            )
+        model = cls(name=config.get("name"))
+        with calling(model):
+            for layer in config["layers"]:
+                model.add(deserialize_keras_object(layer, custom_objects))
+        shape = config.get("build_input_shape")
+        if shape and not model._tensors and model._sublayers:
+            model.build(tuple(shape))
+        model._trainable = config.get("trainable", True)
+        return model
+
+    def get_build_config(self):
+        return {"input_shape": self._tensors[0].shape} if self._tensors else None
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
 
     def call(self, inputs, training=None):
         for layer in self._sublayers:

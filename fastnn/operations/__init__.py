@@ -9,8 +9,11 @@ from fastnn.operations import (  # noqa: F401  (they register)
     dropout,
     identity,
     merge,
+    noise,
+    prelu,
     rearrange,
     reshape,
+    rownorm,
 )
 from fastnn.operations.base import (
     REGISTRY,

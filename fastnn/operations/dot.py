@@ -1,4 +1,4 @@
-"""Products of two matrices of each sample, and rows of length 1."""
+"""Products of two matrices of each sample."""
 
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
@@ -39,31 +39,3 @@ class Dot(Operation):
     @staticmethod
     def _work(first, second):
         return first.rows_per_sample * second.rows_per_sample * elementwise_cycles(first.n, 2)
-
-
-class UnitRows(Operation):
-    """Rows divided by their Euclidean norms, or by the attribute `least` where that is more."""
-
-    name = "unit_rows"
-
-    def forward(self, node, b):
-        x = b.slot(node.inputs[0])
-        y, norm = b.matrix(x.rows_per_sample, x.n), b.per_row(x.rows_per_sample)
-        b.keep(node, norm)
-        b.emit(
-            "unit_rows_forward", rows=x.rows_per_sample, work_per_row=elementwise_cycles(x.n, 8), x=x, y=y, norm=norm,
-            n=x.n, ldx=x.ld, ldy=y.ld, least=node.attributes["least"],
-        )  # fmt: skip
-        return y
-
-    def backward(self, node, b, gradient):
-        y, norm = b.slot(node.output), b.kept(node)
-
-        def write(dx, accumulate, epilogue):
-            b.emit(
-                "unit_rows_backward", rows=dx.rows_per_sample, work_per_row=elementwise_cycles(dx.n, 10), y=y,
-                norm=norm, dy=gradient, dx=dx, n=dx.n, ldy=y.ld, lddy=gradient.ld, lddx=dx.ld,
-                least=node.attributes["least"],
-            )  # fmt: skip
-
-        b.propagate(node.inputs[0], write)

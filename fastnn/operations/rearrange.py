@@ -3,7 +3,7 @@
 import math
 
 from fastnn.lowering.cost import elementwise_cycles
-from fastnn.operations.base import Operation
+from fastnn.operations.base import Operation, apply
 
 _AXES = 5
 
@@ -105,3 +105,30 @@ class Concatenate(Operation):
             parts.append((value, sizes, place * step, padding(whole.n) if ends else 0))
             place += sizes[axis]
         return parts
+
+
+def broadcast(tensor, shape):
+    """A tensor with axes of size 1, and axes that are missing in front of the sample's, repeated to give the shape.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    shape : tuple
+        With None for the batch.
+    """
+    if tensor.shape == tuple(shape):
+        return tensor
+    missing = len(shape) - tensor.ndim
+    axes = [None] * missing
+    for axis, size in enumerate(tensor.shape[1:]):
+        axes.append(axis if size == shape[1 + missing + axis] else None)
+    return apply("rearrange", [tensor], shape=tuple(shape[1:]), axes=tuple(axes))
+
+
+def permuted(tensor, order):
+    """A tensor with the axes of its samples in another order: for each axis the tensor's, 1 being the first after the
+    batch. The tensor itself if it is the same."""
+    if list(order) == list(range(1, tensor.ndim)):
+        return tensor
+    shape = tuple(tensor.shape[axis] for axis in order)
+    return apply("rearrange", [tensor], shape=shape, axes=tuple(int(axis) - 1 for axis in order))
