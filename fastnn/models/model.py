@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastnn import _random, _tree
-from fastnn._naming import unique_name
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer, as_floats, several
@@ -49,11 +48,16 @@ class Model(Layer, Trainer):
     (None, 1)
     """
 
+    def __new__(cls, *args, **kwargs):
+        if cls is Model and (args or "inputs" in kwargs):
+            from fastnn.models.functional import Functional
+
+            cls = Functional
+        return super().__new__(cls, *args, **kwargs)
+
     def __init__(self, inputs=None, outputs=None, name=None, *, trainable=True, dtype=None):
         if (inputs is None) != (outputs is None):
             raise ValueError(f"A functional model needs `inputs` and `outputs`. Received: {inputs=}, {outputs=}")
-        if name is None and inputs is not None and type(self) is Model:
-            name = unique_name("functional")
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self._network = None  # what lies between the inputs and the outputs, once that is known
         self._eager_program = None
@@ -214,6 +218,20 @@ class Model(Layer, Trainer):
     @property
     def _has_named_outputs(self):
         return self._is_functional
+
+    def to_json(self, **kwargs):
+        """The model's configuration as a JSON string, without weights; `models.model_from_json` makes a model of it.
+
+        Parameters
+        ----------
+        **kwargs
+            Of `json.dumps`.
+        """
+        import json
+
+        from fastnn.saving.serialization import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
 
     def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False):
         """Print a table of the layers, their output shapes and numbers of parameters.

@@ -38,7 +38,7 @@ class Network:
         """Calls of layers, and nodes of operations outside of layers, in an order in which they can be computed; those
         of the inputs included."""
         steps, known = [], {}
-        stack = [(_maker(tensor), False) for tensor in reversed(self.graph.outputs)]
+        stack = [(maker(tensor), False) for tensor in reversed(self.graph.outputs)]
         while stack:
             step, inputs_done = stack.pop()
             if step in known and not inputs_done:
@@ -49,8 +49,8 @@ class Network:
                 known[step] = None
                 stack.append((step, True))
                 if not self._is_input(step):
-                    stack.extend((_maker(tensor), False) for tensor in reversed(step.inputs))
-        unused = [_maker(tensor) for tensor in self.graph.inputs]
+                    stack.extend((maker(tensor), False) for tensor in reversed(step.inputs))
+        unused = [maker(tensor) for tensor in self.graph.inputs]
         return [step for step in unused if step not in known] + steps
 
     def _is_input(self, step):
@@ -67,38 +67,42 @@ class Network:
         """The layers, and the nodes of operations outside of layers, in the order of `layers`."""
         depth_of_step, depths = {}, {}
         for step in reversed(self.steps):
-            owner = _owner(step)
+            owner = owner_of(step)
             depth = max(depth_of_step.get(step, 0), depths.get(owner, 0))
             depths[owner] = depth_of_step[step] = depth
             for tensor in () if self._is_input(step) else step.inputs:
-                maker = _maker(tensor)
-                depth_of_step[maker] = max(depth + 1, depth_of_step.get(maker, 0))
+                before = maker(tensor)
+                depth_of_step[before] = max(depth + 1, depth_of_step.get(before, 0))
         met = {owner: number for number, owner in enumerate(self._as_met())}
         return sorted(depths, key=lambda owner: (-depths[owner], met.get(owner, -1)))
 
     def _as_met(self):
         """Owners of the steps in the order in which a walk from the outputs first comes to them."""
         met, seen = {}, set()
-        stack = [_maker(tensor) for tensor in reversed(self.graph.outputs)]
+        stack = [maker(tensor) for tensor in reversed(self.graph.outputs)]
         while stack:
             step = stack.pop()
             if step in seen:
                 continue
             seen.add(step)
-            met.setdefault(_owner(step))
+            met.setdefault(owner_of(step))
             if not self._is_input(step):
-                stack.extend(_maker(tensor) for tensor in reversed(step.inputs))
+                stack.extend(maker(tensor) for tensor in reversed(step.inputs))
         return met
+
+    def is_input_of(self, layer):
+        """Is this the layer of one of the inputs?"""
+        return any(each.call is not None and each.call.layer is layer for each in self.graph.inputs)
 
     def calls_of(self, owner):
         """The steps of this network that a layer (or a node) makes, in the order in which they were made."""
-        calls = [step for step in self.steps if _owner(step) is owner]
+        calls = [step for step in self.steps if owner_of(step) is owner]
         return sorted(calls, key=lambda call: call.number) if len(calls) > 1 else calls
 
     @cached_property
     def output_names(self):
         """Of each output: the name of the layer that makes it."""
-        return [name_of(_owner(_maker(tensor))) for tensor in self.graph.outputs]
+        return [name_of(owner_of(maker(tensor))) for tensor in self.graph.outputs]
 
     # ---- doing the same with other inputs ----------------------------------------------------------------------------
 
@@ -188,12 +192,12 @@ def _outputs(step):
     return _tree.flatten(step.outputs) if isinstance(step, Call) else [step.output]
 
 
-def _maker(tensor):
+def maker(tensor):
     """The call or, outside of layers, the node that a tensor comes from."""
     return tensor.call or tensor.node
 
 
-def _owner(step):
+def owner_of(step):
     return step.layer if isinstance(step, Call) else step
 
 
