@@ -25,11 +25,14 @@
 #include "ops/embedding.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
+#include "ops/merge.c"
+#include "ops/dot.c"
 #include "ops/metric.c"
 #include "ops/montecarlo.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
 #include "ops/prelu.c"
+#include "ops/rearrange.c"
 #include "ops/rownorm.c"
 
 static const fnn_op ops[] = {
@@ -69,6 +72,12 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
+    fnn_op_merge_forward,
+    fnn_op_merge_backward,
+    fnn_op_dot_forward,
+    fnn_op_dot_backward,
+    fnn_op_rearrange,
+    fnn_op_rearrange_sum,
     fnn_op_masked_forward,
     fnn_op_noise,
     fnn_op_prelu,
@@ -82,7 +91,6 @@ static const fnn_op ops[] = {
     fnn_op_embedding_gradient,
     fnn_op_category_encode,
     fnn_op_discretize,
-    fnn_op_transpose,
     fnn_op_montecarlo,
 };
 

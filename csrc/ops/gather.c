@@ -235,23 +235,7 @@ static void reshape(const fnn_instr *in, const fnn_run *run) {
     copy_samples(&source, NULL, 0, run, in->p[1], floats_of_f32, to);
 }
 
-static void transpose(const fnn_instr *in, const fnn_run *run) {
-    enum { AXES = 5, LDX = AXES, ORDER, ROWS_Y, N_Y, LDY };
-    int64_t strides[AXES], stride = 4 * in->d[LDX];
-    strides[AXES - 1] = 4;
-    for (int a = AXES - 2; a >= 0; a--) strides[a] = stride, stride *= in->d[a];
-    fnn_source source = {in->p[0], FNN_F32, 1 + AXES, {run->samples}, {stride}};
-    for (int a = 0; a < AXES; a++) {
-        int64_t from = in->d[ORDER] >> 3 * (AXES - 1 - a) & 7;
-        source.shape[1 + a] = in->d[from];
-        source.strides[1 + a] = strides[from];
-    }
-    rows_to to = {in->d[ROWS_Y], in->d[N_Y], in->d[LDY], fnn_round_up(in->d[N_Y], FNN_ALIGN_FLOATS)};
-    copy_samples(&source, NULL, 0, run, in->p[1], floats_of_f32, to);
-}
-
 #define fnn_op_gather {"gather", "source y", "n ldy", "", gather}
 #define fnn_op_gather_labels {"gather_labels", "source labels", "", "", gather_labels}
 #define fnn_op_scatter {"scatter", "y out", "n ldy", "", scatter}
 #define fnn_op_reshape {"reshape", "x y", "rows_x n_x ldx rows_y n_y ldy", "", reshape}
-#define fnn_op_transpose {"transpose", "x y", "a0 a1 a2 a3 a4 ldx order rows_y n_y ldy", "", transpose}

@@ -8,6 +8,7 @@ from fastnn import initializers
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
+from fastnn.operations.rearrange import permuted
 from fastnn.training.arguments import count, flag, integer, number
 
 
@@ -33,16 +34,11 @@ def as_axes(layer, axis):
     return axes
 
 
-def transposed(inputs, order):
-    """The axes of a tensor in another order (1 is the first after the batch); the tensor itself if it is the same."""
-    return inputs if list(order) == sorted(order) else apply("transpose", [inputs], order=tuple(order))
-
-
 def with_axes_last(inputs, axes, function):
     """Apply `function` to a tensor whose `axes` are together its last one; the result has the input's shape."""
     others = [axis for axis in range(1, inputs.ndim) if axis not in axes]
     order = [*others, *axes]
-    moved = transposed(inputs, order)
+    moved = permuted(inputs, order)
     joined = moved
     if len(axes) > 1:
         size = math.prod(inputs.shape[axis] for axis in axes)
@@ -50,7 +46,7 @@ def with_axes_last(inputs, axes, function):
     result = function(joined)
     if joined is not moved:
         result = apply("reshape", [result], shape=moved.shape[1:])
-    return transposed(result, [int(place) + 1 for place in np.argsort(order)])
+    return permuted(result, [int(place) + 1 for place in np.argsort(order)])
 
 
 class _RowNormalization(Layer):
@@ -283,9 +279,9 @@ class GroupNormalization(Layer):
         shape, groups = inputs.shape[1:], self.groups
         rows, size = math.prod(shape[:-1]), shape[-1] // groups
         split = apply("reshape", [inputs], shape=(rows, groups, size))
-        joined = apply("reshape", [transposed(split, (2, 1, 3))], shape=(groups, rows * size))
+        joined = apply("reshape", [permuted(split, (2, 1, 3))], shape=(groups, rows * size))
         result = apply("rownorm", [joined], {"gamma": None, "beta": None}, kind="layer", epsilon=self.epsilon)
-        result = transposed(apply("reshape", [result], shape=(groups, rows, size)), (2, 1, 3))
+        result = permuted(apply("reshape", [result], shape=(groups, rows, size)), (2, 1, 3))
         result = apply("reshape", [result], shape=shape)
         if self.gamma is None and self.beta is None:
             return result

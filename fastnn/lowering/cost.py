@@ -27,6 +27,7 @@ def elementwise_cycles(n, cycles_for_8):
 # counts as none, so that a dense layer has the 2 m k n that everybody counts.
 _LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
 _PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
+_BOX = "m*s0*s1*s2*s3*s4"
 COUNTS = {
     "activation_forward": ("m*n slope=m*n", "x=m*n y=m*n slope=m*n"),
     "activation_backward": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
@@ -68,6 +69,12 @@ COUNTS = {
     "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
     "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
+    "merge_forward": ("m*n", "a=m*n b=m*n y=m*n"),
+    "merge_backward": ("m*n", "x=m*n other=m*n dy=m*n dx=m*n"),
+    "dot_forward": ("2*m*rows_a*rows_b*k", "a=m*rows_a*k b=m*rows_b*k y=m*rows_a*rows_b"),
+    "dot_backward": ("2*m*rows_x*rows_other*k", "dy=m*rows_x*rows_other other=m*rows_other*k dx=m*rows_x*k"),
+    "rearrange": ("", f"x={_BOX} y={_BOX}"),
+    "rearrange_sum": (_BOX, f"x={_BOX} y={_BOX}"),
     "dropout_backward": ("m*n", "dy=m*n mask=0.03125*m*n dx=m*n"),
     "masked_forward": ("2*m*n", "x=m*n y=m*n mask=0.03125*m*n"),
     "noise": ("2*m*n", "v=m*n x=m*n y=m*n"),
@@ -82,7 +89,6 @@ COUNTS = {
     "embedding_gradient": ("m*n", "ids=m dy=m*n dtable+=vocabulary*n"),
     "category_encode": ("", "ids=m*per y=m*n"),
     "discretize": ("m*n*bins", "x=m*n boundaries=bins y=m*n"),
-    "transpose": ("", "x=m*a0*a1*a2*a3*a4 y=m*a0*a1*a2*a3*a4"),
     "montecarlo": ("6*m*n", "y=m*n mean=4*m*n spread=4*m*n"),
 }
 

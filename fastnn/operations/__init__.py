@@ -5,13 +5,24 @@ from fastnn.operations import (  # noqa: F401  (they register)
     affine,
     batchnorm,
     dense,
+    dot,
     dropout,
+    identity,
+    merge,
     noise,
     prelu,
+    rearrange,
     reshape,
     rownorm,
-    transpose,
 )
-from fastnn.operations.base import REGISTRY, Operation, apply, calling, layers_being_called
+from fastnn.operations.base import (
+    REGISTRY,
+    Operation,
+    apply,
+    calling,
+    inside_call,
+    is_inside_call,
+    layers_being_called,
+)
 
-__all__ = ["REGISTRY", "Operation", "apply", "calling", "layers_being_called"]
+__all__ = ["REGISTRY", "Operation", "apply", "calling", "inside_call", "is_inside_call", "layers_being_called"]
