@@ -5,6 +5,7 @@ import numpy as np
 from fastnn import _random
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.layers.base import Layer, as_floats
+from fastnn.training.arguments import count
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
 
@@ -18,6 +19,7 @@ class Model(Layer, Trainer):
     def __init__(self, *, trainable=True, name=None):
         super().__init__(trainable=trainable, name=name)
         self._eager_program = None
+        self._monte_carlo = None
         self._settled = None  # the graph whose variables all lie in arenas
         self._reset_trainer()
 
@@ -140,6 +142,44 @@ class Model(Layer, Trainer):
     def predict_on_batch(self, x):
         """Predictions for one batch, as a plain array."""
         return np.asarray(self(x))
+
+    def predict_mc(self, x, n=100, seed=None):
+        """Mean and standard deviation of `n` predictions with dropout and noise switched on: Monte-Carlo dropout.
+
+        Layers that draw random numbers in training do so; all others run in inference mode, batch normalisation with
+        its moving averages. What comes before the first such layer is computed once. (``model(x, training=True)`` is one
+        pass in which everything is as in training.)
+
+        Parameters
+        ----------
+        x : array_like, shape (samples, ...)
+        n : int, default 100
+            Passes.
+        seed : int, optional
+            The same seed gives the same bits, on any number of threads. By default each call draws other numbers.
+
+        Returns
+        -------
+        mean, deviation : ndarray of float32
+            Of the shape that `predict` returns; the deviation is the population's, as `numpy.std` computes it, and 0
+            where nothing is random. Sums are kept in float64. Of a model of several outputs, lists.
+
+        References
+        ----------
+        Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
+        """
+        from fastnn.lowering.montecarlo import MonteCarlo
+        from fastnn.training.data import as_array, check_lengths
+
+        passes = count(n, "n")
+        x = self._checked_input(as_array(x, "x"), "x")
+        samples = check_lengths(x=x)
+        made_for = self.graph, self.graph.state()
+        if self._monte_carlo is None or self._monte_carlo[0] != made_for:
+            self._monte_carlo = made_for, MonteCarlo(self.graph)
+        seed, step = self._random_state(-(-samples * passes // self._chunk) + samples) if seed is None else (seed, 0)
+        means, deviations = self._monte_carlo[1].run({self.graph.inputs[0]: x}, samples, passes, seed, step)
+        return (means[0], deviations[0]) if len(means) == 1 else (means, deviations)
 
     def freeze(self):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
