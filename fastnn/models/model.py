@@ -147,8 +147,8 @@ class Model(Layer, Trainer):
         """Mean and standard deviation of `n` predictions with dropout and noise switched on: Monte-Carlo dropout.
 
         Layers that draw random numbers in training do so; all others run in inference mode, batch normalisation with
-        its moving averages. What comes before the first such layer is computed once. (``model(x, training=True)`` is one
-        pass in which everything is as in training.)
+        its moving averages. What comes before the first such layer is computed once. (``model(x, training=True)`` is
+        one pass in which everything is as in training.)
 
         Parameters
         ----------

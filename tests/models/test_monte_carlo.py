@@ -5,7 +5,6 @@ import pytest
 
 import fastnn
 from fastnn import layers
-from fastnn._engine import runtime
 from harness.layers import data
 
 
@@ -45,14 +44,14 @@ def test_one_pass_has_no_spread_and_two_have_that_of_two():
 def test_the_seed_repeats_on_any_number_of_threads():
     model, x = network(layers.Dropout(0.5), layers.GaussianNoise(0.1)), data(130, 8)
     expected = model.predict_mc(x, 50, seed=7)
-    threads = runtime.get_threads()
+    threads = fastnn.get_threads()
     try:
         for count in 1, 2, 3:
-            runtime.set_threads(count)
+            fastnn.set_threads(count)
             for one, other in zip(model.predict_mc(x, 50, seed=7), expected, strict=True):
                 np.testing.assert_array_equal(one, other)
     finally:
-        runtime.set_threads(threads)
+        fastnn.set_threads(threads)
     other, _ = model.predict_mc(x, 50, seed=8)
     assert (other != expected[0]).any()
     again = [model.predict_mc(x, 50)[0] for _ in range(2)]
