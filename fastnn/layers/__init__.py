@@ -1,6 +1,7 @@
 """The layers that networks are made of, named as in Keras."""
 
 from fastnn.layers.base import Layer
+from fastnn.layers.categories import CategoryEncoding, Discretization, Embedding
 from fastnn.layers.core import (
     ELU,
     Activation,
@@ -28,8 +29,11 @@ __all__ = [
     "Activation",
     "AlphaDropout",
     "BatchNormalization",
+    "CategoryEncoding",
     "Dense",
+    "Discretization",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",

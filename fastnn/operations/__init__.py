@@ -6,6 +6,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     batchnorm,
     dense,
     dropout,
+    embedding,
     noise,
     prelu,
     reshape,
