@@ -14,6 +14,7 @@ from fastnn.layers.core import (
     Reshape,
     Softmax,
 )
+from fastnn.layers.lookup import IntegerLookup, StringLookup
 from fastnn.layers.normalization import BatchNormalization, Normalization, Rescaling
 from fastnn.layers.regularization import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from fastnn.layers.relus import PReLU, RReLU, ThresholdedReLU
@@ -40,6 +41,7 @@ __all__ = [
     "GroupNormalization",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -51,6 +53,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Softmax",
+    "StringLookup",
     "ThresholdedReLU",
     "UnitNormalization",
 ]

@@ -314,11 +314,11 @@ def _layers_in(value):
             yield each
 
 
-def as_floats(inputs, layer):
-    """Eager inputs as an array that the engine can read."""
+def as_floats(inputs, layer, text=False):
+    """Eager inputs as an array that the engine can read (or, if `text`, that a lookup can)."""
     from fastnn.training.data import as_array
 
-    x = as_array(inputs, f"The input of {layer.name!r}")
+    x = as_array(inputs, f"The input of {layer.name!r}", text)
     if x.ndim < 2:
         raise ValueError(
             f"Layer {layer.name!r} expects a batch: an array of at least 2 axes, (samples, features). "

@@ -67,7 +67,7 @@ class Embedding(Layer):
         if self.input_dim > EXACT:
             raise ValueError(
                 f"Embedding: numbers travel as float32, which is exact to 2**24 = {EXACT}. Map them to fewer, with "
-                f"Hashing or IntegerLookup. Received: input_dim={input_dim}"
+                f"IntegerLookup. Received: input_dim={input_dim}"
             )
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings = None

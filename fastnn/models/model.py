@@ -5,6 +5,7 @@ import numpy as np
 from fastnn import _random
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.layers.base import Layer, as_floats
+from fastnn.operations.lookup import reads_text
 from fastnn.training.arguments import count
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
@@ -125,7 +126,7 @@ class Model(Layer, Trainer):
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
-        x = self._checked_input(as_floats(inputs, self), "The model's input")
+        x = self._checked_input(as_floats(inputs, self, text=True), "The model's input")
         if self._eager_program is None or self._eager_program.graph is not self.graph:
             self._eager_program = Eager(self.graph)
         outputs = self._eager_program.run({self.graph.inputs[0]: x}, len(x), bool(training), self._random_state)
@@ -137,6 +138,11 @@ class Model(Layer, Trainer):
 
         if not self.built:
             self._build_for((None, *(x.shape[1:] or (1,))))
+        if x.dtype.kind in "US" and not reads_text(self.graph, self.graph.inputs[0]):
+            raise TypeError(
+                f"{name} (model {self.name!r}) has dtype {x.dtype}, which cannot be read as numbers. A model reads "
+                "text through layers.StringLookup, as its first layer."
+            )
         return check_inputs(x, self.graph.inputs[0].shape[1:], f"{name} (model {self.name!r})")
 
     def predict_on_batch(self, x):
@@ -172,7 +178,7 @@ class Model(Layer, Trainer):
         from fastnn.training.data import as_array, check_lengths
 
         passes = count(n, "n")
-        x = self._checked_input(as_array(x, "x"), "x")
+        x = self._checked_input(as_array(x, "x", text=True), "x")
         samples = check_lengths(x=x)
         made_for = self.graph, self.graph.state()
         if self._monte_carlo is None or self._monte_carlo[0] != made_for:

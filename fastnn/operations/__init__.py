@@ -7,6 +7,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     dense,
     dropout,
     embedding,
+    lookup,
     noise,
     prelu,
     reshape,

@@ -170,7 +170,7 @@ class Trainer:
         if y is None:
             hint = "" if hasattr(x, "shape") else f" A {type(x).__name__} that yields both is not supported yet."
             raise ValueError(f"`{names[1]}` is missing: training and evaluation need targets as an array.{hint}")
-        x = data.as_array(x, names[0])
+        x = data.as_array(x, names[0], text=True)
         y = data.as_array(y, names[1])
         samples = data.check_lengths(**{names[0]: x, names[1]: y})
         x = self._checked_input(x, names[0])
@@ -408,7 +408,7 @@ class Trainer:
         """
         arguments.refuse("predict", steps=steps)
         batch_size = arguments.count(batch_size, "batch_size", 32)
-        x = self._checked_input(data.as_array(x, "x"), "x")
+        x = self._checked_input(data.as_array(x, "x", text=True), "x")
         data.check_lengths(x=x)
         steps = -(-len(x) // batch_size)
         hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
