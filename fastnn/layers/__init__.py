@@ -1,5 +1,14 @@
 """The layers that networks are made of, named as in Keras."""
 
+from fastnn.layers.augmentation import (
+    MixUp,
+    RandomBrightness,
+    RandomContrast,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from fastnn.layers.base import Layer
 from fastnn.layers.categories import CategoryEncoding, Discretization, Embedding
 from fastnn.layers.core import (
@@ -45,10 +54,17 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MixUp",
     "Normalization",
     "PReLU",
     "RMSNormalization",
     "RReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",

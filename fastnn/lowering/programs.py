@@ -6,6 +6,7 @@ from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.activation import Softmax
+from fastnn.operations.augment import mixed_targets
 from fastnn.operations.lookup import host_values
 from fastnn.variables import runs_of
 
@@ -165,6 +166,7 @@ class Evaluation:
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
             else:
                 targets[kind] = b.gather(key, y.rows_per_sample, y.n)
+            targets[kind] = mixed_targets(b, kind, targets[kind])
         return targets[kind]
 
     def _loss(self, b, number, head, y, target, weights):

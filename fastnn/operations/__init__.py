@@ -3,6 +3,7 @@
 from fastnn.operations import (  # noqa: F401  (they register)
     activation,
     affine,
+    augment,
     batchnorm,
     dense,
     dropout,

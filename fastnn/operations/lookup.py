@@ -1,7 +1,7 @@
 """What happens to data on the host, in NumPy, before a program reads them: text and large integers become indices.
 
-A node of such an operation stands at an input of the network. Programs do not read the input but the node's output, whose
-values `host_values` computes wherever data enter: for `fit` and `predict` alike, once for a whole array.
+A node of such an operation stands at an input of the network. Programs do not read the input but the node's output,
+whose values `host_values` computes wherever data enter: for `fit` and `predict` alike, once for a whole array.
 """
 
 import numpy as np
@@ -54,8 +54,8 @@ class Lookup(Operation):
     def forward(self, node, b):
         if node.inputs[0] not in b.graph.inputs:
             raise ValueError(
-                f"Layer {node.output.name!r} looks up what comes into the network, before any computation: it must stand "
-                f"at an input. It is applied to {node.inputs[0]!r}."
+                f"Layer {node.output.name!r} looks up what comes into the network, before any computation: it must "
+                f"stand at an input. It is applied to {node.inputs[0]!r}."
             )
         return b.gather(node.output, node.output.rows_per_sample, node.output.features)
 
