@@ -20,6 +20,7 @@
 #include "ops/batchnorm.c"
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
+#include "ops/augment.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/embedding.c"
@@ -92,6 +93,9 @@ static const fnn_op ops[] = {
     fnn_op_category_encode,
     fnn_op_discretize,
     fnn_op_montecarlo,
+    fnn_op_random_warp,
+    fnn_op_random_intensity,
+    fnn_op_mixup,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

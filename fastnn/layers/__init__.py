@@ -1,6 +1,16 @@
 """The layers that networks are made of, named as in Keras."""
 
+from fastnn.layers.augmentation import (
+    MixUp,
+    RandomBrightness,
+    RandomContrast,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from fastnn.layers.base import Layer
+from fastnn.layers.categories import CategoryEncoding, Discretization, Embedding
 from fastnn.layers.core import (
     ELU,
     Activation,
@@ -16,6 +26,7 @@ from fastnn.layers.core import (
     Reshape,
     Softmax,
 )
+from fastnn.layers.lookup import IntegerLookup, StringLookup
 from fastnn.layers.merging import (
     Add,
     Average,
@@ -45,16 +56,19 @@ from fastnn.layers.row_normalization import (
 )
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
     "AlphaDropout",
     "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
     "Dot",
     "Dropout",
-    "ELU",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -62,22 +76,31 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "IntegerLookup",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
     "RMSNormalization",
     "RReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "Softmax",
+    "StringLookup",
     "Subtract",
     "ThresholdedReLU",
     "UnitNormalization",

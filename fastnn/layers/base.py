@@ -133,7 +133,7 @@ class Layer(Saveable):
 
     def _named_arguments(self, training, args, kwargs):
         """Positional arguments after the first one, by their names."""
-        names = [name for name in inspect.signature(self.call).parameters][1 : 1 + len(args)]
+        names = list(inspect.signature(self.call).parameters)[1 : 1 + len(args)]
         if len(names) < len(args):
             raise TypeError(
                 f"Layer {self.name!r}: {type(self).__name__}.call takes {len(names) + 1} arguments. "
@@ -241,7 +241,7 @@ class Layer(Saveable):
     def _first_call(self, what):
         if not self._calls:
             raise AttributeError(
-                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on an Input, "
+                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on Input, "
                 "or build the model that it is part of."
             )
         return self._calls[0]
@@ -404,11 +404,11 @@ def _layers_in(value):
             yield each
 
 
-def as_floats(inputs, layer):
-    """Eager inputs as an array that the engine can read."""
+def as_floats(inputs, layer, text=False):
+    """Eager inputs as an array that the engine can read (or, if `text`, that a lookup can)."""
     from fastnn.training.data import as_array
 
-    x = as_array(inputs, f"The input of {layer.name!r}")
+    x = as_array(inputs, f"The input of {layer.name!r}", text)
     if x.ndim < 2:
         raise ValueError(
             f"Layer {layer.name!r} expects a batch: an array of at least 2 axes, (samples, features). "

@@ -84,6 +84,7 @@ class Builder:
         self._committed = {}
         self._kept = {}
         self.random_streams = 0
+        self.mixed = []  # what targets must be mixed like, see operations/augment.py
         self._trained = set()
         self._gradients = {}  # Tensor -> Slot
         self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)

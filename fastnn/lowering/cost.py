@@ -89,6 +89,9 @@ COUNTS = {
     "embedding_gradient": ("m*n", "ids=m dy=m*n dtable+=vocabulary*n"),
     "category_encode": ("", "ids=m*per y=m*n"),
     "discretize": ("m*n*bins", "x=m*n boundaries=bins y=m*n"),
+    "random_warp": ("20*m*h*w*c", "x=m*h*w*c y=m*h*w*c"),
+    "random_intensity": ("3*m*pixels*c", "x=2*m*pixels*c y=m*pixels*c"),
+    "mixup": ("3*m*n", "x=2*m*n y=m*n"),
     "montecarlo": ("6*m*n", "y=m*n mean=4*m*n spread=4*m*n"),
 }
 

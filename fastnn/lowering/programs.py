@@ -6,6 +6,8 @@ from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.activation import Softmax
+from fastnn.operations.augment import mixed_targets
+from fastnn.operations.lookup import host_values
 from fastnn.variables import runs_of
 
 # Bound by each run: where `scatter` writes.
@@ -48,7 +50,8 @@ class Prediction:
     def run(self, inputs, samples, seed=0, step=0, batch=0):
         """Predict all samples; `inputs` maps the graph's inputs to arrays. Returns a list of float32 arrays."""
         results = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in self.graph.outputs]
-        sources = [(self.sources[each], inputs[each]) for each in self.graph.inputs if each in self.sources]
+        data = host_values(self.graph, inputs)
+        sources = [(source, data[key]) for key, source in self.sources.items()]
         ports = [(*port, result) for port, result in zip(self.outputs, results, strict=True)]
         self.program.run(samples, sources=sources, outputs=ports, seed=seed, step=step, batch=batch)
         return results
@@ -169,6 +172,7 @@ class Evaluation:
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
             else:
                 targets[kind] = b.gather(key, y.rows_per_sample, y.n)
+            targets[kind] = mixed_targets(b, kind, targets[kind])
         return targets[kind]
 
     def _loss(self, b, number, head, y, target, weights):
@@ -199,7 +203,7 @@ class Evaluation:
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
-        data = dict(inputs)
+        data = dict(host_values(self.graph, inputs))
         for number, array in enumerate(targets):
             data["targets", number] = array
         for number, array in enumerate(weights or ()):

@@ -9,9 +9,15 @@ from fastnn.layers.base import Layer, as_floats, several
 from fastnn.layers.core import InputLayer
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
+from fastnn.operations.lookup import reads_text
+from fastnn.training.arguments import count
 from fastnn.training.data import as_array, check_inputs, check_lengths
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
+
+
+def _as_array_or_text(x, name):
+    return as_array(x, name, text=True)
 
 
 class Model(Layer, Trainer):
@@ -61,6 +67,7 @@ class Model(Layer, Trainer):
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self._network = None  # what lies between the inputs and the outputs, once that is known
         self._eager_program = None
+        self._monte_carlo = None
         self._settled = None  # the graph whose variables all lie in arenas
         self._reset_trainer()
         if inputs is not None:
@@ -115,7 +122,7 @@ class Model(Layer, Trainer):
         self._network = Network(inputs, outputs)
 
     def call(self, inputs, training=None):
-        """Compose layers; inputs and result are symbolic tensors. A functional model repeats the calls it was made of."""
+        """Compose layers; inputs and result are symbolic. A functional model repeats the calls it was made of."""
         if self._network is None:
             raise NotImplementedError(
                 f"Model {self.name!r} has neither inputs and outputs nor a `call`. Make it with "
@@ -282,7 +289,7 @@ class Model(Layer, Trainer):
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
-        arrays, samples = self._checked_inputs(inputs, "The model's input", as_array=lambda each, _: as_floats(each, self))
+        arrays, samples = self._checked_inputs(inputs, "The model's input", lambda each, _: as_floats(each, self, True))
         return self._packed(self._forward(arrays, samples, training), Array)
 
     def _forward(self, arrays, samples, training):
@@ -300,7 +307,7 @@ class Model(Layer, Trainer):
             return arrays[0].view(view)
         return _single(_tree.pack(outputs, [each.view(view) for each in arrays]))
 
-    def _checked_inputs(self, x, name, as_array=as_array):
+    def _checked_inputs(self, x, name, as_array=_as_array_or_text):
         """Input arrays in the shapes of the model's inputs, and how many samples they have; builds the model if this is
         its first data."""
         arrays = self._input_arrays(x, name, as_array)
@@ -308,7 +315,7 @@ class Model(Layer, Trainer):
             self._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
         return self._shaped(_tree.flatten(arrays), name)
 
-    def _input_arrays(self, x, name, as_array=as_array):
+    def _input_arrays(self, x, name, as_array=_as_array_or_text):
         """Input arrays as they were given: a list with one for each input, or a structure of some before the model is
         built."""
         if self._network is None:
@@ -325,16 +332,21 @@ class Model(Layer, Trainer):
         names = [f"{name} (model {self.name!r})"]
         if len(inputs) > 1:
             names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
-        shaped = [
-            check_inputs(array, tensor.shape[1:], each) for array, tensor, each in zip(arrays, inputs, names, strict=True)
-        ]
+        shaped = []
+        for array, tensor, each in zip(arrays, inputs, names, strict=True):
+            if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
+                raise TypeError(
+                    f"{each} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
+                    "layers.StringLookup, as the first layer behind the input."
+                )
+            shaped.append(check_inputs(array, tensor.shape[1:], each))
         samples = len(shaped[0])
         if any(len(each) != samples for each in shaped):
             check_lengths(**dict(zip(names, shaped, strict=True)))  # raises
         return shaped, samples
 
     def _matched(self, values, name):
-        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a dictionary,
+        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a dict,
         by position from a list or tuple; one alone for a single input."""
         names = self.input_names
         if isinstance(values, dict):
@@ -363,6 +375,44 @@ class Model(Layer, Trainer):
         """Predictions for one batch, as a plain array, or as a structure of some for several outputs."""
         arrays, samples = self._checked_inputs(x, "x")
         return self._packed(self._forward(arrays, samples, False), np.ndarray)
+
+    def predict_mc(self, x, n=100, seed=None):
+        """Mean and standard deviation of `n` predictions with dropout and noise switched on: Monte-Carlo dropout.
+
+        Layers that draw random numbers in training do so; all others run in inference mode, batch normalisation with
+        its moving averages. What comes before the first such layer is computed once. (``model(x, training=True)`` is
+        one pass in which everything is as in training.)
+
+        Parameters
+        ----------
+        x : array_like, shape (samples, ...)
+        n : int, default 100
+            Passes.
+        seed : int, optional
+            The same seed gives the same bits, on any number of threads. By default each call draws other numbers.
+
+        Returns
+        -------
+        mean, deviation : ndarray of float32
+            Of the shape that `predict` returns; the deviation is the population's, as `numpy.std` computes it, and 0
+            where nothing is random. Sums are kept in float64. For several outputs, structures as `predict` returns.
+
+        References
+        ----------
+        Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
+        """
+        from fastnn.lowering.montecarlo import MonteCarlo
+
+        passes = count(n, "n")
+        arrays, samples = self._checked_inputs(x, "x")
+        check_lengths(x=arrays[0])
+        made_for = self.graph, self.graph.state()
+        if self._monte_carlo is None or self._monte_carlo[0] != made_for:
+            self._monte_carlo = made_for, MonteCarlo(self.graph)
+        seed, step = self._random_state(-(-samples * passes // self._chunk) + samples) if seed is None else (seed, 0)
+        inputs = dict(zip(self.graph.inputs, arrays, strict=True))
+        means, deviations = self._monte_carlo[1].run(inputs, samples, passes, seed, step)
+        return self._packed(means, np.ndarray), self._packed(deviations, np.ndarray)
 
     def freeze(self):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.

@@ -25,6 +25,10 @@ class Operation:
         """Shape of the output; by default that of the first input."""
         return node.inputs[0].shape
 
+    def is_random(self, node, b):
+        """Does the node draw random numbers in the program that is being built?"""
+        return False
+
     def forward(self, node, b):
         """Emit the forward instructions; return the slot that holds the output."""
         raise NotImplementedError(f"Operation {self.name!r} has no forward pass.")

@@ -23,7 +23,9 @@ class Compiled:
 
     def __init__(self, loss, loss_weights, metrics, weighted_metrics):
         for each in _tree.flatten(loss):
-            losses_module.resolve(each, "labels", 2)  # for any targets: what is unknown is refused here rather than in fit
+            losses_module.resolve(
+                each, "labels", 2
+            )  # for any targets: what is unknown is refused here rather than in fit
         for each in _tree.flatten(loss_weights):
             if each is not None and not _is_weight(each):
                 raise ValueError(
@@ -158,7 +160,7 @@ def _per_output(given, names, count, argument, every=False):
             raise ValueError(
                 f"`{argument}`: the outputs are named {known}. Received a dictionary with {sorted(map(str, given))}."
             )
-        return [given.get(name) for name in known]
+        return [given.get(name) for name in known] or [None] * count
     if isinstance(given, (list, tuple)):
         if len(given) != count:
             raise ValueError(

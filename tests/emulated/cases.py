@@ -504,6 +504,29 @@ def rearrange_sum(m):
             yield m.case(2, dict(x=x, y=y), same_bits=False, x_sample=rows * x.ld, y_sample=y_rows * y.ld, **box)
 
 
+def random_warp(m):
+    for kind in range(4):
+        for fill in range(4):
+            operands = dict(x=matrix(m.normal(3, 5 * 4 * 2)), y=result(3, 5 * 4 * 2, 1))
+            settings = dict(h=5, w=4, c=2, kind=kind, fill=fill, nearest=fill % 2, uniform=fill // 2, stream=4)
+            settings.update(a=-0.3, b=0.4, c_low=-0.2, c_high=0.5, fill_value=2.0, seed=9, step=1)
+            yield m.case(3, operands, same_bits=False, **settings)
+
+
+def random_intensity(m):
+    for kind in 0, 1:
+        for samples, _, n, extra in SHAPES:
+            operands = dict(x=matrix(m.uniform(samples, 3 * n), extra), y=result(samples, 3 * n))
+            settings = dict(pixels=n, c=3, kind=kind, a=0.5, b=1.5, low=0.1, high=0.9, stream=4, seed=9)
+            yield m.case(samples, operands, same_bits=False, **settings)
+
+
+def mixup(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        yield m.case(samples, operands, per, same_bits=False, n=n, alpha=0.4, stream=4, seed=9)
+
+
 GENERATORS = {
     "merge_forward": merge_forward,
     "merge_backward": merge_backward,
@@ -560,6 +583,9 @@ GENERATORS = {
     "category_encode": category_encode,
     "discretize": discretize,
     "montecarlo": montecarlo,
+    "random_warp": random_warp,
+    "random_intensity": random_intensity,
+    "mixup": mixup,
 }
 
 
