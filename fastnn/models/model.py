@@ -240,12 +240,14 @@ class Model(Layer, Trainer):
         ----------
         print_fn : callable, optional
             Takes the text instead of `print`.
+        expand_nested : bool, default False
+            Also list the layers of models inside the model.
         show_trainable : bool, default False
             Add a column that says which layers are trained.
         """
         from fastnn.models.summary import summary_text
 
-        (print_fn or print)(summary_text(self, show_trainable))
+        (print_fn or print)(summary_text(self, show_trainable, expand_nested))
 
     def explain_plan(self, batch_size=32, training=True, print_fn=None, measure=False):
         """Print what one step computes: every instruction that the engine runs, its cost, and its threads.
