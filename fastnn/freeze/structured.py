@@ -91,8 +91,7 @@ class StructuredPredictor:
             return [x]
         if not isinstance(x, (list, tuple)) or len(x) != len(names):
             raise ValueError(
-                f"Expected a list of {len(names)} arrays or a dictionary by {list(names)}. "
-                f"Received: {type(x).__name__}"
+                f"Expected a list of {len(names)} arrays or a dictionary by {list(names)}. Received: {type(x).__name__}"
             )
         return list(x)
 

@@ -91,7 +91,9 @@ class Functional(Model):
                 args, kwargs = _revived(call, layers, outputs)
                 outputs[layer].append(layer(*args, **kwargs))
             if len(later) == len(waiting):
-                raise ValueError(f"The layers {sorted({layer.name for layer, _ in later})} wait for each other's outputs.")
+                raise ValueError(
+                    f"The layers {sorted({layer.name for layer, _ in later})} wait for each other's outputs."
+                )
             waiting = later
 
         def tensors(places):

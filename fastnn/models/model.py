@@ -213,11 +213,12 @@ class Model(Layer, Trainer):
         outputs = self._known_network().outputs
         if isinstance(outputs, dict) and len(outputs) == len(self.graph.outputs):
             return sorted(outputs)
-        return self.output_names if self._has_named_outputs else None
+        return None if self._is_traced else self.output_names
 
     @property
-    def _has_named_outputs(self):
-        return self._is_functional
+    def _is_traced(self):
+        """Is it the `call` of a subclass that says what the model computes?"""
+        return not self._is_functional
 
     def to_json(self, **kwargs):
         """The model's configuration as a JSON string, without weights; `models.model_from_json` makes a model of it.
@@ -284,7 +285,9 @@ class Model(Layer, Trainer):
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
-        arrays, samples = self._checked_inputs(inputs, "The model's input", as_array=lambda each, _: as_floats(each, self))
+        arrays, samples = self._checked_inputs(
+            inputs, "The model's input", as_array=lambda each, _: as_floats(each, self)
+        )
         return self._packed(self._forward(arrays, samples, training), Array)
 
     def _forward(self, arrays, samples, training):
@@ -328,7 +331,8 @@ class Model(Layer, Trainer):
         if len(inputs) > 1:
             names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
         shaped = [
-            check_inputs(array, tensor.shape[1:], each) for array, tensor, each in zip(arrays, inputs, names, strict=True)
+            check_inputs(array, tensor.shape[1:], each)
+            for array, tensor, each in zip(arrays, inputs, names, strict=True)
         ]
         samples = len(shaped[0])
         if any(len(each) != samples for each in shaped):

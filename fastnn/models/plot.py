@@ -6,7 +6,7 @@ boxes are ordered by the mean place of their neighbours in the rank before (Sugi
 
 from fastnn import _tree
 from fastnn.graph import Node
-from fastnn.models.network import maker, name_of, owner_of
+from fastnn.models.network import name_of, owner_of
 
 _LINE, _CHARACTER, _GAP, _MARGIN = 0.22, 0.085, 0.45, 0.25  # inches
 
@@ -23,16 +23,16 @@ class _Box:
         self.height = len(lines) * _LINE + _MARGIN
 
 
-def draw(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations, show_trainable):
+def draw(
+    model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations, show_trainable
+):
     """The picture as a matplotlib `Figure`; see `fastnn.utils.plot_model`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
     def describe(owner, network):
-        return _lines(
-            owner, network, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
-        )
+        return _lines(owner, network, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
 
     boxes, _ = _boxes(model._known_network(), describe, expand_nested, {})
     width, height = _place(boxes, rankdir)
@@ -51,7 +51,8 @@ def draw(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_neste
         axes.add_patch(shape)
         for other in box.before:
             start, end = _ends(other, box, rankdir)
-            axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#33506f", "shrinkA": 0, "shrinkB": 0})
+            arrow = {"arrowstyle": "-|>", "color": "#33506f", "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", end, start, arrowprops=arrow, zorder=0)
     return figure
 
 

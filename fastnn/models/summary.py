@@ -14,7 +14,9 @@ def summary_text(model, show_trainable=False, expand_nested=False):
     graph = model.graph  # known from here on
     network = model._network if model._is_functional else None
     connected = network is not None and _branches(network)
-    headers = ["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * connected + ["Trainable"] * show_trainable
+    headers = (
+        ["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * connected + ["Trainable"] * show_trainable
+    )
     shapes = _output_shapes(model, graph)
     rows = []
     for owner in network.owners if network is not None else model.layers:

@@ -95,7 +95,7 @@ class Trainer:
         """Names of what `evaluate` returns, in its order, once data has told which they are."""
         if not self._heads:
             return []
-        losses = [head.loss_log for head in self._heads if head.loss_log]
+        losses = [head.loss_log for head in sorted(self._heads, key=lambda head: head.loss_place) if head.loss_log]
         return ["loss", *losses, *(name for head in self._heads for name in head.metric_logs.values())]
 
     @property

@@ -103,7 +103,7 @@ class Own(fastnn.Model):
 def test_a_subclass_is_traced_at_its_first_data():
     model = Own()
     with pytest.raises(ValueError, match="not built"):
-        model.output_shape  # noqa: B018
+        model.output_shape
     result = model(X["a"])
     assert {name: value.shape for name, value in result.items()} == {"one": (20, 1), "two": (20, 2)}
     assert model.output_shape == {"one": (None, 1), "two": (None, 2)}
@@ -217,7 +217,9 @@ def test_clones():
     copy = fastnn.models.clone_model(stack, clone_function=lambda layer: layer)
     assert copy.weights == stack.weights
     noisy = fastnn.models.clone_model(
-        model, clone_function=lambda layer: layer, call_function=lambda layer, *a, **k: layers.Identity()(layer(*a, **k))
+        model,
+        clone_function=lambda layer: layer,
+        call_function=lambda layer, *a, **k: layers.Identity()(layer(*a, **k)),
     )
     np.testing.assert_array_equal(noisy(X)[0], model(X)[0])
     with pytest.raises(ValueError, match="call_function"):
