@@ -133,7 +133,7 @@ class Layer(Saveable):
 
     def _named_arguments(self, training, args, kwargs):
         """Positional arguments after the first one, by their names."""
-        names = [name for name in inspect.signature(self.call).parameters][1 : 1 + len(args)]
+        names = list(inspect.signature(self.call).parameters)[1 : 1 + len(args)]
         if len(names) < len(args):
             raise TypeError(
                 f"Layer {self.name!r}: {type(self).__name__}.call takes {len(names) + 1} arguments. "
@@ -241,8 +241,8 @@ class Layer(Saveable):
     def _first_call(self, what):
         if not self._calls:
             raise AttributeError(
-                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on an Input, "
-                "or build the model that it is part of."
+                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on an "
+                "Input, or build the model that it is part of."
             )
         return self._calls[0]
 

@@ -115,7 +115,7 @@ class Model(Layer, Trainer):
         self._network = Network(inputs, outputs)
 
     def call(self, inputs, training=None):
-        """Compose layers; inputs and result are symbolic tensors. A functional model repeats the calls it was made of."""
+        """Compose layers; inputs and result are symbolic tensors. A functional model repeats its calls."""
         if self._network is None:
             raise NotImplementedError(
                 f"Model {self.name!r} has neither inputs and outputs nor a `call`. Make it with "
@@ -340,8 +340,8 @@ class Model(Layer, Trainer):
         return shaped, samples
 
     def _matched(self, values, name):
-        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a dictionary,
-        by position from a list or tuple; one alone for a single input."""
+        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a
+        dictionary, by position from a list or tuple; one alone for a single input."""
         names = self.input_names
         if isinstance(values, dict):
             missing = [each for each in names if each not in values]

@@ -1,7 +1,7 @@
 """The picture that `fastnn.utils.plot_model` draws: layers as boxes in ranks, arrows where tensors go.
 
-Drawn with matplotlib, so that nothing but a Python package is needed. Ranks are longest paths from the inputs; in a rank,
-boxes are ordered by the mean place of their neighbours in the rank before (Sugiyama et al., 1981).
+Drawn with matplotlib, so that nothing but a Python package is needed. Ranks are longest paths from the inputs; in a
+rank, boxes are ordered by the mean place of their neighbours in the rank before (Sugiyama et al., 1981).
 """
 
 from fastnn import _tree

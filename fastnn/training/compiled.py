@@ -23,9 +23,7 @@ class Compiled:
 
     def __init__(self, loss, loss_weights, metrics, weighted_metrics):
         for each in _tree.flatten(loss):
-            losses_module.resolve(
-                each, "labels", 2
-            )  # for any targets: what is unknown is refused here rather than in fit
+            losses_module.resolve(each, "labels", 2)  # what is unknown is refused here rather than in fit
         for each in _tree.flatten(loss_weights):
             if each is not None and not _is_weight(each):
                 raise ValueError(

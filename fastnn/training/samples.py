@@ -119,8 +119,8 @@ def _targets(model, y, name, samples):
             given[place] = each
     else:
         raise ValueError(
-            f"{name}: the model has {count} outputs{f', {names}' if names else ''}. Expected a list of targets for each "
-            f"of them, or a dictionary by their names. Received {type(y).__name__}."
+            f"{name}: the model has {count} outputs{f', {names}' if names else ''}. Expected a list of targets for "
+            f"each of them, or a dictionary by their names. Received {type(y).__name__}."
         )
     return [each if each is None else data.as_array(each, _of(name, n, model)) for n, each in enumerate(given)]
 

@@ -166,7 +166,7 @@ def test_summary_says_what_is_connected():
     ],
 )
 def test_mistakes(make, message):
-    with pytest.raises((ValueError, NotImplementedError), match=message):
+    with pytest.raises((ValueError, NotImplementedError), match=message):  # noqa: PT012
         model = make()
         model(X["a"])
 
@@ -243,3 +243,20 @@ def test_a_picture(tmp_path):
     assert len(plain.axes[0].patches) < len(figure.axes[0].patches)
     with pytest.raises(ValueError, match="rankdir"):
         fastnn.utils.plot_model(model, rankdir="up")
+
+
+def test_a_flag_changed_after_compile_is_warned_of_once():
+    model = heads()
+    model.compile("sgd", "mse")
+    y = [data(20, 1), data(20, 3)]
+    model.get_layer("shared").trainable = False
+    with pytest.warns(UserWarning, match=r"\['shared'\] have changed their `trainable`"):
+        model.fit(X, y, verbose=0)
+    before = model.get_layer("shared").get_weights()
+    model.fit(X, y, verbose=0)  # warnings are errors here
+    assert (before[0] != model.get_layer("shared").get_weights()[0]).any()
+    model.compile("sgd", "mse")
+    model.fit(X, y, verbose=0)
+    frozen = model.get_layer("shared").get_weights()
+    model.fit(X, y, verbose=0)
+    np.testing.assert_array_equal(frozen[0], model.get_layer("shared").get_weights()[0])

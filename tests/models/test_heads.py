@@ -97,7 +97,8 @@ def test_a_part_of_the_data_validates():
     model = heads()
     model.compile("sgd", ["mse", SPARSE])
     history = model.fit(X, [VALUES, LABELS], validation_split=0.25, verbose=0).history
-    assert list(history) == sorted([*history]) and "val_kind_loss" in history
+    assert list(history) == sorted(history)
+    assert "val_kind_loss" in history
     assert model.metrics_names == ["loss", "value_loss", "kind_loss"]
 
 
