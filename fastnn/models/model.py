@@ -308,8 +308,12 @@ class Model(Layer, Trainer):
     def _checked_inputs(self, x, name, as_array=as_array):
         """Input arrays in the shapes of the model's inputs, and how many samples they have; builds the model if this is
         its first data."""
+        network = self._network
+        if network is not None and type(network.inputs) is Tensor and not isinstance(x, (dict, list, tuple)):
+            array = check_inputs(as_array(x, name), network.inputs.shape[1:], f"{name} (model {self.name!r})")
+            return [array], len(array)
         arrays = self._input_arrays(x, name, as_array)
-        if self._network is None:
+        if network is None:
             self._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
         return self._shaped(_tree.flatten(arrays), name)
 
