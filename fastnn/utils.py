@@ -32,6 +32,7 @@ __all__ = [
     "is_keras_tensor",
     "normalize",
     "pack_x_y_sample_weight",
+    "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
@@ -383,3 +384,58 @@ class Progbar:
 
     def _values(self):
         return {name: total / count for name, (total, count) in self._sums.items()}
+
+
+def plot_model(
+    model,
+    to_file="model.png",
+    show_shapes=False,
+    show_dtype=False,
+    show_layer_names=False,
+    rankdir="TB",
+    expand_nested=False,
+    dpi=200,
+    show_layer_activations=False,
+    show_trainable=False,
+):
+    """Draw a model: its layers as boxes, and arrows where tensors go. Needs matplotlib: ``pip install 'fastnn[plot]'``.
+
+    Parameters
+    ----------
+    model : Model
+        A built one. Of a subclass only the operations inside its `call` are known; they are what is drawn.
+    to_file : str or path, default "model.png"
+        Its suffix chooses the format: png, pdf, svg.
+    show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable : bool, default False
+    rankdir : {"TB", "BT", "LR", "RL"}
+        Where the inputs and the outputs are: "TB" is from top to bottom.
+    expand_nested : bool, default False
+        Draw the layers of models inside the model.
+    dpi : int, default 200
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Notebooks show it.
+
+    Raises
+    ------
+    ValueError
+        If the model is not built, or `rankdir` is unknown.
+    ImportError
+        If matplotlib is not installed.
+    """
+    if rankdir not in ("TB", "BT", "LR", "RL"):
+        raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    try:
+        from fastnn.models.plot import draw
+
+        figure = draw(
+            model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations,
+            show_trainable,
+        )  # fmt: skip
+    except ModuleNotFoundError as error:
+        raise ImportError(f"plot_model draws with matplotlib: pip install 'fastnn[plot]'. ({error})") from error
+    if to_file is not None:
+        figure.savefig(to_file, dpi=dpi)
+    return figure

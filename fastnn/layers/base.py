@@ -241,8 +241,8 @@ class Layer(Saveable):
     def _first_call(self, what):
         if not self._calls:
             raise AttributeError(
-                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on Input, "
-                "or build the model that it is part of."
+                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on an "
+                "Input, or build the model that it is part of."
             )
         return self._calls[0]
 

@@ -69,11 +69,13 @@ class Head:
         Those of `metrics` that sample weights apply to.
     loss_log : str or None
         What the loss of this output is reported as, where there are several.
+    loss_place : int
+        Where it is reported among those of the outputs.
     metric_logs : dict of Metric to str
         What the metrics are reported as.
     """
 
-    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics", "loss_log", "metric_logs")
+    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics", "loss_log", "loss_place", "metric_logs")
 
     def __init__(self, loss, metrics=(), weighted_metrics=(), loss_weight=1.0):
         self.loss = loss
@@ -81,6 +83,7 @@ class Head:
         self.metrics = [*metrics, *weighted_metrics]
         self.weighted_metrics = list(weighted_metrics)
         self.loss_log = None
+        self.loss_place = 0
         self.metric_logs = {}
 
 

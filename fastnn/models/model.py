@@ -122,7 +122,7 @@ class Model(Layer, Trainer):
         self._network = Network(inputs, outputs)
 
     def call(self, inputs, training=None):
-        """Compose layers; inputs and result are symbolic. A functional model repeats the calls it was made of."""
+        """Compose layers; inputs and result are symbolic tensors. A functional model repeats its calls."""
         if self._network is None:
             raise NotImplementedError(
                 f"Model {self.name!r} has neither inputs and outputs nor a `call`. Make it with "
@@ -220,11 +220,12 @@ class Model(Layer, Trainer):
         outputs = self._known_network().outputs
         if isinstance(outputs, dict) and len(outputs) == len(self.graph.outputs):
             return sorted(outputs)
-        return self.output_names if self._has_named_outputs else None
+        return None if self._is_traced else self.output_names
 
     @property
-    def _has_named_outputs(self):
-        return self._is_functional
+    def _is_traced(self):
+        """Is it the `call` of a subclass that says what the model computes?"""
+        return not self._is_functional
 
     def to_json(self, **kwargs):
         """The model's configuration as a JSON string, without weights; `models.model_from_json` makes a model of it.
@@ -247,12 +248,14 @@ class Model(Layer, Trainer):
         ----------
         print_fn : callable, optional
             Takes the text instead of `print`.
+        expand_nested : bool, default False
+            Also list the layers of models inside the model.
         show_trainable : bool, default False
             Add a column that says which layers are trained.
         """
         from fastnn.models.summary import summary_text
 
-        (print_fn or print)(summary_text(self, show_trainable))
+        (print_fn or print)(summary_text(self, show_trainable, expand_nested))
 
     def explain_plan(self, batch_size=32, training=True, print_fn=None, measure=False):
         """Print what one step computes: every instruction that the engine runs, its cost, and its threads.
@@ -310,8 +313,12 @@ class Model(Layer, Trainer):
     def _checked_inputs(self, x, name, as_array=_as_array_or_text):
         """Input arrays in the shapes of the model's inputs, and how many samples they have; builds the model if this is
         its first data."""
+        network = self._network
+        if network is not None and type(network.inputs) is Tensor and not isinstance(x, (dict, list, tuple)):
+            array = self._in_shape(as_array(x, name), network.inputs, f"{name} (model {self.name!r})")
+            return [array], len(array)
         arrays = self._input_arrays(x, name, as_array)
-        if self._network is None:
+        if network is None:
             self._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
         return self._shaped(_tree.flatten(arrays), name)
 
@@ -332,22 +339,25 @@ class Model(Layer, Trainer):
         names = [f"{name} (model {self.name!r})"]
         if len(inputs) > 1:
             names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
-        shaped = []
-        for array, tensor, each in zip(arrays, inputs, names, strict=True):
-            if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
-                raise TypeError(
-                    f"{each} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
-                    "layers.StringLookup, as the first layer behind the input."
-                )
-            shaped.append(check_inputs(array, tensor.shape[1:], each))
+        shaped = [
+            self._in_shape(array, tensor, each) for array, tensor, each in zip(arrays, inputs, names, strict=True)
+        ]
         samples = len(shaped[0])
         if any(len(each) != samples for each in shaped):
             check_lengths(**dict(zip(names, shaped, strict=True)))  # raises
         return shaped, samples
 
+    def _in_shape(self, array, tensor, name):
+        if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
+            raise TypeError(
+                f"{name} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
+                "layers.StringLookup, as the first layer behind the input."
+            )
+        return check_inputs(array, tensor.shape[1:], name)
+
     def _matched(self, values, name):
-        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a dict,
-        by position from a list or tuple; one alone for a single input."""
+        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a
+        dictionary, by position from a list or tuple; one alone for a single input."""
         names = self.input_names
         if isinstance(values, dict):
             missing = [each for each in names if each not in values]

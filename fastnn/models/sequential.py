@@ -29,6 +29,8 @@ class Sequential(Model):
     (None, 1)
     """
 
+    _is_traced = False
+
     def __init__(self, layers=None, trainable=True, name=None):
         super().__init__(name=name, trainable=trainable)
         self._tensors = []  # the symbolic input, and the output of each layer; empty while the input is unknown

@@ -95,7 +95,7 @@ class Concatenate(Operation):
 
     @staticmethod
     def _parts(node, whole, values):
-        """For each input: the given value, its sizes, where it begins in the whole, and zeros to write behind rows."""
+        """For each input: the given value, its sizes, where it begins in the whole, zeros to write after its rows."""
         axis, place, parts = node.attributes["axis"], 0, []
         step = steps(whole, node.output.shape[1:])[axis]
         last_axis = axis == node.output.ndim - 2

@@ -23,9 +23,7 @@ class Compiled:
 
     def __init__(self, loss, loss_weights, metrics, weighted_metrics):
         for each in _tree.flatten(loss):
-            losses_module.resolve(
-                each, "labels", 2
-            )  # for any targets: what is unknown is refused here rather than in fit
+            losses_module.resolve(each, "labels", 2)  # what is unknown is refused here rather than in fit
         for each in _tree.flatten(loss_weights):
             if each is not None and not _is_weight(each):
                 raise ValueError(
@@ -88,6 +86,10 @@ class Compiled:
                 for given in (metrics, weighted)
             )
             heads.append(Head(loss, own, own_weighted, weight))
+            # As in Keras, losses given as a dictionary are reported in its order.
+            heads[-1].loss_place = (
+                list(self.loss).index(names[number]) if loss and isinstance(self.loss, dict) else number
+            )
         if all(head.loss is None for head in heads):
             raise ValueError("The model was compiled without a loss: call model.compile(optimizer, loss=...).")
         _name_logs(heads, names)
@@ -108,8 +110,8 @@ def results(program):
         else:
             found[head.metric_logs[metric]] = metric.finish(total, count)
     if len(program.heads) > 1:
-        order = {"loss": 0, **{head.loss_log: 1 + number for number, head in enumerate(program.heads)}}
-        last = len(order)
+        order = {"loss": 0, **{head.loss_log: 1 + head.loss_place for head in program.heads}}
+        last = 1 + len(program.heads)
         found = dict(sorted(found.items(), key=lambda item: (order.get(item[0], last), item[0])))
     return found
 
@@ -160,7 +162,7 @@ def _per_output(given, names, count, argument, every=False):
             raise ValueError(
                 f"`{argument}`: the outputs are named {known}. Received a dictionary with {sorted(map(str, given))}."
             )
-        return [given.get(name) for name in known] or [None] * count
+        return [given.get(name) for name in known] if known else [None] * count
     if isinstance(given, (list, tuple)):
         if len(given) != count:
             raise ValueError(

@@ -5,10 +5,11 @@ where a callback has batch hooks.
 """
 
 import time
+import warnings
 
 import numpy as np
 
-from fastnn import optimizers
+from fastnn import _revision, optimizers
 from fastnn.callbacks import CallbackList
 from fastnn.training import arguments, data
 from fastnn.training.compiled import Compiled, results
@@ -27,6 +28,8 @@ class Trainer:
         self.optimizer = None
         self.loss = None
         self._compiled_with = None, None
+        self._trainable_flags = {}
+        self._flags_checked_at = None  # the revision at which they were last looked at
         self.history = None
         self.stop_training = False
         self._compiled = False
@@ -82,6 +85,7 @@ class Trainer:
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
         self._reset_programs()
+        self._trainable_flags = {layer: layer.trainable for layer in self._all_layers()}
         if self.built:
             self._trained = set(self.trainable_weights)
 
@@ -95,7 +99,7 @@ class Trainer:
         """Names of what `evaluate` returns, in its order, once data has told which they are."""
         if not self._heads:
             return []
-        losses = [head.loss_log for head in self._heads if head.loss_log]
+        losses = [head.loss_log for head in sorted(self._heads, key=lambda head: head.loss_place) if head.loss_log]
         return ["loss", *losses, *(name for head in self._heads for name in head.metric_logs.values())]
 
     @property
@@ -111,6 +115,21 @@ class Trainer:
                     f"`model.{name}` was assigned after `compile()`, which changes nothing: call "
                     f"model.compile(...) with the new {name} before `{method}()`."
                 )
+
+    def _warn_of_changed_flags(self):
+        """Warn once, as Keras does, that what is `trainable` now is not what is trained."""
+        changed = [
+            layer.name
+            for layer in self._all_layers()
+            if self._trainable_flags.setdefault(layer, layer.trainable) != layer.trainable
+        ]
+        if changed:
+            self._trainable_flags = {layer: layer.trainable for layer in self._all_layers()}
+            warnings.warn(
+                f"The layers {changed} have changed their `trainable` since the model was compiled. That takes effect "
+                "at the next model.compile(...): call it before `fit()`.",
+                stacklevel=3,
+            )
 
     def _resolved_heads(self, targets):
         """The losses and the metrics of the outputs, now that shapes are known. The targets help to tell labels from
@@ -220,6 +239,9 @@ class Trainer:
             Within about 50 ms of Ctrl-C; the model stays usable.
         """
         self._require_compiled("fit")
+        if self._flags_checked_at != _revision.current():
+            self._warn_of_changed_flags()
+            self._flags_checked_at = _revision.current()
         arguments.refuse("fit", steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
         batch_size = arguments.count(batch_size, "batch_size", 32)
         validation_batch_size = arguments.count(validation_batch_size, "validation_batch_size", batch_size)

@@ -70,9 +70,8 @@ def checked(model, x, y, sample_weight, class_weight, names):
     arrays = _tree.flatten(arrays)
     outputs = model.graph.outputs
     targets = _targets(model, y, y_name, len(arrays[0]))
-    data.check_lengths(
-        **{x_name: arrays[0]}, **{_of(y_name, number, model): each for number, each in enumerate(targets)}
-    )
+    labels = [_of(y_name, number, model) for number in range(len(outputs))]
+    data.check_lengths(**{x_name: arrays[0], **dict(zip(labels, targets, strict=True))})
     inputs, samples = model._shaped(arrays, x_name)
     heads = model._resolved_heads(targets)
     weights = _weights(model, y, heads, targets, sample_weight, class_weight, samples, weight_name)
@@ -81,7 +80,7 @@ def checked(model, x, y, sample_weight, class_weight, names):
         if not kinds:
             targets[number] = None
             continue
-        name = _of(y_name, number, model)
+        name = labels[number]
         if targets[number] is None:
             raise ValueError(f"{name} is missing: the model was compiled with a loss or metrics for this output.")
         for kind in kinds:

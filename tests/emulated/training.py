@@ -8,7 +8,7 @@ from fastnn import layers
 
 
 def _recording(name, model, x, y, batch, **run):
-    x, y, _ = model._checked_data(x, y, None, None)
+    samples = model._checked_data(x, y, None, None)
     training = model._program("train", batch, False)
     regions = {}
     for variable in model.graph.variables:
@@ -18,8 +18,8 @@ def _recording(name, model, x, y, batch, **run):
             raise ValueError("The memory of odd numbers of units is not the same for every instruction set.")
         regions[variable.path] = Region(variable.numpy(), packed=packed, storage=(buffer, offset))
     regions["totals"] = Region(training.totals, storage=(training._accumulators, 0))
-    arrays = dict(training.bind({model.graph.inputs[0]: x}, [y]))
-    run.update(batch=batch, total=len(x), hyper=model.optimizer.hyper())
+    arrays = dict(model._bound(training, samples))
+    run.update(batch=batch, total=len(samples), hyper=model.optimizer.hyper())
     return Recording(name, training.program.instructions, regions, arrays, **run)
 
 
