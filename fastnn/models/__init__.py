@@ -2,5 +2,6 @@
 
 from fastnn.models.model import Model
 from fastnn.models.sequential import Sequential
+from fastnn.saving import load_model, save_model
 
-__all__ = ["Model", "Sequential"]
+__all__ = ["Model", "Sequential", "load_model", "save_model"]

@@ -5,11 +5,12 @@ import numpy as np
 from fastnn import _random
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.layers.base import Layer, as_floats
+from fastnn.saving.model import SaveableModel
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
 
 
-class Model(Layer, Trainer):
+class Model(SaveableModel, Layer, Trainer):
     """A network: a layer that knows its graph, and can be trained.
 
     Subclasses provide `graph`, the description that training, prediction, `summary` and `freeze` read.

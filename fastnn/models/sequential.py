@@ -28,6 +28,8 @@ class Sequential(Model):
     (None, 1)
     """
 
+    _layers_first = True  # in files, before attributes of a subclass
+
     def __init__(self, layers=None, trainable=True, name=None):
         super().__init__(trainable=trainable, name=name)
         self._input = None  # symbolic input and output of the stack so far

@@ -84,6 +84,9 @@ class Trainer:
         self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
         self._metrics, self._weighted_metrics = metrics, weighted_metrics
         self._compiled = True
+        self._compile_config = dict(
+            loss=loss, loss_weights=loss_weights, metrics=metrics or None, weighted_metrics=weighted_metrics or None
+        )
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
         self._reset_programs()
