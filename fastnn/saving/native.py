@@ -18,13 +18,14 @@ from fastnn.saving.serialization import ObjectSharing, deserialize_keras_object,
 FORMAT_VERSION = 1
 
 
-def dump(root, weights_only=False, include_optimizer=True):
-    """The bytes of a layer or model."""
+def dump(root, weights_only=False, include_optimizer=True, **further):
+    """The bytes of a layer or model. `further` texts go into the header."""
     from safetensors.numpy import save
 
     import fastnn
 
     metadata = {"format": "fastnn", "format_version": str(FORMAT_VERSION), "fastnn_version": fastnn.__version__}
+    metadata |= further
     if not weights_only:
         with ObjectSharing():
             config = serialize_keras_object(root)
