@@ -2,7 +2,7 @@
 
 import os
 
-from fastnn.saving import files, keras_archive, native, state
+from fastnn.saving import files, keras_archive, legacy_h5, native, state
 
 _MODELS = "'.fastnn' (fastnn's own) or '.keras' (Keras 3)"
 _WEIGHTS = "'.safetensors' or '.weights.h5' (Keras 3)"
@@ -60,7 +60,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     Parameters
     ----------
     filepath : str or path
-        Ends in ".fastnn" or ".keras".
+        Ends in ".fastnn", ".keras" or, of Keras 2, ".h5" (Sequential models).
     custom_objects : dict of str to class or function, optional
         Classes and functions of one's own in the model, unless they are registered
         (`fastnn.saving.register_keras_serializable`).
@@ -82,6 +82,8 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         return native.load(_read(path), custom_objects, compile, f"The file {path!r}")
     if path.endswith(".keras"):
         return keras_archive.load(path, custom_objects, compile)
+    if path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"):
+        return legacy_h5.load(path, custom_objects, compile)
     raise ValueError(f"A model is loaded from a file that ends in {_MODELS}. Received: {path!r}")
 
 
@@ -117,22 +119,29 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
     ----------
     model : Model
     filepath : str or path
-        A file of weights (".safetensors", ".weights.h5") or of a whole model (".fastnn", ".keras").
+        A file of weights (".safetensors", ".weights.h5") or of a whole model (".fastnn", ".keras"); or of Keras 2
+        (".h5", ".hdf5").
     skip_mismatch : bool, default False
         Leave layers as they are whose weights do not fit, with a warning.
+    by_name : bool, default False
+        Of a file of Keras 2: into the layers of the same names, rather than one after the other.
 
     Raises
     ------
     ValueError
         If the weights do not fit, or the file is damaged or of another kind.
     """
-    if kwargs.pop("by_name", None):
-        raise ValueError("`by_name` only works with HDF5 files of Keras 2, which fastnn does not read.")
+    by_name = bool(kwargs.pop("by_name", False))
     if kwargs:
         raise ValueError(f"load_weights: unknown arguments {sorted(kwargs)}.")
     path = _existing(filepath)
     _require_built(model, "load")
     source = f"The file {path!r}"
+    if path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"):
+        legacy_h5.load_weights(model, path, by_name, skip_mismatch)
+        return
+    if by_name:
+        raise ValueError(f"`by_name` only works with HDF5 files of Keras 2 ('.h5'). Received: {path!r}")
     if path.endswith((".fastnn", ".safetensors")):
         values = native.unflatten(native.parse(_read(path), source)[1])
     elif path.endswith(".weights.h5"):

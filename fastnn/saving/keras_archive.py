@@ -13,10 +13,11 @@ import zipfile
 
 import numpy as np
 
-from fastnn.saving import native, state
+from fastnn.saving import assets, native, state
 from fastnn.saving.serialization import ObjectSharing, serialize_keras_object
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_ASSETS = "assets/"
 _KERAS_VERSION = "3.0.0"  # of the format
 # A file may be packed well, but not hold next to nothing and claim to be huge.
 _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 2**28, 1000
@@ -52,6 +53,9 @@ def dump(model, include_optimizer=True):
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, json.dumps(config))
         archive.writestr(_WEIGHTS, dump_weights(model, include_optimizer))
+        for path, contents in assets.collect(model).items():
+            for name, content in contents.items():
+                archive.writestr(f"{_ASSETS}{path}/{name}", content)
     return file.getvalue()
 
 
@@ -68,6 +72,7 @@ def load(path, custom_objects=None, compile=True):
     config, metadata = (_json(text, source) for text in (config, metadata))
     model = native.make(config, custom_objects, compile, len(weights), source)
     state.restore(model, load_weights(weights, source))
+    assets.restore(model, _archived_assets(path, source), source)
     training = metadata.get("fastnn_training")
     native.restore_training_state(model, training if isinstance(training, dict) else {}, source)
     return model
@@ -77,6 +82,16 @@ def archived_weights(path):
     """All arrays of a ``.keras`` archive, by path."""
     source = f"The file {path!r}"
     return load_weights(*_members(path, (_WEIGHTS,), source), source)
+
+
+def _archived_assets(path, source):
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith(_ASSETS) and not name.endswith("/"):
+                folder, _, file = name.removeprefix(_ASSETS).rpartition("/")
+                found.setdefault(folder, {})[file] = _member(archive, name, source)
+    return found
 
 
 def _members(path, names, source):
@@ -136,20 +151,27 @@ def load_weights(content, source):
 
 def _read_group(h5py, group, path, values, source):
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{source} has a link at {path}/{name}. It is not followed: it may lead out of the file.")
-        child = group[name]
+        child = child_of(h5py, group, name, source)
         if not isinstance(child, h5py.Group):
             continue
         if name == "vars":
-            values[path] = {key: _read_array(h5py, child, key, source) for key in child}
+            values[path] = {key: read_array(h5py, child, key, source) for key in child}
         else:
             _read_group(h5py, child, f"{path}/{name}" if path else name, values, source)
 
 
-def _read_array(h5py, group, name, source):
-    dataset = group[name]
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(dataset, h5py.Dataset):
+def child_of(h5py, group, name, source):
+    """What an HDF5 group has under a name, if it really lies there."""
+    if not isinstance(group.get(name, getlink=True), (h5py.HardLink, type(None))):
+        where = f"{group.name.rstrip('/')}/{name}"
+        raise ValueError(f"{source} has a link at {where}. It is not followed: it may lead out of the file.")
+    return group[name]
+
+
+def read_array(h5py, group, name, source):
+    """An array of an HDF5 file, if it really lies there."""
+    dataset = child_of(h5py, group, name, source)
+    if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{source}: {group.name}/{name} is no array.")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{source}: {group.name}/{name} lies in another file. It is not read.")

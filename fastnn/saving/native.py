@@ -10,12 +10,13 @@ import json
 
 import numpy as np
 
-from fastnn.saving import state
+from fastnn.saving import assets, state
 from fastnn.saving.registration import CustomObjectScope
 from fastnn.saving.saveable import allocating_at_most
 from fastnn.saving.serialization import ObjectSharing, deserialize_keras_object, serialize_keras_object
 
 FORMAT_VERSION = 1
+_ASSETS = "/assets/"  # between the path of a layer and the name of a file of its own
 
 
 def dump(root, weights_only=False, include_optimizer=True, **further):
@@ -36,7 +37,12 @@ def dump(root, weights_only=False, include_optimizer=True, **further):
     values, _ = state.collect(root)
     if not include_optimizer:
         values.pop("optimizer", None)
-    return save(flatten(values), metadata)
+    tensors = flatten(values)
+    if not weights_only:
+        for path, contents in assets.collect(root).items():
+            for name, content in contents.items():
+                tensors[f"{path}{_ASSETS}{name}"] = np.frombuffer(content, np.uint8)
+    return save(tensors, metadata)
 
 
 def load(content, custom_objects=None, compile=True, source="The content"):
@@ -53,6 +59,12 @@ def load(content, custom_objects=None, compile=True, source="The content"):
     config, training = (parse_json(metadata.get(key, "{}"), source) for key in ("config", "training"))
     root = make(config, custom_objects, compile, len(content), source)
     state.restore(root, unflatten(arrays))
+    files = {}
+    for name, array in arrays.items():
+        path, inside, file = name.rpartition(_ASSETS)
+        if inside:
+            files.setdefault(path, {})[file] = array.tobytes()
+    assets.restore(root, files, source)
     restore_training_state(root, training, source)
     return root
 
@@ -139,6 +151,7 @@ def unflatten(arrays):
     """And back. Names that are none of these are left out."""
     values = {}
     for name, array in arrays.items():
-        path, _, key = f"/{name}".rpartition("/vars/")
-        values.setdefault(path.removeprefix("/"), {})[key] = array
+        path, inside, key = f"/{name}".rpartition("/vars/")
+        if inside:
+            values.setdefault(path.removeprefix("/"), {})[key] = array
     return values

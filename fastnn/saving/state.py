@@ -26,7 +26,7 @@ def collect(root):
         part.save_own_variables(values[path])
         return True
 
-    _walk(root, "", visit)
+    walk(root, "", visit)
     optimizer = _optimizer(root)
     if optimizer is not None:
         _in_order(optimizer, root)
@@ -63,10 +63,8 @@ def restore(root, values, skip_mismatch=False):
         failed.pop(id(part), None)  # it was at another path
         return True
 
-    _walk(root, "", visit)
-    optimizer = _optimizer(root)
-    if optimizer is not None:
-        _restore_optimizer(optimizer, root, values.get("optimizer"))
+    walk(root, "", visit)
+    restore_optimizer(root, values.get("optimizer"))
     if failed:
         layer, error = next(iter(failed.values()))
         message = (
@@ -89,8 +87,10 @@ def _in_order(optimizer, root):
     state.update(ordered)
 
 
-def _restore_optimizer(optimizer, root, saved):
-    if not saved or not root.built:
+def restore_optimizer(root, saved):
+    """Put the optimizer's part of the values into the optimizer of a compiled model; warn if they do not fit."""
+    optimizer = _optimizer(root)
+    if optimizer is None or not saved or not root.built:
         return
     if len(saved) > 2 or len(optimizer.variables) != len(saved):  # two: it was saved before its first step
         root._settle_variables()
@@ -126,7 +126,7 @@ def _machinery():
     return frozenset(vars(_model_class()(name="model")))
 
 
-def _walk(part, path, visit):
+def walk(part, path, visit):
     """Call `visit(path, part)` for a layer and all inside it; it returns whether to go on inside."""
     if not visit(path, part):
         return
@@ -140,7 +140,7 @@ def _walk(part, path, visit):
 
 def _walk_value(value, path, visit):
     if isinstance(value, Saveable):
-        _walk(value, path, visit)
+        walk(value, path, visit)
     elif isinstance(value, (list, tuple, dict)):
         used = {}
         for each in value.values() if isinstance(value, dict) else value:

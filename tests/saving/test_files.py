@@ -119,6 +119,38 @@ def test_classes_of_ones_own(tmp_path):
     assert_same(copy.deepcopy(model), model)
 
 
+class Words(layers.Layer):
+    words = ()
+
+    def save_assets(self, folder):
+        with open(os.path.join(folder, "words.txt"), "w") as file:
+            file.write(" ".join(self.words))
+
+    def load_assets(self, folder):
+        with open(os.path.join(folder, "words.txt")) as file:
+            self.words = tuple(file.read().split())
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_files_of_a_layers_own(tmp_path):
+    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(2), Words()])
+    model.layers[1].words = ("ä", "b")
+    for suffix in ("fastnn", "keras"):
+        path = tmp_path / f"m.{suffix}"
+        model.save(path)
+        again = saving.load_model(path, custom_objects={"Words": Words})
+        assert again.layers[1].words == ("ä", "b")
+    with zipfile.ZipFile(path) as archive:
+        assert "assets/layers/words/words.txt" in archive.namelist()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/layers/words/..", "x")
+    with pytest.raises(ValueError, match="'..' is no name of a file"):
+        saving.load_model(path, custom_objects={"Words": Words})
+    assert copy.deepcopy(model).layers[1].words == ("ä", "b")
+
+
 def test_weights_only(tmp_path):
     model = book(fastnn)
     fit(model)
@@ -306,6 +338,14 @@ def test_with_real_keras(keras, tmp_path):
     for model in (mine, again):
         for a, b in zip(model.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    # As Keras 2 did
+    theirs.save(tmp_path / "theirs.h5")
+    old = saving.load_model(tmp_path / "theirs.h5")
+    close(old.get_weights(), theirs.get_weights())
+    close([v.numpy() for v in old.optimizer.variables], [v.numpy() for v in theirs.optimizer.variables])
+    old = book(fastnn)
+    old.load_weights(tmp_path / "theirs.h5")
+    close(old.get_weights(), theirs.get_weights())
     # Weights alone
     theirs.save_weights(tmp_path / "theirs.weights.h5")
     mine.load_weights(tmp_path / "theirs.weights.h5")
@@ -315,3 +355,70 @@ def test_with_real_keras(keras, tmp_path):
     theirs.load_weights(tmp_path / "mine.weights.h5")
     close(mine.get_weights(), theirs.get_weights())
     close([v.numpy() for v in mine.optimizer.variables], [v.numpy() for v in theirs.optimizer.variables])
+
+
+def test_files_of_keras_2(tmp_path):
+    """As tf.keras 2 wrote them: configurations without modules, the input's shape in the first layer."""
+    h5py = pytest.importorskip("h5py")
+    config = {
+        "class_name": "Sequential",
+        "config": {
+            "name": "old",
+            "layers": [
+                {
+                    "class_name": "Dense",
+                    "config": {
+                        "name": "one", "trainable": True, "batch_input_shape": [None, 3], "dtype": "float32",
+                        "units": 2, "activation": "relu", "use_bias": True,
+                        "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}},
+                        "bias_initializer": {"class_name": "Zeros", "config": {}},
+                        "kernel_regularizer": None, "activity_regularizer": None,
+                    },
+                },
+                {"class_name": "Dropout", "config": {"name": "no", "rate": 0.5, "noise_shape": None, "seed": None}},
+                {"class_name": "Dense", "config": {"name": "two", "units": 1, "activation": "linear"}},
+            ],
+        },
+    }  # fmt: skip
+    shapes = {"one": {"kernel:0": (3, 2), "bias:0": (2,)}, "two": {"kernel:0": (2, 1), "bias:0": (1,)}}
+    path = tmp_path / "old.h5"
+    arrays = []
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        top = file.create_group("model_weights")
+        top.attrs["layer_names"] = [b"one", b"no", b"two"]
+        for layer in ("one", "no", "two"):
+            group = top.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/{name}".encode() for name in shapes.get(layer, {})]
+            for name, shape in shapes.get(layer, {}).items():
+                arrays.append(RANDOM.normal(size=shape).astype(np.float32))
+                group[f"{layer}/{name}"] = arrays[-1]
+    model = saving.load_model(path)
+    close(model.get_weights(), arrays)
+    assert (model.name, model.input_shape, model.compiled) == ("old", (None, 3), False)
+    other = fastnn.Sequential([fastnn.Input((2,)), layers.Dense(1, name="two"), layers.Dense(4, name="new")])
+    other.load_weights(path, by_name=True)
+    close(other.layers[0].get_weights(), arrays[2:])
+    with pytest.raises(ValueError, match=r"'two' has variables.*\[\(2, 1\), \(1,\)\].*\(3, 2\)"):
+        other.load_weights(path)
+    with pytest.warns(UserWarning, match="'two' has variables"), pytest.warns(UserWarning, match="'new' has"):
+        other.load_weights(path, skip_mismatch=True)
+    with pytest.raises(ValueError, match="weights of 2 layers.*1 with weights"):
+        fastnn.Sequential([fastnn.Input((2,)), layers.Dense(1)]).load_weights(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Strange", "config": {}})
+    with pytest.raises(TypeError, match="Strange.*Keras itself can convert it"):
+        saving.load_model(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        del file["model_weights/two"]
+        file["model_weights/two"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(ValueError, match="link at /model_weights/two"):
+        saving.load_model(path)
+    with h5py.File(path, "a") as file:
+        del file["model_weights"]
+    with pytest.raises(ValueError, match="damaged.*model_weights"):
+        saving.load_model(path)
+    path.write_bytes(b"no")
+    with pytest.raises(ValueError, match="no HDF5 file"):
+        saving.load_model(path)
