@@ -1,8 +1,6 @@
 """Going on where an interrupted training was."""
 
-import json
 import os
-import shutil
 
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.checkpoint import EveryBatches
@@ -76,6 +74,8 @@ class BackupAndRestore(Callback):
             self._save()
 
     def _save(self):
+        import json
+
         from fastnn.saving import files, native
 
         os.makedirs(self.backup_dir, exist_ok=True)
@@ -86,4 +86,6 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs=None):
         if self.delete_checkpoint and os.path.isdir(self.backup_dir):
+            import shutil
+
             shutil.rmtree(self.backup_dir)

@@ -1,6 +1,5 @@
 """Callbacks that write down how training goes: CSV files, TensorBoard, the terminal."""
 
-import csv
 import os
 import time
 
@@ -39,6 +38,8 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         if self.writer is None:
+            import csv
+
             self.keys = sorted(logs)
             if not any(key.startswith("val_") for key in self.keys):
                 self.keys += [f"val_{key}" for key in self.keys]

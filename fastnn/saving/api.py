@@ -1,8 +1,8 @@
-"""Saving and loading by the suffix of the file's name."""
+"""Saving and loading by the suffix of the file's name. The formats are imported when they are used."""
 
 import os
 
-from fastnn.saving import files, keras_archive, legacy_h5, native, state
+from fastnn.saving import files
 
 _MODELS = "'.fastnn' (fastnn's own) or '.keras' (Keras 3)"
 _WEIGHTS = "'.safetensors' or '.weights.h5' (Keras 3)"
@@ -35,6 +35,8 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     FileExistsError
         If there is such a file, and `overwrite` is False.
     """
+    from fastnn.saving import keras_archive, native
+
     kwargs.pop("save_format", None)
     if kwargs:
         raise ValueError(f"save_model: unknown arguments {sorted(kwargs)}.")
@@ -77,6 +79,8 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         If it holds a class or function that is not known here.
     FileNotFoundError
     """
+    from fastnn.saving import keras_archive, legacy_h5, native
+
     path = _existing(filepath)
     if path.endswith(".fastnn"):
         return native.load(_read(path), custom_objects, compile, f"The file {path!r}")
@@ -99,6 +103,8 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None):
     max_shard_size : None
         Not supported: there is one file.
     """
+    from fastnn.saving import keras_archive, native
+
     if max_shard_size is not None:
         raise ValueError(f"fastnn saves weights into one file. Received: max_shard_size={max_shard_size}")
     path = files.check_target(filepath, overwrite)
@@ -131,6 +137,8 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
     ValueError
         If the weights do not fit, or the file is damaged or of another kind.
     """
+    from fastnn.saving import keras_archive, legacy_h5, native, state
+
     by_name = bool(kwargs.pop("by_name", False))
     if kwargs:
         raise ValueError(f"load_weights: unknown arguments {sorted(kwargs)}.")

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import secrets
-import shutil
 
 
 def check_target(path, overwrite):
@@ -35,14 +33,14 @@ def replacing(path):
     """
     path = os.path.realpath(path)  # a link keeps pointing where it did
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(6)}.part")
+    temporary = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if os.path.exists(path):
-            shutil.copymode(path, temporary)
+            os.chmod(temporary, os.stat(path).st_mode & 0o7777)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_arrays
 
 import fastnn
 from fastnn import layers, saving
+from fastnn.saving import files, keras_archive, native
 
 RANDOM = np.random.default_rng(1)
 X = RANDOM.normal(size=(50, 4)).astype(np.float32)
@@ -112,7 +113,7 @@ def test_classes_of_ones_own(tmp_path):
             saving.load_model(path)
         assert_same(saving.load_model(path, custom_objects={"Twice": Twice}), model)
     with zipfile.ZipFile(path) as archive:
-        values = saving.keras_archive.load_weights(archive.read("model.weights.h5"), "")
+        values = keras_archive.load_weights(archive.read("model.weights.h5"), "")
     names = {path for path, arrays in values.items() if arrays}
     inner = {"first", "many/dense", "many/dense_1", "named/dense"}
     assert names == {"layers/dense", *(f"layers/twice/{name}" for name in inner)}
@@ -166,7 +167,7 @@ def test_weights_only(tmp_path):
         again.load_weights(tmp_path / name)
         assert_same(again, model)
     with pytest.raises(ValueError, match="weights only"):
-        saving.native.load((tmp_path / "w.safetensors").read_bytes())
+        native.load((tmp_path / "w.safetensors").read_bytes())
 
 
 def test_weights_that_do_not_fit(tmp_path):
@@ -231,14 +232,14 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     link.symlink_to(path)
 
     def interrupted():
-        with saving.files.replacing(path) as file:
+        with files.replacing(path) as file:
             file.write(b"ne")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert path.read_bytes() == b"old"
-    with saving.files.replacing(link) as file:
+    with files.replacing(link) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
     assert link.is_symlink()
@@ -248,7 +249,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
 
 SMALL = fastnn.Sequential([fastnn.Input((2,)), layers.Dense(2, name="d")], name="s")
 SMALL.compile("adam", "mse")
-CONTENT = saving.native.dump(SMALL)
+CONTENT = native.dump(SMALL)
 
 
 def changed(**metadata):
@@ -258,18 +259,18 @@ def changed(**metadata):
 
 def test_newer_and_strange_native_files():
     with pytest.raises(ValueError, match="version '2'.*reads versions up to 1. Update it"):
-        saving.native.load(changed(format_version="2"))
+        native.load(changed(format_version="2"))
     deep = "[" * 100_000
     config = json.loads(json.dumps(saving.serialize_keras_object(SMALL)))
     config["config"]["layers"][1]["config"]["units"] = 2**40
     for bad in ("", "{", "[]", "null", deep, "{}", json.dumps(config), '{"class_name": "Adam", "config": {}}'):
         with pytest.raises((ValueError, TypeError), match="The content"):
-            saving.native.load(changed(config=bad))
+            native.load(changed(config=bad))
     for bad in ('{"seed": -1, "epochs_shuffled": 0}', '{"seed": "x"}', "{"):
         with pytest.raises(ValueError, match="damaged"):
-            saving.native.load(changed(training=bad))
+            native.load(changed(training=bad))
     with pytest.raises(ValueError, match=r"'d'.*2 variables.*file has 0"):
-        saving.native.load(save_arrays({}, {"config": json.dumps(saving.serialize_keras_object(SMALL))}))
+        native.load(save_arrays({}, {"config": json.dumps(saving.serialize_keras_object(SMALL))}))
 
 
 @settings(max_examples=150)
@@ -281,7 +282,7 @@ def test_damaged_native_files_are_refused(data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        model = saving.native.load(content)
+        model = native.load(content)
     except (ValueError, TypeError, NotImplementedError) as error:
         assert str(error)  # noqa: PT017
     else:
@@ -289,7 +290,7 @@ def test_damaged_native_files_are_refused(data):
 
 
 def test_damaged_archives_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(saving.keras_archive, "_SUSPICIOUS_BYTES", 2**20)
+    monkeypatch.setattr(keras_archive, "_SUSPICIOUS_BYTES", 2**20)
     path = tmp_path / "m.keras"
     SMALL.save(path)
     content = path.read_bytes()
