@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import _random, initializers
 
 RANDOM = [
@@ -18,7 +19,9 @@ RANDOM = [
     initializers.LecunNormal,
     initializers.LecunUniform,
 ]
+MATRICES = [initializers.Orthogonal, initializers.Identity]
 ALL = [initializers.Zeros, initializers.Ones, initializers.Constant, *RANDOM]
+EVERY = [*ALL, *MATRICES]
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -38,14 +41,14 @@ def test_constants():
     np.testing.assert_array_equal(initializers.Constant(2.5)((2, 3)), np.full((2, 3), 2.5))
 
 
-@pytest.mark.parametrize("cls", RANDOM)
+@pytest.mark.parametrize("cls", [*RANDOM, initializers.Orthogonal])
 def test_one_instance_repeats_itself_and_two_instances_differ(cls):
     one, other = cls(), cls()
     np.testing.assert_array_equal(one((20, 3)), one((20, 3)))
     assert not np.array_equal(one((20, 3)), other((20, 3)))
 
 
-@pytest.mark.parametrize("cls", RANDOM)
+@pytest.mark.parametrize("cls", [*RANDOM, initializers.Orthogonal])
 def test_seed_decides_the_values(cls):
     np.testing.assert_array_equal(cls(seed=7)((5, 6)), cls(seed=7)((5, 6)))
     assert not np.array_equal(cls(seed=7)((5, 6)), cls(seed=8)((5, 6)))
@@ -104,9 +107,9 @@ def test_fans_of_other_ranks():
     assert stddev(axes, (50, 20, 30)) == pytest.approx(math.sqrt(1 / 50), rel=0.05)
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", EVERY)
 def test_config_round_trip(cls):
-    initializer = cls(seed=5) if cls in RANDOM else cls()
+    initializer = cls(seed=5) if issubclass(cls, initializers.RandomInitializer) else cls()
     config = json.loads(json.dumps(initializers.serialize(initializer)))
     again = initializers.deserialize(config)
     assert type(again) is cls
@@ -115,7 +118,7 @@ def test_config_round_trip(cls):
     np.testing.assert_array_equal(initializer.clone()((3, 4)), initializer((3, 4)))
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", EVERY)
 def test_get_by_every_spelling(cls):
     snake = initializers.to_snake_case(cls.__name__)
     for identifier in (cls.__name__, snake, cls, {"class_name": cls.__name__, "config": {}}):
@@ -148,6 +151,10 @@ def test_get_other_identifiers():
         (lambda: initializers.get({"config": {}}), "expected {\"class_name\""),
         (lambda: initializers.get({"class_name": "Nothing"}), "'Nothing'"),
         (lambda: initializers.HeNormal(seed="x"), "HeNormal expected `seed`"),
+        (lambda: initializers.Orthogonal()((3,)), "at least two numbers. Received: shape=(3,) of rank 1"),
+        (lambda: initializers.Identity()((3, 3, 3)), "matrices only"),
+        (lambda: initializers.for_activation("rellu"), "Known activations: celu"),
+        (lambda: initializers.for_activation("relu", "flat"), "'normal' or 'uniform'"),
         (lambda: initializers.VarianceScaling(scale=0.0), "`scale` must be positive"),
         (lambda: initializers.VarianceScaling(mode="fan"), "Invalid `mode`"),
         (lambda: initializers.VarianceScaling(distribution="x"), "Invalid `distribution`"),
@@ -164,7 +171,7 @@ def test_base_class_must_be_subclassed():
         initializers.Initializer()((2,))
 
 
-@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("cls", [*ALL, initializers.Orthogonal])  # that of Keras forgets the gain of Identity
 def test_same_arguments_and_configuration_as_keras(keras, cls):
     theirs = getattr(keras.initializers, cls.__name__)
     assert set(cls().get_config()) == set(theirs().get_config())
@@ -177,3 +184,64 @@ def test_same_moments_as_keras(keras):
         theirs = np.asarray(getattr(keras.initializers, cls.__name__)(seed=1)((100, 400)))
         assert ours.std() == pytest.approx(theirs.std(), rel=0.02), cls
         assert np.abs(ours).max() == pytest.approx(np.abs(theirs).max(), rel=0.2), cls
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (2, 4, 3), (1, 1)])
+def test_orthogonal(shape):
+    values = initializers.Orthogonal(gain=3.0, seed=2)(shape).reshape(-1, shape[-1]).astype(np.float64) / 3
+    product = values @ values.T if values.shape[0] < values.shape[1] else values.T @ values
+    np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-6)
+
+
+def test_orthogonal_is_uniform():
+    """Every entry of a uniform orthogonal matrix has mean 0 and variance 1 / n; without the signs of R it has not."""
+    n, draws = 3, 2000
+    values = np.array([initializers.Orthogonal(seed=seed)((n, n)) for seed in range(draws)])
+    np.testing.assert_allclose(values.mean(0), np.zeros((n, n)), atol=5 / math.sqrt(n * draws))
+    np.testing.assert_allclose(values.var(0) * n, np.ones((n, n)), atol=0.1)
+    assert abs((np.linalg.det(values) > 0).mean() - 0.5) < 0.06
+
+
+def test_identity(keras):
+    for shape in (3, 3), (2, 4), (4, 2):
+        theirs = np.asarray(keras.initializers.Identity(gain=2.5)(shape))
+        np.testing.assert_array_equal(initializers.Identity(gain=2.5)(shape), theirs)
+
+
+def test_every_name_of_keras_but_that_of_spectrograms(keras):
+    theirs = {name for name in dir(keras.initializers) if not name.startswith("_")}
+    missing = {name for name in theirs if not hasattr(initializers, name)}
+    assert missing == {"STFT", "STFTInitializer", "stft"}
+
+
+@pytest.mark.parametrize(
+    ("activation", "distribution", "cls"),
+    [
+        ("selu", "normal", initializers.LecunNormal),
+        ("selu", "uniform", initializers.LecunUniform),
+        ("relu", "normal", initializers.HeNormal),
+        ("leaky_relu", "uniform", initializers.HeUniform),
+        ("swish", "normal", initializers.HeNormal),
+        (None, "normal", initializers.GlorotNormal),
+        ("tanh", "uniform", initializers.GlorotUniform),
+        (fastnn.activations.selu, "normal", initializers.LecunNormal),
+        (fastnn.layers.LeakyReLU, "normal", initializers.HeNormal),
+        (fastnn.layers.LeakyReLU(), "normal", initializers.HeNormal),
+        (fastnn.layers.Activation("sigmoid"), "normal", initializers.GlorotNormal),
+    ],
+)
+def test_recommended_initializers(activation, distribution, cls):
+    initializer = initializers.for_activation(activation, distribution, seed=4)
+    assert type(initializer) is cls
+    np.testing.assert_array_equal(initializer((3, 4)), cls(seed=4)((3, 4)))
+
+
+def test_a_function_of_ones_own_gets_shape_and_dtype():
+    def mine(shape, dtype):
+        assert dtype == "float32"
+        return np.full(shape, 0.25, dtype)
+
+    layer = fastnn.layers.Dense(3, kernel_initializer=mine, bias_initializer=lambda shape, dtype=None: np.ones(shape))
+    layer.build((None, 2))
+    np.testing.assert_array_equal(layer.get_weights()[0], np.full((2, 3), 0.25))
+    np.testing.assert_array_equal(layer.get_weights()[1], np.ones(3))

@@ -3,9 +3,10 @@
 import math
 
 from fastnn import activations, initializers
-from fastnn.graph import Tensor
+from fastnn.graph import Call, Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
+from fastnn.operations.rearrange import permuted
 from fastnn.training.arguments import count, flag, integer, number
 from fastnn.training.data import MAX_AXES
 
@@ -67,7 +68,7 @@ class InputLayer(Layer):
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape = sizes
         self.batch_size = None if batch_size is None else count(batch_size, "batch_size")
-        self.output = Tensor((None, *shape), name=self.name)
+        self._calls.append(Call(self, (), {}, Tensor((None, *shape), name=self.name), 0))
         self.built = True
 
     def call(self, inputs):
@@ -223,19 +224,29 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """``max(x, 0)``, or ``negative_slope * x`` below zero. `max_value` and `threshold` are not supported yet."""
+    """``min(x, max_value)`` above `threshold`, ``negative_slope * (x - threshold)`` below.
+
+    Parameters
+    ----------
+    max_value : float, optional
+        None: no maximum.
+    negative_slope, threshold : float, default 0
+        Of at least 0.
+    """
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        if max_value is not None or threshold:
-            raise ValueError(
-                f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
-                f"threshold={threshold}"
-            )
+        if max_value is not None:
+            max_value = number(self, "max_value", max_value, "None or a number of at least 0", at_least_0)
+        self.max_value = max_value
         self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
+        self.threshold = number(self, "threshold", threshold, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
-        return activations.relu(inputs, negative_slope=self.negative_slope)
+        if self.max_value is None and not self.threshold:
+            return activations.relu(inputs, negative_slope=self.negative_slope)
+        most = math.inf if self.max_value is None else self.max_value
+        return apply("bounded_relu", [inputs], slope=self.negative_slope, threshold=self.threshold, max=most)
 
     def get_config(self):
         return {**super().get_config(), "max_value": None, "negative_slope": self.negative_slope, "threshold": 0.0}
@@ -329,6 +340,70 @@ class Reshape(Layer):
 
     def get_config(self):
         return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Identity(Layer):
+    """Its input, unchanged."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class Permute(Layer):
+    """The axes of a sample in another order.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        For each axis of the output the input's, counted from 1: the batch, 0, stays where it is. ``(2, 1)`` swaps two.
+    """
+
+    def __init__(self, dims, **kwargs):
+        super().__init__(**kwargs)
+        sizes = tuple(integer(each) for each in dims) if isinstance(dims, (tuple, list)) else ()
+        if not sizes or None in sizes or sorted(sizes) != list(range(1, len(sizes) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
+                f"consecutive and start from 1. Received dims={dims!r}"
+            )
+        self.dims = sizes
+
+    def call(self, inputs):
+        if len(self.dims) != inputs.ndim - 1:
+            raise ValueError(
+                f"Layer {self.name!r}: dims={self.dims} are for samples of {len(self.dims)} axes. Received an input of "
+                f"shape {inputs.shape}."
+            )
+        return permuted(inputs, self.dims)
+
+    def get_config(self):
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """A vector, `n` times: ``(batch, features)`` becomes ``(batch, n, features)``.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        if integer(n) is None:
+            raise TypeError(f"Expected an integer value for `n`, got {type(n)}.")
+        self.n = count(n, "n")
+
+    def call(self, inputs):
+        if inputs.ndim != 2:
+            raise ValueError(
+                f"Layer {self.name!r} repeats vectors: inputs of shape (batch, features). Received an input of shape "
+                f"{inputs.shape}."
+            )
+        return apply("rearrange", [inputs], shape=(self.n, inputs.features), axes=(None, 0))
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n}
 
 
 def at_least_0(value):

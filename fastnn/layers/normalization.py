@@ -7,8 +7,9 @@ import numpy as np
 from fastnn import initializers
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
+from fastnn.layers.row_normalization import sorted_axes, with_axes_last
 from fastnn.operations import apply
-from fastnn.training.arguments import flag, number
+from fastnn.training.arguments import flag, integer, number
 from fastnn.variables import Variable
 
 
@@ -22,7 +23,7 @@ class BatchNormalization(Layer):
     Parameters
     ----------
     axis : int, default -1
-        The features' axis; only the last one.
+        The features' axis; statistics are taken over all others.
     momentum : float, default 0.99
     epsilon : float, default 1e-3
     center, scale : bool, default True
@@ -31,6 +32,8 @@ class BatchNormalization(Layer):
         As in Keras.
     beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
         Not supported yet.
+    synchronized : False
+        There is one device.
     """
 
     def __init__(
@@ -59,7 +62,12 @@ class BatchNormalization(Layer):
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
         )
-        if not isinstance(axis, int):
+        if synchronized:
+            raise ValueError(
+                "BatchNormalization: `synchronized=True` takes statistics over the devices of a distributed model, and "
+                f"there is one device here: leave it out. Received: synchronized={synchronized!r}"
+            )
+        if integer(axis) is None:
             raise ValueError(f"BatchNormalization: `axis` must be an integer. Received: axis={axis!r}")
         self.axis = axis
         self.momentum = number(self, "momentum", momentum, "a number in [0, 1]", lambda value: 0 <= value <= 1)
@@ -73,12 +81,8 @@ class BatchNormalization(Layer):
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
-        if self.axis not in (-1, len(input_shape) - 1):
-            raise ValueError(
-                f"Layer {self.name!r}: only the last axis can be normalised. Received: axis={self.axis} for inputs of "
-                f"shape {input_shape}"
-            )
-        shape = (input_shape[-1],)
+        (axis,) = sorted_axes(self, [self.axis], len(input_shape))
+        shape = (input_shape[axis],)
         if self.scale:
             self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
         if self.center:
@@ -89,7 +93,8 @@ class BatchNormalization(Layer):
         )
 
     def call(self, inputs, training=None):
-        if inputs.features != self.moving_mean.shape[0]:
+        (axis,) = sorted_axes(self, [self.axis], inputs.ndim)
+        if inputs.shape[axis] != self.moving_mean.shape[0]:
             raise ValueError(
                 f"Layer {self.name!r} was built for {self.moving_mean.shape[0]} features. Received an input of shape "
                 f"{inputs.shape}."
@@ -100,7 +105,8 @@ class BatchNormalization(Layer):
             "moving_mean": self.moving_mean,
             "moving_variance": self.moving_variance,
         }
-        return apply("batchnorm", [inputs], variables, momentum=self.momentum, epsilon=self.epsilon, training=training)
+        settings = dict(momentum=self.momentum, epsilon=self.epsilon, training=training)
+        return with_axes_last(inputs, [axis], lambda tensor: apply("batchnorm", [tensor], variables, **settings))
 
     def get_config(self):
         return {

@@ -64,15 +64,21 @@ class Head:
     metrics : list of Metric
     weighted_metrics : list of Metric
         Those of `metrics` that sample weights apply to.
+    loss_log : str or None
+        What the loss of this output is reported as, where there are several.
+    metric_logs : dict of Metric to str
+        What the metrics are reported as.
     """
 
-    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics")
+    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics", "loss_log", "metric_logs")
 
     def __init__(self, loss, metrics=(), weighted_metrics=(), loss_weight=1.0):
         self.loss = loss
         self.loss_weight = loss_weight
         self.metrics = [*metrics, *weighted_metrics]
         self.weighted_metrics = list(weighted_metrics)
+        self.loss_log = None
+        self.metric_logs = {}
 
 
 class Evaluation:
@@ -84,8 +90,8 @@ class Evaluation:
     batch : int
     heads : list of Head
         One for each output of the graph.
-    weighted : bool
-        Are there sample weights?
+    weighted : tuple of bool, or False
+        Which outputs have sample weights?
 
     Attributes
     ----------
@@ -102,7 +108,7 @@ class Evaluation:
         self.batch = batch
         self.heads = heads
         self.trackers = []
-        accumulators = Buffer(16 * sum(1 + len(head.metrics) for head in heads))
+        accumulators = Buffer(16 * sum((head.loss is not None) + len(head.metrics) for head in heads))
         self.totals = accumulators.array((accumulators.nbytes // 16, 2), np.float64)
         self._accumulators = accumulators
         self._weighted = weighted
@@ -141,7 +147,7 @@ class Evaluation:
             y = b.slot(tensor)
             targets = {}
             weights = None
-            if self._weighted:
+            if self._weighted and self._weighted[number]:
                 weights = b.per_row(1)
                 b.emit("gather", work_per_row=2, source=b.source(("weights", number)), y=weights, n=1, ldy=1)
             if head.loss is not None:

@@ -25,7 +25,8 @@ class SaveableModel:
         """Return what the model was compiled with, as JSON can hold it; an empty dictionary if it was not."""
         if not self.compiled:
             return {}
-        return serialize_keras_object({"optimizer": self.optimizer, **self._compile_config})
+        told = {name: getattr(self._told, name) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}
+        return serialize_keras_object({"optimizer": self.optimizer, **told})
 
     def compile_from_config(self, config):
         """Compile the model as `get_compile_config` told.

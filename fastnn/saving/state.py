@@ -133,7 +133,7 @@ def walk(part, path, visit):
     own = {name: value for name, value in vars(part).items() if name not in _machinery()}
     if isinstance(part, _model_class()):
         own["layers"] = part.layers
-    stacked = getattr(type(part), "_layers_first", False) or getattr(part, "_is_functional", False)
+    stacked = getattr(part, "_layers_first", False)
     for name in sorted(own, key=lambda name: (name != "layers" or not stacked, name.startswith("_"), name)):
         _walk_value(own[name], f"{path}/{name}" if path else name, visit)
 

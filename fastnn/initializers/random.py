@@ -1,77 +1,14 @@
-"""Starting values of weights.
-
-An initializer is called with a shape and returns a float32 array. Those that draw random numbers
-hold one seed, taken from the session's seed stream when none is given, so that (as in Keras 3) the
-same instance called twice gives the same values, and two instances give different ones.
-
-References
-----------
-Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks",
-AISTATS 2010. He et al., "Delving deep into rectifiers", ICCV 2015. LeCun et al., "Efficient
-BackProp", 1998; used by Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
-"""
+"""Initializers that draw random numbers."""
 
 import math
 
 import numpy as np
 
-from fastnn import _random, _registry
-from fastnn._naming import to_snake_case
+from fastnn import _random
+from fastnn.initializers.base import Initializer, as_dtype, as_shape
 
 # Standard deviation of the normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
-
-
-class Initializer:
-    """Base class: subclasses implement ``__call__(shape, dtype=None)`` returning an array."""
-
-    def __call__(self, shape, dtype=None):
-        raise NotImplementedError(f"{type(self).__name__} must implement __call__(shape, dtype=None).")
-
-    def get_config(self):
-        """Return the arguments that make an equal initializer."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        """Make an initializer from what `get_config` returned."""
-        return cls(**config)
-
-    def clone(self):
-        """Return a new initializer of the same configuration; unseeded, it gets its own seed."""
-        return type(self).from_config(self.get_config())
-
-
-class Zeros(Initializer):
-    """All zeros."""
-
-    def __call__(self, shape, dtype=None):
-        return np.zeros(_shape(shape), _dtype(dtype))
-
-
-class Ones(Initializer):
-    """All ones."""
-
-    def __call__(self, shape, dtype=None):
-        return np.ones(_shape(shape), _dtype(dtype))
-
-
-class Constant(Initializer):
-    """One value everywhere.
-
-    Parameters
-    ----------
-    value : float, default 0.0
-    """
-
-    def __init__(self, value=0.0):
-        self.value = value
-
-    def __call__(self, shape, dtype=None):
-        return np.full(_shape(shape), self.value, _dtype(dtype))
-
-    def get_config(self):
-        return {"value": self.value}
 
 
 class RandomInitializer(Initializer):
@@ -99,11 +36,11 @@ class RandomInitializer(Initializer):
         return np.random.Generator(np.random.PCG64(self.seed & (2**64 - 1)))
 
     def _normal(self, shape, mean, stddev, dtype):
-        values = self._generator().standard_normal(_shape(shape), np.float32)
+        values = self._generator().standard_normal(as_shape(shape), np.float32)
         return _scaled(values, stddev, mean, dtype)
 
     def _truncated_normal(self, shape, mean, stddev, dtype):
-        shape = _shape(shape)
+        shape = as_shape(shape)
         generator = self._generator()
         values = generator.standard_normal(math.prod(shape), np.float32)
         # Redrawing is exact, and 95 % of the values are right the first time.
@@ -114,7 +51,7 @@ class RandomInitializer(Initializer):
         return _scaled(values.reshape(shape), stddev, mean, dtype)
 
     def _uniform(self, shape, low, high, dtype):
-        values = self._generator().random(_shape(shape), np.float32)
+        values = self._generator().random(as_shape(shape), np.float32)
         return _scaled(values, high - low, low, dtype)
 
 
@@ -229,7 +166,7 @@ class VarianceScaling(RandomInitializer):
         self.output_axes = output_axes
 
     def __call__(self, shape, dtype=None):
-        fan_in, fan_out = _fans(_shape(shape), self.input_axes, self.output_axes)
+        fan_in, fan_out = _fans(as_shape(shape), self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -297,18 +234,51 @@ class LecunUniform(_Scheme):
     _distribution = "uniform"
 
 
-def _shape(shape):
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+class Orthogonal(RandomInitializer):
+    """A random matrix with orthonormal columns (orthonormal rows, if it is wider than high), times a factor.
 
+    It is the Q of a normal random matrix's QR decomposition, with the signs that make it uniform among all such
+    matrices (Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
+    ICLR 2014). All axes but the last count as one.
 
-def _dtype(dtype):
-    return np.dtype(np.float32 if dtype is None else dtype)
+    Parameters
+    ----------
+    gain : float, default 1.0
+    seed : int, optional
+
+    Raises
+    ------
+    ValueError
+        When called, if the shape has fewer than two numbers.
+    """
+
+    def __init__(self, gain=1.0, seed=None):
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape, dtype=None):
+        shape = as_shape(shape)
+        if len(shape) < 2:
+            raise ValueError(
+                f"Orthogonal makes matrices: expected a shape of at least two numbers. Received: shape={shape} of "
+                f"rank {len(shape)}."
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        # float64: LAPACK's float32 leaves the columns orthogonal to 1e-6 only
+        q, r = np.linalg.qr(self._generator().standard_normal((max(rows, columns), min(rows, columns))))
+        q *= np.copysign(1.0, np.diagonal(r))
+        if rows < columns:
+            q = q.T
+        return (self.gain * q.reshape(shape)).astype(as_dtype(dtype))
+
+    def get_config(self):
+        return {"gain": self.gain, **super().get_config()}
 
 
 def _scaled(values, factor, offset, dtype):
     values *= np.float32(factor)
     values += np.float32(offset)
-    return values.astype(_dtype(dtype), copy=False)
+    return values.astype(as_dtype(dtype), copy=False)
 
 
 def _fans(shape, input_axes, output_axes):
@@ -320,84 +290,3 @@ def _fans(shape, input_axes, output_axes):
         return n, n
     field = math.prod(shape[:-2])
     return shape[-2] * field, shape[-1] * field
-
-
-# Keras spells every initializer in snake_case too, as an attribute and as a string.
-constant = Constant
-glorot_normal = GlorotNormal
-glorot_uniform = GlorotUniform
-he_normal = HeNormal
-he_uniform = HeUniform
-lecun_normal = LecunNormal
-lecun_uniform = LecunUniform
-ones = Ones
-random_normal = RandomNormal
-random_uniform = RandomUniform
-truncated_normal = TruncatedNormal
-variance_scaling = VarianceScaling
-zeros = Zeros
-
-_CLASSES = (
-    Constant,
-    GlorotNormal,
-    GlorotUniform,
-    HeNormal,
-    HeUniform,
-    LecunNormal,
-    LecunUniform,
-    Ones,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-    VarianceScaling,
-    Zeros,
-)
-_OBJECTS = {
-    **{cls.__name__: cls for cls in _CLASSES},
-    **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
-    "normal": RandomNormal,
-    "one": Ones,
-    "uniform": RandomUniform,
-    "zero": Zeros,
-}
-
-
-def serialize(initializer):
-    """Return an initializer's configuration as a dictionary."""
-    return _registry.serialize(initializer)
-
-
-def deserialize(config):
-    """Make an initializer from its configuration."""
-    return _registry.deserialize(config, _OBJECTS, "initializer")
-
-
-def get(identifier):
-    """Return the initializer that `identifier` means.
-
-    Parameters
-    ----------
-    identifier : str, dict, class, callable, array or None
-        A name ("he_normal" or "HeNormal"), a configuration, an `Initializer` class or instance, a
-        function of ``(shape, dtype=None)``, or the values themselves.
-
-    Raises
-    ------
-    ValueError
-        If the identifier is unknown.
-    """
-    if isinstance(identifier, (np.ndarray, np.generic)):
-        return _from_values(np.asarray(identifier))
-    return _registry.get(identifier, _OBJECTS, "initializer")
-
-
-def _from_values(values):
-    def initializer(shape, dtype=None):
-        if values.shape != _shape(shape):
-            raise ValueError(
-                f"Expected `shape` to be {values.shape}, the shape of the array given as "
-                f"initializer. Received: shape={_shape(shape)}"
-            )
-        return values.astype(_dtype(dtype))
-
-    return initializer
