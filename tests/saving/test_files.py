@@ -423,3 +423,54 @@ def test_files_of_keras_2(tmp_path):
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match="no HDF5 file"):
         saving.load_model(path)
+
+
+def branched(k):
+    """Two inputs, two outputs, a model within, a layer called twice."""
+    L = k.layers
+    a, b = k.Input((3,), name="a"), k.Input((3,), name="b")
+    inner = k.Sequential([k.Input((3,)), L.Dense(4, activation="relu"), L.BatchNormalization()], name="inner")
+    shared = L.Dense(4, name="shared")
+    h = L.Concatenate()([inner(a), shared(a), shared(b)])
+    return k.Model([a, b], [L.Dense(2, activation="softmax", name="one")(h), L.Dense(1, name="two")(h)])
+
+
+def subclass(k):
+    """Attributes before and after "layers" in the alphabet, and a list."""
+
+    class Own(k.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.zero = k.layers.Dense(3)
+            self.blocks = [k.layers.Dense(3), k.layers.Dense(3)]
+            self.first = k.layers.Dense(3)
+
+        def call(self, inputs):
+            for layer in (self.zero, *self.blocks, self.first):
+                inputs = layer(inputs)
+            return inputs
+
+    model = Own()
+    model(np.ones((1, 3), np.float32))
+    return model
+
+
+def test_functional_models_and_subclasses_with_real_keras(keras, tmp_path):
+    theirs, mine = branched(keras), branched(fastnn)
+    theirs.save(tmp_path / "theirs.keras")
+    mine.save(tmp_path / "mine.keras")
+    x = [RANDOM.normal(size=(5, 3)).astype(np.float32) for _ in range(2)]
+    again = saving.load_model(tmp_path / "theirs.keras")
+    close(again.predict(x, verbose=0), theirs.predict_on_batch(x))
+    there = keras.models.load_model(tmp_path / "mine.keras")
+    close(there.predict_on_batch(x), mine.predict(x, verbose=0))
+    theirs, mine = subclass(keras), subclass(fastnn)
+    theirs.save_weights(tmp_path / "t.weights.h5")
+    mine.load_weights(tmp_path / "t.weights.h5")
+    close([np.asarray(mine(x[0]))], [np.asarray(theirs(x[0]))])
+    mine = subclass(fastnn)
+    mine.save_weights(tmp_path / "m.weights.h5")
+    theirs.load_weights(tmp_path / "m.weights.h5")
+    close([np.asarray(mine(x[0]))], [np.asarray(theirs(x[0]))])
+    mine.save(tmp_path / "m.fastnn")
+    assert_same(saving.load_model(tmp_path / "m.fastnn", custom_objects={"Own": type(mine)}), mine)
