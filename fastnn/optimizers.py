@@ -6,7 +6,10 @@ are its settings; its arithmetic, that of Keras 3, is in ``csrc/ops/optimizer.c`
 
 import math
 
+import numpy as np
+
 from fastnn import _registry
+from fastnn._engine import kernels
 from fastnn._naming import unique_name
 from fastnn.training.arguments import flag
 
@@ -132,6 +135,23 @@ ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps
             f"{type(self).__name__} has no compiled form; use one of: {', '.join(cls.__name__ for cls in _CLASSES)}."
         )
 
+    def build(self, variables):
+        """Give memory to the variables that have none yet."""
+        from fastnn.lowering.programs import optimizer_state
+
+        optimizer_state(self, variables)
+
+    @property
+    def variables(self):
+        """Counter, learning rate and memory, in Keras's order, each with `numpy()` and `assign()`."""
+        rate = _State(
+            "learning_rate", lambda: np.float32(self._learning_rate), lambda v: _set(self, "learning_rate", v)
+        )
+        count = _State("iteration", lambda: np.int32(self.iterations), lambda v: _set(self, "iterations", v))
+        first, last = [n for n in self.slot_names if n != "vmax"], [n for n in self.slot_names if n == "vmax"]
+        slots = [_slot(v, self.state[v][n], n) for group in (first, last) for v in self.state for n in group]
+        return [count, rate, *slots]
+
     def get_config(self):
         """Return the arguments that make an equal optimizer."""
         return {
@@ -147,6 +167,37 @@ ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name} learning_rate={self.learning_rate}>"
+
+
+class _State:
+    """A value of an optimizer that looks like a variable."""
+
+    def __init__(self, name, numpy, assign):
+        self.name, self.numpy, self.assign = name, numpy, assign
+
+    @property
+    def shape(self):
+        return self.numpy().shape
+
+
+def _set(optimizer, name, value):
+    setattr(optimizer, name, np.asarray(value).item())
+
+
+def _slot(variable, place, name):
+    buffer, offset, nbytes = place
+    floats = buffer.array(nbytes // 4, np.float32, offset)
+
+    def numpy():
+        if variable.layout == "panels":
+            return kernels.unpack(floats, *variable.shape)
+        return floats[: variable.size].reshape(variable.shape).copy()
+
+    def assign(value):
+        packed = kernels.pack(value) if variable.layout == "panels" else np.reshape(value, -1)
+        floats[: packed.size] = packed
+
+    return _State(name, numpy, assign)
 
 
 class SGD(Optimizer):

@@ -1,6 +1,7 @@
 """Several callbacks as one."""
 
 from fastnn.callbacks.base import Callback
+from fastnn.callbacks.loggers import ProgbarLogger
 from fastnn.callbacks.simple import History
 
 
@@ -15,7 +16,9 @@ class CallbackList(Callback):
     add_history : bool, default False
         Add a `History` if there is none.
     add_progbar : bool, default False
-        Accepted for code written for Keras; here `fit` draws its progress itself.
+        Add a `ProgbarLogger` if there is none, for a loop of one's own.
+    draws_progress : bool, default False
+        Whoever calls the hooks draws progress, as `fit` does: a `ProgbarLogger` is not called.
     model : Model, optional
     **params
         Passed to each callback's `set_params`.
@@ -33,7 +36,9 @@ class CallbackList(Callback):
         If something in `callbacks` is no callback.
     """
 
-    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+    def __init__(
+        self, callbacks=None, add_history=False, add_progbar=False, model=None, draws_progress=False, **params
+    ):
         super().__init__()
         self.callbacks = list(flat(callbacks))
         for callback in self.callbacks:
@@ -42,8 +47,12 @@ class CallbackList(Callback):
         if self.history is None and add_history:
             self.history = History()
             self.callbacks.append(self.history)
+        if add_progbar and not any(isinstance(callback, ProgbarLogger) for callback in self.callbacks):
+            self.callbacks.append(ProgbarLogger())
         # Who listens is looked up once: an epoch's hooks cost next to nothing where nobody does.
         heard = [(callback, _hooks_of(callback)) for callback in self.callbacks]
+        if draws_progress:
+            heard = [(callback, hooks) for callback, hooks in heard if not isinstance(callback, ProgbarLogger)]
         for when in ("begin", "end"):
             setattr(self, f"on_epoch_{when}", _epoch_hook(_listeners(heard, f"on_epoch_{when}")))
         for stage in ("train", "test", "predict"):
@@ -112,26 +121,37 @@ def _listeners(heard, hook, *older_names):
 
 def _epoch_hook(listeners):
     def call(epoch, logs=None):
-        for hook in listeners:
-            hook(epoch, {} if logs is None else logs)
+        if listeners:
+            logs = _shared(logs)
+            for hook in listeners:
+                hook(epoch, logs)
 
     return call
 
 
 def _batch_hook(listeners):
     def call(batch, logs=None):
-        for hook in listeners:
-            hook(batch, logs={} if logs is None else logs)
+        if listeners:
+            logs = _shared(logs)
+            for hook in listeners:
+                hook(batch, logs=logs)
 
     return call
 
 
 def _stage_hook(listeners):
     def call(logs=None):
-        for hook in listeners:
-            hook({} if logs is None else logs)
+        if listeners:
+            logs = _shared(logs)
+            for hook in listeners:
+                hook(logs)
 
     return call
+
+
+def _shared(logs):
+    """The dictionary that all callbacks get, by name: what one adds the later ones see, and nobody else."""
+    return dict(sorted(logs.items())) if logs else {}
 
 
 def _check(callback):

@@ -1,15 +1,13 @@
 """Stopping when nothing gets better."""
 
 import math
-import operator
 import warnings
 
-from fastnn.callbacks.base import Callback
-from fastnn.callbacks.callback_list import flat
+from fastnn.callbacks.monitor import MonitorCallback
 from fastnn.training.arguments import count, flag, number
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(MonitorCallback):
     """Stop training when a quantity has stopped improving.
 
     Parameters
@@ -49,24 +47,14 @@ class EarlyStopping(Callback):
         restore_best_weights=False,
         start_from_epoch=0,
     ):
-        super().__init__()
-        if mode not in ("auto", "min", "max"):
-            warnings.warn(
-                f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.",
-                stacklevel=2,
-            )
-            mode = "auto"
-        self.monitor = monitor
-        self.min_delta = abs(number(self, "min_delta", min_delta, "a finite number", math.isfinite))
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = count(patience, "patience", least=0)
         self.verbose = verbose
-        self.mode = mode
         self.baseline = None
         if baseline is not None:
             self.baseline = number(self, "baseline", baseline, "a finite number or None", math.isfinite)
         self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
         self.start_from_epoch = count(start_from_epoch, "start_from_epoch", least=0)
-        self.monitor_op = None
         self._reset()
 
     def _reset(self):
@@ -80,10 +68,8 @@ class EarlyStopping(Callback):
         self._reset()  # an instance may serve several calls of fit
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.monitor_op is None:  # only now are all metrics known
-            self.monitor_op = self._direction()
-            if self.monitor_op is operator.lt:
-                self.min_delta *= -1
+        if self.monitor_op is None:
+            self._set_monitor_op()
         current = self.get_monitor_value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -122,23 +108,3 @@ class EarlyStopping(Callback):
                 stacklevel=2,
             )
         return value
-
-    def _is_improvement(self, value, reference):
-        return reference is None or self.monitor_op(value - self.min_delta, reference)
-
-    def _direction(self):
-        if self.mode != "auto":
-            return operator.lt if self.mode == "min" else operator.gt
-        name = self.monitor.removeprefix("val_")
-        if name == "loss":
-            return operator.lt
-        for metric in flat(getattr(self.model, "metrics", None)):
-            direction = getattr(metric, "_direction", None)
-            if getattr(metric, "name", None) == name and direction is not None:
-                return operator.gt if direction == "up" else operator.lt
-        raise ValueError(
-            f"{type(self).__name__} callback received monitor={self.monitor}, but it is not known "
-            "whether that metric should be maximized or minimized. Pass `mode='max'` in order to "
-            "monitor based on the highest metric value, or pass `mode='min'` in order to use the "
-            "lowest value."
-        )

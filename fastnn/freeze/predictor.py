@@ -4,6 +4,7 @@ import numpy as np
 
 from fastnn._engine.predictor import FrozenProgram
 from fastnn.eager import CHUNK
+from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.programs import NOT_YET
@@ -87,6 +88,10 @@ class Predictor(FrozenProgram):
             raise AttributeError("A predictor is immutable: freeze the model again after changing it.")
         super().__setattr__(name, value)
 
+    def __reduce__(self):
+        """Pickled and copied as folded graph and weights; nothing of the model is needed to have it back."""
+        return _unpickled, (type(self), to_plain(self.graph), self.notes, self.name)
+
     def __repr__(self):
         return f"<Predictor name={self.name}, {self.input_shape} -> {self.output_shape}>"
 
@@ -103,3 +108,7 @@ class LookupPredictor(Predictor):
         values = host_values(self.graph, {tensor: x})
         (looked_up,) = (value for key, value in values.items() if key is not tensor)
         return super().__call__(np.ascontiguousarray(looked_up, np.float32), out)
+
+
+def _unpickled(cls, plain, notes, name):
+    return cls(from_plain(plain), notes, name)

@@ -11,7 +11,7 @@ from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
 from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
-from fastnn.saving.saveable import Saveable, dtype_name
+from fastnn.saving.saveable import Saveable, check_allocation, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
@@ -93,6 +93,7 @@ class Layer(Saveable):
         shape = tuple(shape)
         if math.prod(shape) >= 2**60:
             raise MemoryError(f"Layer {self.name!r}: no machine has memory for {name!r} of shape {shape}.")
+        check_allocation(math.prod(shape), name)
         try:
             variable = Variable(
                 initializers.get(initializer)(shape, dtype="float32"), name, trainable and self._trainable, layout
@@ -345,14 +346,6 @@ class Layer(Saveable):
                 )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
-
-    def __reduce__(self):
-        raise TypeError(
-            f"{type(self).__name__} {self.name!r} cannot be pickled or copied: its variables and programs lie in the "
-            "engine's memory. Run the code that made it once more, and carry the weights over: "
-            "new.set_weights(old.get_weights()); the list of arrays that get_weights() returns can be pickled. "
-            "(Saving to a file is not supported yet.)"
-        )
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -4,8 +4,9 @@ from fastnn.models.cloning import clone_model
 from fastnn.models.functional import Functional
 from fastnn.models.model import Model
 from fastnn.models.sequential import Sequential
+from fastnn.saving import load_model, save_model
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "model_from_json"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
 
 def model_from_json(json_string, custom_objects=None):

@@ -10,6 +10,8 @@ from fastnn.saving.serialization import deserialize_keras_object, serialize_kera
 class Functional(Model):
     """What ``Model(inputs, outputs)`` makes; see `Model`."""
 
+    _layers_first = True  # in files, before attributes of a subclass
+
     def get_config(self):
         """The calls of layers that the model consists of.
 

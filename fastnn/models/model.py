@@ -10,6 +10,7 @@ from fastnn.layers.core import InputLayer
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
 from fastnn.operations.lookup import reads_text
+from fastnn.saving.model import SaveableModel
 from fastnn.training.arguments import count
 from fastnn.training.data import as_array, check_inputs, check_lengths
 from fastnn.training.loop import Trainer
@@ -20,7 +21,7 @@ def _as_array_or_text(x, name):
     return as_array(x, name, text=True)
 
 
-class Model(Layer, Trainer):
+class Model(SaveableModel, Layer, Trainer):
     """A network: a layer that knows its graph, and can be trained.
 
     There are three ways to make one:

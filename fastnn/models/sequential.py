@@ -30,6 +30,7 @@ class Sequential(Model):
     """
 
     _is_traced = False
+    _layers_first = True  # in files, before attributes of a subclass
 
     def __init__(self, layers=None, trainable=True, name=None):
         super().__init__(name=name, trainable=trainable)

@@ -1,5 +1,6 @@
 """Models in files, objects as configurations, and names of one's own in both."""
 
+from fastnn.saving.api import load_model, load_weights, save_model, save_weights
 from fastnn.saving.registration import (
     CustomObjectScope,
     custom_object_scope,
@@ -17,6 +18,10 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "load_model",
+    "load_weights",
     "register_keras_serializable",
+    "save_model",
+    "save_weights",
     "serialize_keras_object",
 ]

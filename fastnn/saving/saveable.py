@@ -1,6 +1,8 @@
 """What a layer needs to be saved: its configuration, its build configuration, its variables."""
 
+import contextlib
 import inspect
+import threading
 
 from fastnn.saving.serialization import PLAIN_TYPES
 
@@ -27,6 +29,29 @@ def dtype_name(dtype):
     if isinstance(dtype, dict) and isinstance(dtype.get("config"), dict):
         return dtype["config"].get("name")
     return dtype
+
+
+class _Limit(threading.local):
+    nbytes = None
+
+
+_limit = _Limit()
+
+
+@contextlib.contextmanager
+def allocating_at_most(nbytes):
+    """While this lasts, no variable may be larger: a small file must not ask for all of the machine's memory."""
+    outer, _limit.nbytes = _limit.nbytes, nbytes
+    try:
+        yield
+    finally:
+        _limit.nbytes = outer
+
+
+def check_allocation(values, name):
+    """Refuse a variable of so many values that a file being loaded cannot have values for."""
+    if _limit.nbytes is not None and 4 * values > _limit.nbytes:
+        raise ValueError(f"variable {name!r} would have {values} values, far more than the file.")
 
 
 class Saveable:
@@ -95,6 +120,15 @@ class Saveable:
         if shape is not None:
             self.build(_as_shape(shape))
 
+    def __reduce__(self):
+        """Pickled and copied as it is saved: as configuration and values, those of training included."""
+        from fastnn.saving import native
+        from fastnn.saving.serialization import collecting_own
+
+        with collecting_own() as own:
+            content = native.dump(self)
+        return _unpickled, (content, own)
+
     # ---- variables ---------------------------------------------------------------------------------------------------
 
     def save_own_variables(self, store):
@@ -126,6 +160,12 @@ class Saveable:
                 )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+
+def _unpickled(content, own):
+    from fastnn.saving import native
+
+    return native.load(content, own, source="The pickled object")
 
 
 def _as_shape(shape):

@@ -5,6 +5,7 @@
 this library, or for one that the caller registered or passed. So lambdas are not saved at all.
 """
 
+import contextlib
 import importlib
 import threading
 import types
@@ -29,6 +30,7 @@ NOT_IN_KERAS = frozenset({"RReLU", "ThresholdedReLU", "OneCycle"})
 
 class _Sharing(threading.local):
     def __init__(self):
+        self.own = None  # registered name: class or function that is not from here
         self.configs = None  # id of an object: its configuration
         self.objects = None  # "shared_object_id" of a configuration: the object
 
@@ -45,6 +47,21 @@ class ObjectSharing:
 
     def __exit__(self, *error):
         _sharing.configs, _sharing.objects = self._outer
+
+
+@contextlib.contextmanager
+def collecting_own():
+    """While this lasts, note the classes and functions of the user's own that are saved; gives them by name."""
+    outer, _sharing.own = _sharing.own, {}
+    try:
+        yield _sharing.own
+    finally:
+        _sharing.own = outer
+
+
+def _note_own(name, obj):
+    if _sharing.own is not None:
+        _sharing.own[name] = obj
 
 
 # ---- objects to configurations ---------------------------------------------------------------------------------------
@@ -107,6 +124,8 @@ def _function_name(function):
             "register it with @fastnn.saving.register_keras_serializable(), or pass it to "
             "load_model(custom_objects={name: function})."
         )
+    if function.__module__.partition(".")[0] != "fastnn":
+        _note_own(name, function)
     return name
 
 
@@ -145,7 +164,9 @@ def _address(cls):
                     return _INSIDE_KERAS[name], name
                 return "keras" if name in _IN_THE_ROOT else f"keras.{room}", None
     module = None if cls.__module__ == "__main__" else cls.__module__
-    return module, registration.get_registered_name(cls)
+    registered_name = registration.get_registered_name(cls)
+    _note_own(registered_name, cls)
+    return module, registered_name
 
 
 # ---- configurations to objects ---------------------------------------------------------------------------------------

@@ -248,7 +248,7 @@ class Trainer:
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
         shuffle = arguments.flag(shuffle, "shuffle")
-        planned = range(first_epoch, arguments.count(epochs, "epochs", least=0))
+        epochs = arguments.count(epochs, "epochs", least=0)
         samples = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
             samples, validation = samples.split(validation_split)
@@ -266,13 +266,15 @@ class Trainer:
         sources = self._bound(program, samples)
         order = np.empty(count, np.int64) if shuffle else None
 
-        hooks = CallbackList(callbacks, add_history=True, model=self, epochs=epochs, steps=steps, verbose=verbose)
+        hooks = self._hooks(callbacks, add_history=True, epochs=epochs, steps=steps, verbose=verbose)
         progress = Progress(verbose, epochs, steps)
         self.stop_training = False
         logs = {}
+        self._initial_epoch = None
         hooks.on_train_begin()
         try:
-            for epoch in planned:
+            # A callback that restored the model may have set where to go on.
+            for epoch in range(self._initial_epoch or first_epoch, epochs):
                 started = time.perf_counter()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
@@ -282,7 +284,6 @@ class Trainer:
                     measured = self._evaluate(validation, validation_batch_size, hooks)
                     logs.update({f"val_{name}": value for name, value in measured.items()})
                 progress.epoch_end(logs, time.perf_counter() - started)
-                logs = dict(sorted(logs.items()))  # as in Keras
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -290,6 +291,9 @@ class Trainer:
             progress.close()
         hooks.on_train_end(logs)
         return hooks.history
+
+    def _hooks(self, callbacks, **options):
+        return CallbackList(callbacks, model=self, draws_progress=True, **options)
 
     def _run_epoch(self, program, sources, samples, steps, batch_size, order, hooks, progress):
         from fastnn._engine.runtime import shuffle
@@ -352,7 +356,7 @@ class Trainer:
         batch_size = arguments.count(batch_size, "batch_size", 32)
         samples = self._checked_data(x, y, sample_weight, None)
         steps = -(-len(samples) // batch_size)
-        hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
+        hooks = self._hooks(callbacks, epochs=1, steps=steps, verbose=verbose)
         progress = Progress(verbose, None, steps)
         started = time.perf_counter()
         found = self._evaluate(samples, batch_size, hooks)
@@ -400,7 +404,7 @@ class Trainer:
         arrays, samples = self._checked_inputs(x, "x")
         data.check_lengths(x=arrays[0])
         steps = -(-samples // batch_size)
-        hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
+        hooks = self._hooks(callbacks, epochs=1, steps=steps, verbose=verbose)
         progress = Progress(verbose, None, steps)
         started = time.perf_counter()
         hooks.on_predict_begin()

@@ -132,15 +132,8 @@ def test_trainable_is_a_bool(value):
 
 
 @pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_copies_are_refused_with_what_to_do_instead(copier):
-    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(2, name="head")], name="m")
-    model.compile("adam", "mse")
-    history = model.fit(data(5, 4), data(5, 2), verbose=0)
-    for thing, name in ((model, "Sequential 'm'"), (model.layers[0], "Dense 'head'"), ([model], "Sequential 'm'")):
-        if thing is model or copier is not copy.copy:  # a copied list holds the same model
-            with pytest.raises(TypeError, match=f"{name} cannot be pickled or copied.*get_weights"):
-                copier(thing)
-    with pytest.raises(TypeError, match=r"Variable 'm/head/kernel' cannot be.*numpy\(\).*assign\(\)"):
-        copier(model.layers[0].kernel)
-    for plain in (model.get_weights(), history.history):
-        copier(plain)
+def test_variables_cannot_be_copied(copier):
+    dense = layers.Dense(2, name="head")
+    dense.build((None, 4))
+    with pytest.raises(TypeError, match=r"Variable 'head/kernel' cannot be.*numpy\(\).*assign\(\)"):
+        copier(dense.kernel)

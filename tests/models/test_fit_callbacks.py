@@ -26,20 +26,6 @@ def recorder(package, batches=True):
     return callback
 
 
-def test_hooks_are_called_as_by_keras(keras):
-    calls = []
-    for package in (fastnn, keras):
-        model, callback = classifier(package), recorder(package)
-        model.fit(X, Y, batch_size=50, epochs=2, verbose=0, validation_split=0.5, callbacks=[callback])
-        model.evaluate(X, Y, batch_size=60, verbose=0, callbacks=[callback])
-        model.predict(X, batch_size=60, verbose=0, callbacks=[callback])
-        calls.append(callback.calls)
-    ours, theirs = calls
-    assert [(hook, number) for hook, number, _ in ours] == [(hook, number) for hook, number, _ in theirs]
-    for (hook, number, logs), (_, _, expected) in zip(ours, theirs, strict=True):
-        assert logs == expected, (hook, number)
-
-
 def test_batch_hooks_change_no_bit():
     models, histories = [], []
     for extra in ([], [recorder(fastnn)], [recorder(fastnn, batches=False)]):
