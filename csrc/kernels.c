@@ -24,6 +24,7 @@
 #include "ops/gather.c"
 #include "ops/loss.c"
 #include "ops/metric.c"
+#include "ops/metric_state.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
 
@@ -56,6 +57,16 @@ static const fnn_op ops[] = {
     fnn_op_sparse_accuracy,
     fnn_op_categorical_accuracy,
     fnn_op_binary_accuracy,
+    fnn_op_equal_values,
+    fnn_op_sparse_top_k,
+    fnn_op_categorical_top_k,
+    fnn_op_pearson,
+    fnn_op_concordance,
+    fnn_op_threshold_histogram,
+    fnn_op_class_counts,
+    fnn_op_confusion_matrix,
+    fnn_op_regression_moments,
+    fnn_op_top_k_filter,
     fnn_op_sgd,
     fnn_op_adam,
     fnn_op_batchnorm_train,

@@ -82,6 +82,17 @@ _OBJECTS = {
 }
 
 
+def of_function(function, **options):
+    """Return the loss that computes what one of this module's functions does, or a loss itself; None for others."""
+    if isinstance(function, Loss):
+        return function
+    try:
+        cls = _FUNCTIONS.get(function)
+    except TypeError:  # something callable that cannot be hashed
+        return None
+    return None if cls is None else cls(name=function.__name__, **options)
+
+
 def serialize(loss):
     """Return a loss's configuration as a dictionary; of a function, its name."""
     return _registry.serialize(loss)

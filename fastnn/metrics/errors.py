@@ -63,8 +63,8 @@ class RootMeanSquaredError(MeanSquaredError):
             y_true, y_pred = y_true[:, None], y_pred[:, None]
         super().update_state(y_true, y_pred, sample_weight)
 
-    def finish(self, total, count):
-        return math.sqrt(super().finish(total, count))
+    def finish(self, state):
+        return math.sqrt(super().finish(state))
 
 
 class MeanAbsoluteError(MeanLoss):

@@ -156,11 +156,12 @@ class Trainer:
     def _results(self, program):
         """Losses and metrics since the last reset, by name, in the order of evaluate()."""
         results = {}
-        for (number, metric), (total, count) in zip(program.trackers, program.totals.tolist(), strict=True):
+        for (number, metric), state in zip(program.trackers, program.states, strict=True):
             if metric is None:
+                total, count = state.tolist()
                 results["loss"] = total / count * program.heads[number].loss_weight if count else 0.0
             else:
-                results[metric.name] = metric.finish(total, count)
+                results[metric.name] = metric.finish(state)
         return results
 
     # ---- data --------------------------------------------------------------------------------------------------------

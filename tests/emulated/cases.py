@@ -232,6 +232,70 @@ def accuracy(sparse=False):
     return generate
 
 
+def top_k(m):
+    for samples, per, n, extra in SHAPES:
+        p = matrix(np.round(m.uniform(samples * per, n), 1), extra)
+        if m.op == "top_k_filter":
+            operands = dict(p=p, y=result(samples * per, n))
+        elif m.op == "sparse_top_k":
+            labels = m.random.integers(-1, n + 1, samples * per).astype(np.int32)
+            operands = dict(p=p, labels=Region(labels), values=Region(m.normal(samples * per)))
+        else:
+            operands = dict(p=p, targets=matrix(m.uniform(samples * per, n)), values=Region(m.normal(samples * per)))
+        yield m.case(samples, operands, per, n=n, k=min(n, 3))
+
+
+def correlation(m):
+    for samples, per, n, extra in SHAPES[1:]:
+        t = m.normal(samples * per, n)
+        operands = dict(p=matrix(t + m.normal(samples * per, n), extra), targets=matrix(t))
+        operands["values"] = Region(m.normal(samples * per))
+        yield m.case(samples, operands, per, same_bits=False, n=n)
+
+
+def _counted(m, i, samples, per, n, extra, state):
+    operands = dict(p=matrix(m.uniform(samples * per, n), extra), state=Region(m.random.uniform(0, 9, state)))
+    operands["targets"] = matrix(m.random.integers(0, 2, (samples * per, n)).astype(np.float32))
+    return operands | dict(weights=Region(m.uniform(samples)) if i % 2 else None)
+
+
+def threshold_histogram(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        levels = (5, 40, None, 33, None)[i]
+        thresholds = None if levels is None else kernels.padded(np.sort(m.uniform(levels)))
+        count = levels or 11
+        operands = _counted(m, i, samples, per, n, extra, (n if i > 2 else 1) * 2 * (count + 1))
+        operands["thresholds"] = None if levels is None else Region(thresholds)
+        operands["columns"] = vector(m.uniform(n)) if i == 1 else None
+        yield m.case(
+            samples, operands, per, first=0, end=n, m=count, least=i % 2, per_column=int(i > 2), sigmoid=int(i == 3),
+            rtol=1e-12,
+        )  # fmt: skip
+
+
+def class_counts(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = _counted(m, i, samples, per, n, extra, 4 * n)
+        yield m.case(samples, operands, per, n=n, by_maximum=i % 2, threshold=0.4, rtol=1e-12)
+
+
+def confusion_matrix(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = _counted(m, i, samples, per, n, extra, n * n if i % 2 else 4)
+        operands["labels"] = None
+        if i == 3:
+            operands["targets"] = None
+            operands["labels"] = Region(m.random.integers(-1, n + 1, samples * per).astype(np.int32))
+        settings = dict(n=n, classes=n if i % 2 else 2, by_row=i % 2, above=(i + 1) % 2, threshold=0.5)
+        yield m.case(samples, operands, per, ignored=i - 2, whole=int(i == 3), rtol=1e-12, **settings)
+
+
+def regression_moments(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = _counted(m, i, samples, per, n, extra, 4 * n + 1)
+        yield m.case(samples, operands, per, n=n, rtol=1e-12)
+
+
 def sgd(m):
     for momentum, nesterov in (False, 0), (True, 0), (True, 1):
         operands = dict(param=vector(m.normal(112)), grad=vector(m.normal(112)))
@@ -333,6 +397,16 @@ GENERATORS = {
     "sparse_accuracy": accuracy(sparse=True),
     "categorical_accuracy": accuracy(),
     "binary_accuracy": accuracy(),
+    "equal_values": accuracy(),
+    "sparse_top_k": top_k,
+    "categorical_top_k": top_k,
+    "pearson": correlation,
+    "concordance": correlation,
+    "threshold_histogram": threshold_histogram,
+    "class_counts": class_counts,
+    "confusion_matrix": confusion_matrix,
+    "regression_moments": regression_moments,
+    "top_k_filter": top_k,
     "sgd": sgd,
     "adam": adam,
     "batchnorm_train": batchnorm_train,
