@@ -23,6 +23,8 @@
 #include "ops/elementwise.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
+#include "ops/loss_points.c"
+#include "ops/loss_rows.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
 #include "ops/optimizer.c"
@@ -53,6 +55,22 @@ static const fnn_op ops[] = {
     fnn_op_binary_crossentropy,
     fnn_op_mean_squared_error,
     fnn_op_mean_absolute_error,
+    fnn_op_huber,
+    fnn_op_log_cosh,
+    fnn_op_mean_absolute_percentage_error,
+    fnn_op_mean_squared_logarithmic_error,
+    fnn_op_poisson,
+    fnn_op_hinge,
+    fnn_op_squared_hinge,
+    fnn_op_binary_focal_crossentropy,
+    fnn_op_kl_divergence,
+    fnn_op_cosine_similarity,
+    fnn_op_categorical_hinge,
+    fnn_op_categorical_focal_crossentropy,
+    fnn_op_generalized_crossentropy,
+    fnn_op_tversky,
+    fnn_op_rescale_loss,
+    fnn_op_ignore_labels,
     fnn_op_accumulate,
     fnn_op_sparse_accuracy,
     fnn_op_categorical_accuracy,

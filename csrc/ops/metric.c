@@ -99,8 +99,7 @@ static void categorical_top_k(const fnn_instr *in, const fnn_run *run) {
     float *values = in->p[2];
     int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], k = in->d[3], begin, end;
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++)
-        values[r] = metric_in_top_k(p + r * ldp, n, metric_argmax(t + r * ldt, n), k);
+    for (int64_t r = begin; r < end; r++) values[r] = metric_in_top_k(p + r * ldp, n, metric_argmax(t + r * ldt, n), k);
 }
 
 /* Means, variances and covariance of a row of predictions and its row of targets. */

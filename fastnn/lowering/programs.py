@@ -75,6 +75,11 @@ class Head:
         self.metrics = [*metrics, *weighted_metrics]
         self.weighted_metrics = list(weighted_metrics)
 
+    @property
+    def depends_on_batch(self):
+        """Does it matter which samples are evaluated together?"""
+        return any(each is not None and each.of_batch for each in (self.loss, *self.metrics))
+
 
 class Evaluation:
     """Forward pass, losses and metrics, summed up over the batches of an epoch.

@@ -187,7 +187,7 @@ class Trainer:
             sample_weight = data.check_sample_weight(sample_weight, samples, names[2])
         kinds = dict.fromkeys([head.loss.target_kind, *(metric.target_kind for metric in head.metrics)])
         for kind in kinds:
-            checked = data.check_targets(y, kind, self.graph.outputs[0].shape[1:], names[1])
+            checked = data.check_targets(y, kind, self.graph.outputs[0].shape[1:], names[1], head.loss.ignore_class)
         return x, checked, sample_weight
 
     def _bound(self, program, x, y, sample_weight):
@@ -374,9 +374,11 @@ class Trainer:
 
     def _evaluate(self, x, y, sample_weight, batch_size, hooks):
         # Sums over all rows do not depend on the batch, so without hooks the batch is the one that runs best.
+        # What is measured of a batch as a whole is measured of batches of the size that was asked for.
         one_by_one = hooks.has_test_batch_hooks
-        batch = min(batch_size if one_by_one else self._chunk, len(x))
-        program = self._program("test", self._chunk if not one_by_one else batch, sample_weight is not None)
+        by_batch = one_by_one or any(head.depends_on_batch for head in self._heads)
+        batch = min(batch_size if by_batch else self._chunk, len(x))
+        program = self._program("test", batch if by_batch else self._chunk, sample_weight is not None)
         program.reset()
         sources = self._bound(program, x, y, sample_weight)
         seed = self._seed_of_training  # a layer may draw random numbers in inference, too
@@ -471,7 +473,12 @@ class Trainer:
         given = x, y
         x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
         program = self._program("train", self._capacity("train", len(x), sample_weight), sample_weight is not None)
-        if sample_weight is None and all(type(each) is np.ndarray and each.dtype != object for each in given):
+        ignores = self._heads[0].loss.ignore_class is not None  # such labels have to be checked otherwise
+        if (
+            sample_weight is None
+            and not ignores
+            and all(type(each) is np.ndarray and each.dtype != object for each in given)
+        ):
             labels = any(each.target_kind == "labels" for each in (self._heads[0].loss, *self._heads[0].metrics))
             classes = self.graph.outputs[0].features if labels else None
             self._known_batch = KnownBatch(program, *given, x, y, classes)

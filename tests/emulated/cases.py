@@ -208,6 +208,44 @@ def loss(operand, sparse=False, has_output=False, probabilities=False, same_bits
     return generate
 
 
+def _losses_of_points(m, settings=()):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows = samples * per
+        operands = {"p": matrix(m.uniform(rows, n), extra), "row_loss": Region(m.normal(rows))}
+        operands["dp"] = result(rows, n, 1) if i != 1 else None
+        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
+        if "labels" in OPS[m.op].operands:
+            operands["labels"] = Region(m.random.integers(-1, n + 1, rows).astype(np.int32))
+        else:
+            operands["targets"] = matrix(m.random.integers(0, 2 + i % 2, (rows, n)).astype(np.float32))
+        if "alpha" in OPS[m.op].operands:
+            operands["alpha"] = vector(m.uniform(n))
+        yield m.case(samples, operands, per, same_bits=False, n=n, scale=0.7, rtol=2e-5, **_every_other(settings, i))
+
+
+def _every_other(settings, i):
+    return {name: values[i % len(values)] for name, values in dict(settings).items()}
+
+
+def loss_of_points(**settings):
+    return lambda m: _losses_of_points(m, settings)
+
+
+def rescale_loss(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = dict(row_loss=Region(m.normal(samples * per)), dp=matrix(m.normal(samples * per, n), extra))
+        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
+        labels = Region(m.random.integers(-1, n, samples * per).astype(np.int32))
+        operands["labels"] = labels if i > 2 else None
+        yield m.case(samples, operands, per, n=n)
+
+
+def ignore_labels(m):
+    for samples, per, *_ in SHAPES:
+        labels = m.random.integers(-1, 4, samples * per).astype(np.int32)
+        yield m.case(samples, dict(labels=Region(labels), out=Region(np.zeros_like(labels))), per, ignored=2)
+
+
 def accumulate(m):
     for samples, per in (1, 1), (10, 3), (129, 1):
         weights = Region(m.uniform(samples)) if per > 1 else None
@@ -393,6 +431,22 @@ GENERATORS = {
     "binary_crossentropy": loss("p", probabilities=True),
     "mean_squared_error": loss("p"),
     "mean_absolute_error": loss("p"),
+    "huber": loss_of_points(delta=(0.4,)),
+    "log_cosh": loss_of_points(),
+    "mean_absolute_percentage_error": loss_of_points(),
+    "mean_squared_logarithmic_error": loss_of_points(),
+    "poisson": loss_of_points(),
+    "hinge": loss_of_points(),
+    "squared_hinge": loss_of_points(),
+    "binary_focal_crossentropy": loss_of_points(gamma=(2, 1.5, 0), alpha=(-1, 0.3), from_logits=(0, 0, 0, 1)),
+    "kl_divergence": loss_of_points(),
+    "cosine_similarity": loss_of_points(),
+    "categorical_hinge": loss_of_points(),
+    "categorical_focal_crossentropy": loss_of_points(gamma=(2, 1.5), label_smoothing=(0, 0.1), from_logits=(0, 0, 1)),
+    "generalized_crossentropy": loss_of_points(q=(0.5,)),
+    "tversky": loss_of_points(alpha=(0.3,), beta=(0.8,), epsilon=(1e-7,), whole=(0, 1)),
+    "rescale_loss": rescale_loss,
+    "ignore_labels": ignore_labels,
     "accumulate": accumulate,
     "sparse_accuracy": accuracy(sparse=True),
     "categorical_accuracy": accuracy(),
