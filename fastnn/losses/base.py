@@ -102,6 +102,16 @@ class Loss:
         """
         raise self.not_compiled()
 
+    def lower_rows(self, b, prediction, target, row_loss):
+        """Emit the operation that computes the losses of rows, for a metric: without weights, and not reduced."""
+        self.lower(b, prediction, target, None, row_loss, None)
+
+    @property
+    def depends_on_batch(self):
+        """Does it matter for the loss of an epoch which samples make a batch?"""
+        by_rows = self.reduction in ("sum_over_batch_size", "mean") and self.ignore_class is None
+        return self.of_batch or not by_rows
+
     def not_compiled(self):
         """Return the error of a loss that cannot be trained with."""
         from fastnn.losses import COMPILED

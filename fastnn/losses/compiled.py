@@ -34,15 +34,11 @@ class CompiledLoss(Loss):
                 f"Loss {self.name!r} has reduction={self.reduction!r}: training needs one number. Use "
                 "'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'; reduction 'none' works on arrays."
             )
-        ignored = self.ignore_class
-        if ignored is not None:
-            labels, target = target, b.per_row(target.rows_per_sample)
-            b.emit("ignore_labels", rows=target.rows_per_sample, work_per_row=1, labels=labels, out=target,
-                   ignored=ignored)  # fmt: skip
+        target = self._counted(b, target)
         self._emit(b, prediction, target, weights, row_loss, gradient, logits, scale)
         is_sum = self.reduction == "sum" and not (self.of_batch and weights is None)
         by_weights = self.reduction == "mean_with_sample_weight" and weights is not None
-        by_labels = ignored is not None and self.reduction != "sum"
+        by_labels = self.ignore_class is not None and self.reduction != "sum"
         if is_sum or by_weights or by_labels:  # the kernels make means over all rows
             n = 0 if gradient is None else gradient.n
             b.emit(
@@ -50,6 +46,20 @@ class CompiledLoss(Loss):
                 weights=weights if by_weights else None, labels=target if by_labels else None, row_loss=row_loss,
                 dp=gradient, n=n, lddp=_ld(gradient),
             )  # fmt: skip
+
+    def lower_rows(self, b, prediction, target, row_loss):
+        self._emit(b, prediction, self._counted(b, target), None, row_loss, None, None, 1.0)
+
+    def _counted(self, b, target):
+        """Targets in which the class to be ignored is none."""
+        if self.ignore_class is None:
+            return target
+        counted = b.per_row(target.rows_per_sample)
+        b.emit(
+            "ignore_labels", rows=target.rows_per_sample, work_per_row=1, labels=target, out=counted,
+            ignored=self.ignore_class,
+        )  # fmt: skip
+        return counted
 
     def _emit(self, b, prediction, target, weights, row_loss, gradient, logits, scale):
         from fastnn.lowering.cost import elementwise_cycles

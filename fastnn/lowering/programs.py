@@ -78,7 +78,7 @@ class Head:
     @property
     def depends_on_batch(self):
         """Does it matter which samples are evaluated together?"""
-        return any(each is not None and each.of_batch for each in (self.loss, *self.metrics))
+        return any(each is not None and each.depends_on_batch for each in (self.loss, *self.metrics))
 
 
 class Evaluation:

@@ -28,7 +28,7 @@ class Metric:
     """
 
     target_kind = "values"
-    of_batch = False  # as of losses
+    depends_on_batch = False  # as of losses
     dtype = "float32"
     _lowered_by = "lower"  # the method that says of programs what update_state() says of arrays
     _direction = None  # "up" or "down": what is better; EarlyStopping(mode="auto") asks
@@ -253,7 +253,7 @@ class MeanMetricWrapper(Mean):
         if self._loss is not None:
             self._direction = "down"
             self.target_kind = self._loss.target_kind
-            self.of_batch = self._loss.of_batch
+            self.depends_on_batch = self._loss.of_batch
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further targets, predictions and, if given, their weights."""
@@ -262,7 +262,7 @@ class MeanMetricWrapper(Mean):
     def lower(self, b, prediction, target, values):
         if self._loss is None:
             raise self.not_compiled()
-        self._loss.lower(b, prediction, target, None, values, None)
+        self._loss.lower_rows(b, prediction, target, values)
 
     def get_config(self):
         return {**super().get_config(), "fn": self._fn, **self._fn_kwargs}

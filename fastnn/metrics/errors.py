@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from fastnn import losses
 from fastnn.metrics.accuracies import pair
 from fastnn.metrics.base import Mean, Metric
@@ -16,14 +18,14 @@ class MeanLoss(Mean):
         super().__init__(name, dtype)
         self._loss = loss
         self.target_kind = loss.target_kind
-        self.of_batch = loss.of_batch
+        self.depends_on_batch = loss.of_batch
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further targets, predictions and, if given, their weights."""
         super().update_state(self._loss.call(y_true, y_pred), sample_weight)
 
     def lower(self, b, prediction, target, values):
-        self._loss.lower(b, prediction, target, None, values, None)
+        self._loss.lower_rows(b, prediction, target, values)
 
     def get_config(self):
         config = self._loss.get_config()
@@ -313,6 +315,22 @@ class SparseCategoricalCrossentropy(_CrossentropyMetric):
     ):
         loss = losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
         super().__init__(loss, name, dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in further labels, predictions and, if given, their weights."""
+        mask = self._loss._mask(y_true)
+        if mask is not None and sample_weight is not None:
+            sample_weight = np.asarray(sample_weight, np.float32)
+            sample_weight = sample_weight * mask.reshape(sample_weight.shape)
+        super().update_state(y_true, y_pred, sample_weight)
+
+    def accumulate(self, b, prediction, target, weights, state):
+        if weights is not None and self._loss.ignore_class is not None:
+            raise ValueError(
+                f"Metric {self.name!r}: a weighted metric of a model has no `ignore_class`. Give the samples of that "
+                "class a weight of 0."
+            )
+        super().accumulate(b, prediction, target, weights, state)
 
     def get_config(self):
         return {**super().get_config(), "axis": self._loss.axis}
