@@ -19,7 +19,7 @@
 #define FNN_ALIGN_BYTES 64
 #define FNN_ALIGN_FLOATS 16
 
-enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 12, FNN_MAX_SCALARS = 6 };
+enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 20, FNN_MAX_SCALARS = 6 };
 
 /* ---- what an operation sees of the running program -------------------------------------------------------------- */
 

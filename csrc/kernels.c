@@ -19,16 +19,25 @@
 #include "ops/dense.c"
 #include "ops/batchnorm.c"
 #include "ops/batchnorm_dense.c"
+#include "ops/noise.c"
+#include "ops/augment.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
+#include "ops/embedding.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
+#include "ops/merge.c"
+#include "ops/dot.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
+#include "ops/montecarlo.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
+#include "ops/prelu.c"
+#include "ops/rearrange.c"
+#include "ops/rownorm.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -93,6 +102,29 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
+    fnn_op_merge_forward,
+    fnn_op_merge_backward,
+    fnn_op_dot_forward,
+    fnn_op_dot_backward,
+    fnn_op_rearrange,
+    fnn_op_rearrange_sum,
+    fnn_op_masked_forward,
+    fnn_op_noise,
+    fnn_op_prelu,
+    fnn_op_prelu_gradient,
+    fnn_op_bounded_relu,
+    fnn_op_bounded_relu_gradient,
+    fnn_op_rownorm_forward,
+    fnn_op_rownorm_backward,
+    fnn_op_column_gradients,
+    fnn_op_embedding,
+    fnn_op_embedding_gradient,
+    fnn_op_category_encode,
+    fnn_op_discretize,
+    fnn_op_montecarlo,
+    fnn_op_random_warp,
+    fnn_op_random_intensity,
+    fnn_op_mixup,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

@@ -9,6 +9,7 @@
  *   vf_bits(vi) / vi_bits(vf) reinterpret | vf_load_n/vf_store_n: the first n lanes only (the rest read as zero)
  *   vf_sum: horizontal sum, always in the same order | vf_max_lane: horizontal maximum
  *   vf_transpose(src, ld, rows, dst, ldd): a VF x VF block; source rows past `rows` read as zero
+ *   vf_sums(a): from VF vectors, one vector of their vf_sum
  *   vf_fma_broadcast(c, b, x): c += b * x with x a float in memory, in one instruction where there is one
  *   vf_over_root(a, v, e): a / (sqrt(v) + e)
  * FNN_FMA is 1 where vf_fma rounds once.
@@ -279,6 +280,16 @@ static inline float vf_max_lane(vf a) {
     return odd > even ? odd : even;
 }
 #endif
+
+static inline vf vf_sums(const vf *a) {
+    float lanes[VF * VF];
+    vf s[VF];
+    vf_transpose((const float *)a, VF, VF, lanes, VF);
+    for (int i = 0; i < VF; i++) s[i] = vf_load(lanes + i * VF);
+    for (int half = VF / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) s[i] = vf_add(s[i], s[i + half]);
+    return s[0];
+}
 
 /* In assembler because compilers broadcast a number that is used twice only once. */
 #if VF == 16

@@ -25,6 +25,7 @@ from fastnn import (
     activations,
     backend,
     callbacks,
+    config,
     datasets,
     initializers,
     layers,
@@ -32,6 +33,8 @@ from fastnn import (
     metrics,
     models,
     optimizers,
+    random,
+    saving,
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
@@ -46,6 +49,7 @@ __all__ = [
     "activations",
     "backend",
     "callbacks",
+    "config",
     "datasets",
     "get_include",
     "get_threads",
@@ -55,6 +59,8 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "random",
+    "saving",
     "set_threads",
     "show_config",
     "utils",

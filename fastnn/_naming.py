@@ -26,6 +26,13 @@ def unique_name(prefix):
     return f"{prefix}_{count}" if count else prefix
 
 
+def count(prefix):
+    """Count one more use of a prefix, apart from those of `unique_name`; returns how many there were."""
+    key = prefix, "uid"
+    _counts[key] = _counts.get(key, 0) + 1
+    return _counts[key]
+
+
 def reset_names():
     """Start all counters again."""
     _counts.clear()

@@ -1,10 +1,14 @@
 """Finding objects by name and turning them into plain configurations and back.
 
 Losses, metrics, optimizers and initializers are all named by the same kinds of identifier. Each of
-those modules keeps a dictionary of its names; the rules are here, once.
+those modules keeps a dictionary of its names; the rules are here, once. Names of one's own come first.
+How a configuration looks is said in `fastnn.saving.serialization`.
 """
 
 import inspect
+
+from fastnn.saving import registration
+from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
 def get(identifier, objects, kind):
@@ -30,7 +34,7 @@ def get(identifier, objects, kind):
     if isinstance(identifier, dict):
         return deserialize(identifier, objects, kind)
     if isinstance(identifier, str):
-        found = objects.get(identifier)
+        found = registration.get_registered_object(identifier, module_objects=objects)
         if found is None:
             raise ValueError(_unknown(identifier, objects, kind))
     else:
@@ -46,20 +50,8 @@ def get(identifier, objects, kind):
 
 
 def serialize(obj):
-    """Return the configuration of an object as a dictionary that `get` and JSON understand.
-
-    Classes and functions without a configuration are spelled by their name.
-    """
-    if obj is None or isinstance(obj, str):
-        return obj
-    if not hasattr(obj, "get_config"):
-        return obj.__name__
-    return {
-        "module": type(obj).__module__,
-        "class_name": type(obj).__name__,
-        "config": obj.get_config(),
-        "registered_name": None,
-    }
+    """Return the configuration of an object as a dictionary that `get` and JSON understand; a name stays a name."""
+    return serialize_keras_object(obj)
 
 
 def deserialize(config, objects, kind):
@@ -68,20 +60,22 @@ def deserialize(config, objects, kind):
     Raises
     ------
     ValueError
-        If the configuration names no class, or one that is not in `objects`.
+        If the configuration names nothing, or something that is neither in `objects` nor registered.
     """
     if isinstance(config, str):
         return get(config, objects, kind)
     name = config.get("class_name")
+    if name == "function":
+        name = config.get("config")
     if not isinstance(name, str):
         raise ValueError(
             f'Could not interpret {kind} configuration: expected {{"class_name": ..., '
             f'"config": {{...}}}}, received {config!r}.'
         )
-    found = objects.get(name)
-    if not inspect.isclass(found):
+    own = registration.custom_objects_here()
+    if name not in objects and name not in own and config.get("registered_name") not in own:
         raise ValueError(_unknown(name, objects, kind))
-    return found.from_config(config.get("config") or {})
+    return deserialize_keras_object({"config": {}, **config}, module_objects=objects)
 
 
 def _unknown(name, objects, kind):

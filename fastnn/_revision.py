@@ -15,3 +15,26 @@ def changed():
     """Count a change."""
     global _number
     _number += 1
+
+
+class Setting:
+    """A number of a layer that may change after the layer was traced: nodes hold it, and programs are made again.
+
+    Attributes
+    ----------
+    value : float
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value):
+        self._value = value
+
+    @property
+    def value(self):
+        return self._value
+
+    @value.setter
+    def value(self, value):
+        self._value = value
+        changed()

@@ -6,10 +6,13 @@ of one's own that is composed of them can do both as well. The mathematics is in
 
 import numpy as np
 
+from fastnn import _registry
 from fastnn.eager import Array
 from fastnn.graph import Tensor
 from fastnn.operations import apply
 from fastnn.operations.activation import KERNELS
+from fastnn.saving.registration import CustomObjectScope, custom_objects_here, get_registered_object
+from fastnn.saving.serialization import serialize_keras_object
 
 
 def _elementwise(function, x, alpha=0.0):
@@ -131,12 +134,14 @@ def get(identifier):
     if identifier is None:
         return linear
     if isinstance(identifier, str):
-        found = _FUNCTIONS.get(identifier)
+        found = get_registered_object(identifier, module_objects=_FUNCTIONS)
         if found is None:
             raise ValueError(
                 f"Could not interpret activation function identifier: {identifier!r}. Known names: {sorted(_FUNCTIONS)}"
             )
         return found
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
     if callable(identifier):
         return identifier
     raise ValueError(
@@ -146,8 +151,15 @@ def get(identifier):
 
 
 def serialize(activation):
-    """The name of an activation function."""
-    return activation.__name__
+    """The name of an activation function; the configuration of one that is not from here."""
+    name = getattr(activation, "__name__", None)
+    return name if _FUNCTIONS.get(name) is activation else serialize_keras_object(activation)
+
+
+def deserialize(config, custom_objects=None):
+    """The activation that a name or a configuration means."""
+    with CustomObjectScope(custom_objects_here(custom_objects)):
+        return _registry.deserialize(config, _FUNCTIONS, "activation function")
 
 
 def _shape(x):

@@ -47,6 +47,75 @@ def epsilon():
     return _EPSILON
 
 
+def set_epsilon(value):
+    """Choose `epsilon`. The kernels know one, so only 1e-7 is accepted.
+
+    Raises
+    ------
+    ValueError
+        For any other number.
+    """
+    if value != _EPSILON:
+        raise ValueError(f"fastnn's kernels have the epsilon {_EPSILON}; set_epsilon received {value!r}.")
+
+
+def backend():
+    """Return the name of what computes: always "fastnn"."""
+    return "fastnn"
+
+
+def get_uid(prefix=""):
+    """Return how often it was asked for this prefix since `clear_session`, this time included."""
+    return _naming.count(prefix)
+
+
+def is_keras_tensor(x):
+    """Return whether `x` is a symbolic tensor, such as `fastnn.Input` makes."""
+    from fastnn.graph import Tensor
+
+    return isinstance(x, Tensor)
+
+
+def standardize_dtype(dtype):
+    """Return the name of a type: "float32" for None and `float`, "int32" for `int`, "bool" for `bool`.
+
+    Raises
+    ------
+    ValueError
+        If it is no type of numbers.
+    """
+    import numpy as np
+
+    python_types = {None: "float32", float: "float32", int: "int32", "int": "int32", bool: "bool"}
+    if dtype in python_types:
+        return python_types[dtype]
+    try:
+        return np.dtype(getattr(dtype, "name", dtype)).name
+    except TypeError as error:
+        raise ValueError(f"Invalid dtype: {dtype!r}") from error
+
+
+def is_float_dtype(dtype):
+    """Return whether a type is one of floating-point numbers."""
+    return standardize_dtype(dtype).startswith(("float", "bfloat"))
+
+
+def is_int_dtype(dtype):
+    """Return whether a type is one of whole numbers."""
+    return standardize_dtype(dtype).startswith(("int", "uint"))
+
+
+def result_type(*dtypes):
+    """Return the type of a computation with values of these types, by Keras's rules: floats of 32 bits unless all
+    floats are of 16, integers of at most 32 unless unsigned and signed are mixed."""
+    import numpy as np
+
+    names = [standardize_dtype(each) for each in dtypes] or ["float32"]
+    floats = [name for name in names if is_float_dtype(name)]
+    name = np.result_type(*(floats or names)).name
+    return {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(name, name)
+
+
 def image_data_format():
     """Return the order of an image's axes: always "channels_last"."""
     return "channels_last"

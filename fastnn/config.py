@@ -1,8 +1,43 @@
-"""What was built, and what was chosen on this machine."""
+"""What was built, what was chosen on this machine, and the session's settings under the names of `keras.config`."""
 
 import os
 import platform
 import sys
+
+from fastnn.backend import backend, epsilon, floatx, image_data_format, set_epsilon, set_floatx
+
+__all__ = [
+    "backend",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "epsilon",
+    "floatx",
+    "get_include",
+    "image_data_format",
+    "is_interactive_logging_enabled",
+    "set_epsilon",
+    "set_floatx",
+    "show_config",
+]
+
+_interactive_logging = True
+
+
+def enable_interactive_logging():
+    """Let `fit`, `evaluate` and `predict` print to standard output, as they do from the start."""
+    global _interactive_logging
+    _interactive_logging = True
+
+
+def disable_interactive_logging():
+    """Let `fit`, `evaluate` and `predict` hand their lines to the logger "fastnn" (level INFO) instead of printing."""
+    global _interactive_logging
+    _interactive_logging = False
+
+
+def is_interactive_logging_enabled():
+    """Return whether progress is printed to standard output."""
+    return _interactive_logging
 
 
 def get_include():

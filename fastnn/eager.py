@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from fastnn.graph import Graph, Tensor
+from fastnn.graph import Tensor
 
 # Rows that go through the network at a time. The result of a row does not depend on it.
 CHUNK = 256
@@ -57,10 +57,3 @@ class Eager:
                 self._programs[training] = (wanted, program)
         seed, step = random_state(-(-samples // batch)) if program.draws else (0, 0)
         return program.run(inputs, samples, seed=seed, step=step)
-
-
-def trace(call, shapes):
-    """The graph of `call` for inputs of the given shapes (without the batch axis)."""
-    inputs = [Tensor((None, *shape), name="input") for shape in shapes]
-    outputs = call(inputs[0] if len(inputs) == 1 else inputs)
-    return Graph(inputs, outputs if isinstance(outputs, (list, tuple)) else [outputs])

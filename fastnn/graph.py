@@ -4,7 +4,7 @@ Calling a layer on a symbolic `Tensor` adds nodes; `Graph` collects the nodes be
 Training, prediction, `summary`, `freeze` and exports all read the same graph.
 """
 
-from fastnn import _revision
+from fastnn import _revision, _tree
 
 
 class Tensor:
@@ -16,15 +16,18 @@ class Tensor:
         The first axis is the batch, always None.
     dtype : str
     name : str
+    call : Call or None
+        The call of a layer that returned it; None inside of layers, and for operations outside of any.
     """
 
-    __slots__ = ("shape", "dtype", "node", "name", "__weakref__")
+    __slots__ = ("shape", "dtype", "node", "name", "call", "__weakref__")
 
     def __init__(self, shape, dtype="float32", node=None, name=None):
         self.shape = tuple(shape)
         self.dtype = dtype
         self.node = node
         self.name = name
+        self.call = None
 
     @property
     def ndim(self):
@@ -108,6 +111,40 @@ class Node:
         return f"<Node {self.operation.name} {[each.shape for each in self.inputs]} -> {self.output.shape}>"
 
 
+class Call:
+    """One call of a layer on symbolic tensors, as a person wrote it: what models are drawn, copied and saved from.
+
+    Attributes
+    ----------
+    layer : Layer
+    args, kwargs
+        The arguments, with tensors anywhere in nested lists, tuples and dictionaries.
+    outputs
+        What it returned: a tensor, or a structure of some.
+    number : int
+        Of the layer's calls before it.
+    """
+
+    __slots__ = ("layer", "args", "kwargs", "outputs", "number")
+
+    def __init__(self, layer, args, kwargs, outputs, number):
+        self.layer = layer
+        self.args = args
+        self.kwargs = kwargs
+        self.outputs = outputs
+        self.number = number
+        for each in _tree.flatten(outputs):
+            each.call = self
+
+    @property
+    def inputs(self):
+        """The tensors among the arguments, as a list."""
+        return [each for each in _tree.flatten([self.args, self.kwargs]) if isinstance(each, Tensor)]
+
+    def __repr__(self):
+        return f"<Call number {self.number} of {self.layer.name}>"
+
+
 class Graph:
     """Everything between `inputs` and `outputs`.
 
@@ -125,6 +162,8 @@ class Graph:
         self.outputs = list(outputs)
         self.nodes = self._sorted_nodes()
         self._state = self._state_of = None
+        values = (value for node in self.nodes for value in node.attributes.values())
+        self._settings = [value for value in values if isinstance(value, _revision.Setting)]
         self._consumers = {}
         for node in self.nodes:
             for tensor in node.inputs:
@@ -162,12 +201,13 @@ class Graph:
         return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
 
     def state(self):
-        """What programs of this graph are made for: where the variables lie, and which layers are trainable. They are
-        made again when it changes."""
+        """What programs of this graph are made for: where the variables lie, which layers are trainable, and settings.
+        They are made again when it changes."""
         revision = _revision.current()
         if self._state_of != revision:
             places = [(id(variable._buffer), variable._offset) for variable in self.variables]
-            state = places, [node.layer is None or node.layer.trainable for node in self.nodes]
+            settings = [each.value for each in self._settings]
+            state = places, [node.layer is None or node.layer.trainable for node in self.nodes], settings
             if self._state != state:  # an equal one stays the same object, which is quicker to compare
                 self._state = state
             self._state_of = revision

@@ -20,8 +20,8 @@ class Variable:
     trainable : bool
         Whether `fit` may change it.
     layout : {"rows", "panels"}
-        How the engine stores it: as it is, padded to a cache line (vectors), or panel-packed (the kernels of dense
-        layers). `numpy` and `assign` always speak of the plain row-major array.
+        How the engine stores it: as it is, row-major and padded at the end to a cache line, or panel-packed (the
+        kernels of dense layers). `numpy` and `assign` always speak of the plain row-major array.
 
     Attributes
     ----------
@@ -36,11 +36,6 @@ class Variable:
 
     def __init__(self, value, name="variable", trainable=True, layout="rows"):
         value = np.asarray(value, np.float32)
-        if layout == "rows" and value.ndim > 1:
-            raise ValueError(
-                f"Variable {name!r}: a variable of several axes needs layout='panels' and 2 axes. "
-                f"Received shape {value.shape}."
-            )
         self.shape = value.shape
         self.name = name
         self.path = name

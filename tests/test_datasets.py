@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastnn.datasets import _mnist_like, digits, fashion_mnist, idx, mnist
+from fastnn.datasets import (
+    _mnist_like,
+    boston_housing,
+    california_housing,
+    digits,
+    fashion_mnist,
+    idx,
+    mnist,
+)
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -315,3 +323,55 @@ def test_real_download_of_a_missing_file(nowhere, mirror):
     address, checksums, _ = mirror
     with pytest.raises(OSError, match="404"):
         _mnist_like.load("set", (address + "nothing/",), checksums)
+
+
+# ---- houses ------------------------------------------------------------------------------------
+
+
+def write_table(folder, file, rows, columns):
+    """A table whose first column counts its rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    x = np.zeros((rows, columns))
+    x[:, 0] = np.arange(rows)
+    np.savez(folder / file, x=x, y=np.arange(rows) * 2.0)
+
+
+def test_houses(nowhere, monkeypatch):
+    monkeypatch.setenv("FASTNN_DATA", str(nowhere))
+    write_table(nowhere / "housing", "boston_housing.npz", 50, 13)
+    write_table(nowhere / "housing", "california_housing.npz", 1000, 8)
+    (x, y), (x_test, y_test) = boston_housing.load_data()
+    assert (x.shape, y.shape, x_test.shape, y_test.shape) == ((40, 13), (40,), (10, 13), (10,))
+    order = np.arange(50)
+    np.random.RandomState(113).shuffle(order)
+    np.testing.assert_array_equal(np.concatenate([x, x_test])[:, 0], order)
+    np.testing.assert_array_equal(np.concatenate([y, y_test]), order * 2)
+    (x, _), (x_test, _) = california_housing.load_data("small", test_split=0.25, seed=1)
+    assert (len(x), len(x_test)) == (450, 150)
+    assert len(california_housing.load_data(test_split=0)[0][0]) == 1000
+
+
+def test_houses_refused(nowhere, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'fastnn\[datasets\]'"):
+        boston_housing.load_data()
+    monkeypatch.setenv("FASTNN_DATA", str(nowhere))
+    write_table(nowhere / "housing", "boston_housing.npz", 5, 12)
+    with pytest.raises(ValueError, match=r"shape \(n, 13\)"):
+        boston_housing.load_data()
+    (nowhere / "housing" / "california_housing.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match="npz"):
+        california_housing.load_data()
+    with pytest.raises(ValueError, match="version"):
+        california_housing.load_data("medium")
+    with pytest.raises(ValueError, match="test_split"):
+        california_housing.load_data(test_split=1)
+
+
+def test_houses_without_network(nowhere, monkeypatch):
+    def retrieve(url, known_hash, fname, path, progressbar):
+        raise OSError("no route to host")
+
+    fake_pooch(monkeypatch, retrieve)
+    with pytest.raises(OSError, match="could not be downloaded: no route to host"):
+        california_housing.load_data()

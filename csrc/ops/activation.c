@@ -1,7 +1,7 @@
 /* Activations, element by element, and softmax along a row.
  *
- *   activation_forward:   y[rows][n] = act(x[rows][n])
- *   activation_backward:  dx[rows][n] = dy[rows][n] * act'(v[rows][n])     v: what the forward pass saves, activation.h
+ *   activation_forward:   y[rows][n] = act(x[rows][n]), slope[rows][n] = act'(x) if given, with the row stride of y
+ *   activation_backward:  dx[rows][n] = dy[rows][n] * act'      from v[rows][n], what the forward pass saves: activation.h
  *   softmax_forward:      y[rows][n] = exp(x - max x) / sum exp(x - max x) over each row
  *   softmax_backward:     dx[rows][n] = y * (dy - sum y dy)                over each row
  *
@@ -20,58 +20,45 @@ static inline vm act_positive(vf x) { return vf_lt(vf_zero(), x); }
 
 static inline vf act_softplus(vf x) { return vf_add(vf_max(vf_zero(), x), vf_log1p_unit(vf_exp(vf_neg(vf_abs(x))))); }
 
-/* x sigmoid(x) (Elfwing et al. 2017; Ramachandran et al. 2017) */
-static inline vf act_silu(vf x) { return vf_div(vf_max(vf_set(-89.0f), x), vf_add(act_one(), vf_exp(vf_neg(x)))); }
+/* What follows takes an exponential for the value and for the slope alike: the forward pass of a training step computes
+ * both. Where only the value is wanted, the compiler drops the rest. */
 
-static inline vf act_silu_slope(vf x) { /* s (1 + x (1 - s)), where 1 - s = e s without cancellation */
-    x = act_clamp(x, -88.5f, 100.0f);
+/* x sigmoid(x) (Elfwing et al. 2017; Ramachandran et al. 2017); slope s (1 + x (1 - s)), 1 - s = e s: no cancellation */
+static inline vf act_silu(vf x, vf *slope) {
+    x = vf_max(vf_set(-88.5f), x);
     vf e = vf_exp(vf_neg(x)), s = vf_div(act_one(), vf_add(act_one(), e));
-    return vf_mul(s, vf_fma(x, vf_mul(e, s), act_one()));
+    *slope = vf_mul(s, vf_fma(vf_min(vf_set(100.0f), x), vf_mul(e, s), act_one()));
+    return vf_mul(x, s);
 }
 
 /* x cdf(x) of the normal distribution (Hendrycks and Gimpel 2016) */
-static inline vf act_gelu(vf x) {
-    vf bell;
+static inline vf act_gelu(vf x, vf *slope) {
     x = vf_max(vf_set(-14.0f), x);
-    return vf_mul(x, vf_normal_cdf(x, &bell));
+    vf bell, c = vf_normal_cdf(x, &bell);
+    *slope = vf_fma(vf_mul(vf_min(vf_set(14.0f), x), vf_set(0.3989422804f)), bell, c);
+    return vf_mul(x, c);
 }
 
-static inline vf act_gelu_slope(vf x) {
-    vf bell, c;
-    x = act_clamp(x, -14.0f, 14.0f);
-    c = vf_normal_cdf(x, &bell);
-    return vf_fma(vf_mul(x, vf_set(0.3989422804f)), bell, c);
-}
-
-/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) = x sigmoid(x (GELU_A + GELU_B x^2)) */
+/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) = x s, s = sigmoid(x (GELU_A + GELU_B x^2)) */
 #define GELU_A 1.5957691216057308f
 #define GELU_B 0.07135481627260025f
-static inline vf act_gelu_tanh(vf x) {
-    x = vf_max(vf_set(-11.0f), x);
-    vf u = vf_mul(x, vf_fma(vf_mul(x, x), vf_set(GELU_B), vf_set(GELU_A)));
-    return vf_div(x, vf_add(act_one(), vf_exp(vf_neg(u))));
+static inline vf act_gelu_tanh(vf x, vf *slope) {
+    vf t = act_clamp(x, -10.05f, 10.0f), tt = vf_mul(t, t);
+    vf e = vf_exp(vf_neg(vf_mul(t, vf_fma(tt, vf_set(GELU_B), vf_set(GELU_A)))));
+    vf s = vf_div(act_one(), vf_add(act_one(), e));
+    vf du = vf_fma(tt, vf_set(3.0f * GELU_B), vf_set(GELU_A));
+    *slope = vf_fma(vf_mul(vf_mul(t, du), vf_mul(e, s)), s, s);
+    return vf_mul(vf_max(vf_set(-10.05f), x), s);
 }
 
-static inline vf act_gelu_tanh_slope(vf x) {
-    x = act_clamp(x, -10.05f, 10.0f);
-    vf xx = vf_mul(x, x), u = vf_mul(x, vf_fma(xx, vf_set(GELU_B), vf_set(GELU_A)));
-    vf e = vf_exp(vf_neg(u)), s = vf_div(act_one(), vf_add(act_one(), e));
-    vf du = vf_fma(xx, vf_set(3.0f * GELU_B), vf_set(GELU_A));
-    return vf_fma(vf_mul(vf_mul(x, du), vf_mul(e, s)), s, s);
-}
-
-/* x tanh(softplus(x)) = x m / (m + 2), m = e (e + 2), e = exp(x) (Misra 2019); from x = 20 on the quotient is 1 */
-static inline vf act_mish(vf x) {
-    vf e = vf_exp(vf_min(vf_set(20.0f), x)), m = vf_mul(e, vf_add(e, vf_set(2.0f)));
-    return vf_mul(vf_max(vf_set(-87.0f), x), vf_div(m, vf_add(m, vf_set(2.0f))));
-}
-
-static inline vf act_mish_slope(vf x) { /* m / (m + 2) + 4 x e (1 + e) / (m + 2)^2 */
-    x = act_clamp(x, -87.0f, 20.0f);
-    vf e = vf_exp(x), m = vf_mul(e, vf_add(e, vf_set(2.0f)));
-    vf inverse = vf_div(act_one(), vf_add(m, vf_set(2.0f)));
-    vf bend = vf_mul(vf_mul(vf_mul(vf_set(4.0f), x), vf_mul(vf_mul(e, vf_add(e, act_one())), inverse)), inverse);
-    return vf_fma(m, inverse, bend);
+/* x tanh(softplus(x)) = x m / (m + 2), m = e (e + 2), e = exp(x) (Misra 2019); from x = 20 on the quotient is 1.
+ * Slope: m / (m + 2) + 4 x e (1 + e) / (m + 2)^2 */
+static inline vf act_mish(vf x, vf *slope) {
+    vf t = act_clamp(x, -87.0f, 20.0f), e = vf_exp(t), m = vf_mul(e, vf_add(e, vf_set(2.0f)));
+    vf inverse = vf_div(act_one(), vf_add(m, vf_set(2.0f))), quotient = vf_mul(m, inverse);
+    vf bend = vf_mul(vf_mul(vf_mul(vf_set(4.0f), t), vf_mul(vf_mul(e, vf_add(e, act_one())), inverse)), inverse);
+    *slope = vf_add(quotient, bend);
+    return vf_mul(vf_max(vf_set(-87.0f), x), quotient);
 }
 
 /* One loop for each activation: the choice is made outside. Rows that follow each other without a gap are one row. */
@@ -83,8 +70,25 @@ static inline vf act_mish_slope(vf x) { /* m / (m + 2) + 4 x e (1 + e) / (m + 2)
         } \
     break
 
-static void act_forward_block(int act, float alpha, const float *x, int64_t ldx, float *y, int64_t ldy, int64_t rows,
-                              int64_t n) {
+/* The same of functions that give their slope, too. */
+#define ACT_EACH_AND_SLOPE(function) \
+    if (slope) \
+        for (int64_t r = 0; r < rows; r++) \
+            for (int64_t j = 0; j < n; j += VF) { \
+                vf s, v = function(vf_load(x + r * ldx + j), &s); \
+                vf_store(y + r * ldy + j, v); \
+                vf_store(slope + r * ldy + j, s); \
+            } \
+    else \
+        for (int64_t r = 0; r < rows; r++) \
+            for (int64_t j = 0; j < n; j += VF) { \
+                vf s; \
+                vf_store(y + r * ldy + j, function(vf_load(x + r * ldx + j), &s)); \
+            } \
+    break
+
+static void act_forward_block(int act, float alpha, const float *x, int64_t ldx, float *y, int64_t ldy, float *slope,
+                              int64_t rows, int64_t n) {
     const vf a = vf_set(alpha);
     if (ldx == ldy && ldx == fnn_round_up(n, VF)) {
         n = rows * ldx;
@@ -103,10 +107,10 @@ static void act_forward_block(int act, float alpha, const float *x, int64_t ldx,
     case ACT_SIGMOID: ACT_EACH(vf_sigmoid(v));
     case ACT_TANH: ACT_EACH(vf_tanh(v));
     case ACT_SOFTPLUS: ACT_EACH(act_softplus(v));
-    case ACT_SILU: ACT_EACH(act_silu(v));
-    case ACT_GELU: ACT_EACH(act_gelu(v));
-    case ACT_GELU_TANH: ACT_EACH(act_gelu_tanh(v));
-    case ACT_MISH: ACT_EACH(act_mish(v));
+    case ACT_SILU: ACT_EACH_AND_SLOPE(act_silu);
+    case ACT_GELU: ACT_EACH_AND_SLOPE(act_gelu);
+    case ACT_GELU_TANH: ACT_EACH_AND_SLOPE(act_gelu_tanh);
+    case ACT_MISH: ACT_EACH_AND_SLOPE(act_mish);
     }
 }
 
@@ -127,7 +131,7 @@ static void act_backward_block(int act, float alpha, const float *v, int64_t ldv
         rows = 1;
     }
     switch (act) {
-    case ACT_LINEAR: act_forward_block(ACT_LINEAR, alpha, dy, lddy, dx, lddx, rows, n); break;
+    case ACT_LINEAR: act_forward_block(ACT_LINEAR, alpha, dy, lddy, dx, lddx, NULL, rows, n); break;
     case ACT_RELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_zero()));
     case ACT_LEAKY_RELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(a, g)));
     case ACT_ELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(g, vf_add(w, a))));
@@ -137,10 +141,10 @@ static void act_backward_block(int act, float alpha, const float *v, int64_t ldv
     case ACT_SIGMOID: ACT_EACH_SLOPE(vf_mul(g, vf_mul(w, vf_sub(one, w))));
     case ACT_TANH: ACT_EACH_SLOPE(vf_mul(g, vf_mul(vf_sub(one, w), vf_add(one, w))));
     case ACT_SOFTPLUS: ACT_EACH_SLOPE(vf_mul(g, vf_neg(vf_expm1(vf_neg(w))))); /* 1 - exp(-softplus) = sigmoid */
-    case ACT_SILU: ACT_EACH_SLOPE(vf_mul(g, act_silu_slope(w)));
-    case ACT_GELU: ACT_EACH_SLOPE(vf_mul(g, act_gelu_slope(w)));
-    case ACT_GELU_TANH: ACT_EACH_SLOPE(vf_mul(g, act_gelu_tanh_slope(w)));
-    case ACT_MISH: ACT_EACH_SLOPE(vf_mul(g, act_mish_slope(w)));
+    case ACT_SILU:
+    case ACT_GELU:
+    case ACT_GELU_TANH:
+    case ACT_MISH: ACT_EACH_SLOPE(vf_mul(g, w));
     }
 }
 
@@ -148,11 +152,11 @@ static void act_backward_block(int act, float alpha, const float *v, int64_t ldv
 
 static void activation_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
-    float *y = in->p[1];
+    float *y = in->p[1], *slope = in->p[2];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], begin, end;
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    act_forward_block((int)in->d[3], in->s[0], x + begin * ldx, ldx, y + begin * ldy, ldy, end - begin,
-                      fnn_round_up(n, FNN_ALIGN_FLOATS));
+    act_forward_block((int)in->d[3], in->s[0], x + begin * ldx, ldx, y + begin * ldy, ldy,
+                      slope ? slope + begin * ldy : NULL, end - begin, fnn_round_up(n, FNN_ALIGN_FLOATS));
 }
 
 static void activation_backward(const fnn_instr *in, const fnn_run *run) {
@@ -215,7 +219,8 @@ static void softmax_backward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-#define fnn_op_activation_forward {"activation_forward", "x y", "n ldx ldy act", "alpha", activation_forward}
+#define fnn_op_activation_forward \
+    {"activation_forward", "x y slope?", "n ldx ldy act", "alpha", activation_forward}
 #define fnn_op_activation_backward \
     {"activation_backward", "v dy dx", "n ldv lddy lddx act", "alpha", activation_backward}
 #define fnn_op_softmax_forward {"softmax_forward", "x y", "n ldx ldy", "", softmax_forward}

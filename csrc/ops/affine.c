@@ -1,7 +1,9 @@
 /* y = x * scale + shift, feature by feature (Normalization, Rescaling, a frozen batch norm that could not be folded).
  *
  *   affine_forward:   y[rows][n] = x[rows][n] * scale[n] + shift[n]
- *   affine_backward:  dx[rows][n] = dy[rows][n] * scale[n]         (scale and shift are constants here)
+ *   affine_backward:  dx[rows][n] = dy[rows][n] * scale[n]
+ *
+ * scale NULL is 1, shift NULL is 0; where they are trained, column_gradients (rownorm.c) has their gradients.
  */
 enum { AFFINE_X, AFFINE_SCALE, AFFINE_SHIFT, AFFINE_Y };
 enum { AFFINE_N, AFFINE_LDX, AFFINE_LDY };
@@ -14,7 +16,8 @@ static void affine_forward(const fnn_instr *in, const fnn_run *run) {
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
     for (int64_t r = begin; r < end; r++)
         for (int64_t j = 0; j < n; j += VF)
-            vf_store(y + r * ldy + j, vf_fma(vf_load(x + r * ldx + j), vf_load(scale + j), vf_load(shift + j)));
+            vf_store(y + r * ldy + j, vf_fma(vf_load(x + r * ldx + j), scale ? vf_load(scale + j) : vf_set(1.0f),
+                                             shift ? vf_load(shift + j) : vf_zero()));
 }
 
 static void affine_backward(const fnn_instr *in, const fnn_run *run) {
@@ -25,8 +28,8 @@ static void affine_backward(const fnn_instr *in, const fnn_run *run) {
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
     for (int64_t r = begin; r < end; r++)
         for (int64_t j = 0; j < n; j += VF)
-            vf_store(dx + r * lddx + j, vf_mul(vf_load(dy + r * lddy + j), vf_load(scale + j)));
+            vf_store(dx + r * lddx + j, vf_mul(vf_load(dy + r * lddy + j), scale ? vf_load(scale + j) : vf_set(1.0f)));
 }
 
-#define fnn_op_affine_forward {"affine_forward", "x scale shift y", "n ldx ldy", "", affine_forward}
-#define fnn_op_affine_backward {"affine_backward", "dy scale dx", "n lddy lddx", "", affine_backward}
+#define fnn_op_affine_forward {"affine_forward", "x scale? shift? y", "n ldx ldy", "", affine_forward}
+#define fnn_op_affine_backward {"affine_backward", "dy scale? dx", "n lddy lddx", "", affine_backward}

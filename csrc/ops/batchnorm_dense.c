@@ -20,7 +20,7 @@ static void batchnorm_dense_gradients(const fnn_instr *in, const fnn_run *run) {
     for (int64_t first = begin; first < end; first += FNN_ALIGN_FLOATS) {
         int64_t rows = end - first < FNN_ALIGN_FLOATS ? end - first : FNN_ALIGN_FLOATS;
         vf sums[2][FNN_ALIGN_FLOATS];
-        for (int64_t i = 0; i < rows; i++) sums[0][i] = sums[1][i] = vf_zero();
+        for (int64_t i = 0; i < FNN_ALIGN_FLOATS; i++) sums[0][i] = sums[1][i] = vf_zero();
         for (int64_t p = 0; p < panel_count(n); p++) {
             int64_t width = (int64_t)panel_width(n, p) * VF, at = p * PANEL * k + first * width;
             for (int64_t i = 0; i < rows; i++, at += width) {
@@ -33,9 +33,9 @@ static void batchnorm_dense_gradients(const fnn_instr *in, const fnn_run *run) {
                 }
             }
         }
-        for (int64_t i = 0; i < rows; i++) {
-            if (dgamma) dgamma[first + i] = vf_sum(sums[0][i]);
-            if (dbeta) dbeta[first + i] = vf_sum(sums[1][i]);
+        for (int64_t i = 0; i < FNN_ALIGN_FLOATS; i += VF) { /* zeros in the padding */
+            if (dgamma) vf_store(dgamma + first + i, vf_sums(sums[0] + i));
+            if (dbeta) vf_store(dbeta + first + i, vf_sums(sums[1] + i));
         }
     }
 }

@@ -1,6 +1,6 @@
 /* The dense layer. `w` and `dw` are panel-packed k x n matrices (ops/gemm.c), bias and db vectors of n.
  *
- *   dense_forward:           y [rows][n] = act(x[rows][k] . w + bias)
+ *   dense_forward:           y [rows][n] = act(x[rows][k] . w + bias), slope[rows][n] = act' if wanted, strided as y
  *   dense_backward_weights:  dw[k][n] (+)= x' . dz,   db[n] (+)= column sums of dz[rows][n]
  *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
  *                            layer before is applied while the values are still in L1
@@ -11,11 +11,15 @@ enum {
      * many for the first-level cache of pages (64 entries on Zen 3). */
     PANELS_WORTH_PACKING = 4,
     ROWS_WORTH_PACKING = 64,
+    /* Few rows soon are through a transposed panel. Cut short, it leaves the first-level cache to the weights, and the
+     * next transposition fills the time in which the last multiply-adds wait for each other. */
+    ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
+    FEW_DEPTH = 64,
 };
 
 static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
-    float *y = in->p[3];
+    float *y = in->p[3], *slope = in->p[4];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample;
     int act = (int)in->d[4];
     float alpha = in->s[0];
@@ -30,7 +34,8 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
                 int64_t depth = k - kb < kc ? k - kb : kc;
                 for (int64_t p = pb; p < pe; p++) {
                     int vectors = panel_width(n, p);
-                    float *c = y + mb * ldy + p * PANEL;
+                    int64_t at = mb * ldy + p * PANEL;
+                    float *c = y + at;
                     const float *a = x + mb * ldx + kb, *panel = w + p * PANEL * k + kb * vectors * VF;
                     const float *start = bias ? bias + p * PANEL : NULL;
                     if (rows == 1 && p + WIDE <= pe && panel_width(n, p + WIDE - 1) == 2) {
@@ -44,7 +49,8 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
                         gemm_tiles(micro_rows, vectors, rows, depth, a, ldx, ldx, panel, c, ldy, start, kb == 0, next);
                     }
                     if (kb + depth == k && act != ACT_LINEAR)
-                        act_forward_block(act, alpha, c, ldy, c, ldy, rows, (int64_t)vectors * VF);
+                        act_forward_block(act, alpha, c, ldy, c, ldy, slope ? slope + at : NULL, rows,
+                                          (int64_t)vectors * VF);
                     if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
                 }
             }
@@ -140,8 +146,9 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
-    int64_t nc = fnn_round_up(even_block(n, KC), VF), m0, m1, p0, p1;
-    gemm_share(run, run->samples * in->rows_per_sample, panel_count(k), &m0, &m1, &p0, &p1);
+    int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
+    int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
+    gemm_share(run, m, panel_count(k), &m0, &m1, &p0, &p1);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
         int64_t group = even_block(p1 - p0, NC / PANEL);
@@ -168,7 +175,8 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-#define fnn_op_dense_forward {"dense_forward", "x w bias? y", "k n ldx ldy act", "alpha", dense_forward}
+#define fnn_op_dense_forward \
+    {"dense_forward", "x w bias? y slope?", "k n ldx ldy act", "alpha", dense_forward}
 #define fnn_op_dense_backward_weights \
     {"dense_backward_weights", "x dz dw db?", "k n ldx lddz accumulate", "", dense_backward_weights}
 #define fnn_op_dense_backward_input \

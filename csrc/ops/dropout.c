@@ -1,11 +1,12 @@
 /* Dropout (Srivastava et al., JMLR 15, 2014), inverted: what is kept is scaled by 1 / (1 - rate).
  *
  *   dropout_forward:   x[rows][n] -> y[rows][n], mask[rows][round_up(n, 16) / 16]; y may be x
- *   dropout_backward:  dx[rows][n] = dy[rows][n] * mask / (1 - rate); dx may be dy
+ *   dropout_backward:  dx[rows][n] = dy[rows][n] * mask * scale; dx may be dy
  *
  * mask has one bit for each element, 16 columns to a word, the first column lowest. Element (r, j) is number
  * r * round_up(n, 16) + j of the words that Philox draws for (seed, stream, step), see random.h, and is kept if the
- * upper 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads.
+ * upper 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads. Stream
+ * 0 is that of a layer with a seed of its own, see noise.c, where other kinds of dropout are.
  */
 #include "../random.h"
 
@@ -43,7 +44,7 @@ static void dropout_forward(const fnn_instr *in, const fnn_run *run) {
     int64_t begin, end;
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
     int32_t last_dropped = (int32_t)((int64_t)(rate * 0x1p31) - 1);
-    philox generator = philox_stream(run->seed, (uint64_t)in->d[3], (uint64_t)run->step);
+    philox generator = noise_stream(in, run, 3);
     uint32_t words[PHILOX_WORDS];
     int64_t drawn = -1, group, element = begin * chunks * DROPOUT_CHUNK;
     for (int64_t r = begin; r < end; r++)
@@ -58,7 +59,7 @@ static void dropout_backward(const fnn_instr *in, const fnn_run *run) {
     const float *dy = in->p[0];
     const uint16_t *mask = in->p[1];
     float *dx = in->p[2];
-    vf scale = vf_set(dropout_scale(in->s[0]));
+    vf scale = vf_set(in->s[0]);
     int64_t n = in->d[0], lddy = in->d[1], lddx = in->d[2], chunks = fnn_round_up(n, DROPOUT_CHUNK) / DROPOUT_CHUNK;
     int64_t begin, end;
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
@@ -71,5 +72,5 @@ static void dropout_backward(const fnn_instr *in, const fnn_run *run) {
         }
 }
 
-#define fnn_op_dropout_forward {"dropout_forward", "x y mask", "n ldx ldy stream", "rate", dropout_forward}
-#define fnn_op_dropout_backward {"dropout_backward", "dy mask dx", "n lddy lddx", "rate", dropout_backward}
+#define fnn_op_dropout_forward {"dropout_forward", "x y mask", "n ldx ldy stream own_seed", "rate", dropout_forward}
+#define fnn_op_dropout_backward {"dropout_backward", "dy mask dx", "n lddy lddx", "scale", dropout_backward}

@@ -4,8 +4,10 @@
  *   gather_labels:  source -> labels[rows] int32
  *   scatter:        y[rows][n] -> out[total rows][n], C-contiguous, from row first * rows_per_sample on
  *   reshape:        x[rows_x][n_x] of each sample -> y[rows_y][n_y], in C order
+ *   transpose:      the axes a0 .. a4 of each sample (the last one's rows ldx apart) -> y[rows_y][n_y], in the order whose
+ *                   octal digits are `order`, the first axis of the result in the highest of five
  *
- * All four are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
+ * All five are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
  * rows (contiguous values, then zeros as padding), and every piece that lies in one run and in one row is converted by
  * one call. A label that int32 cannot hold becomes -1, which is no class.
  */
@@ -132,7 +134,9 @@ static void copy_sample(const char *base, const runs *s, convert_fn convert, cha
 enum { PREFETCH_BYTES = 2048, PREFETCH_SAMPLES = 32 };
 
 static inline void prefetch_sample(const char *sample, int64_t bytes) {
-    for (int64_t at = 0; at < bytes && at < PREFETCH_BYTES; at += FNN_ALIGN_BYTES) __builtin_prefetch(sample + at);
+    if (bytes > PREFETCH_BYTES) bytes = PREFETCH_BYTES;
+    for (int64_t at = 0; at < bytes; at += FNN_ALIGN_BYTES) __builtin_prefetch(sample + at);
+    __builtin_prefetch(sample + bytes - 1); /* samples rarely start where a cache line does */
 }
 
 /* A sample that is a row already, in whole vectors. */
@@ -141,6 +145,27 @@ static inline void copy_floats(const float *restrict src, float *restrict dst, i
     for (; j + VF <= n; j += VF) vf_store(dst + j, vf_load(src + j));
     if (j < n) vf_store(dst + j, vf_load_n(src + j, (int)(n - j))), j += VF;
     for (; j < padded; j += VF) vf_store(dst + j, vf_zero());
+}
+
+/* Which samples a thread copies: `begin` to `end`, the i-th being number order[i], or first + i without an order; the
+ * first `asks` of them ask for the one `ahead` of them, `bytes` long. */
+typedef struct samples_of {
+    const char *data;
+    int64_t stride, first, begin, end, asks, ahead, bytes;
+    const int64_t *order;
+} samples_of;
+
+static inline const char *sample_at(const samples_of *of, int64_t i) {
+    if (i < of->asks) prefetch_sample(of->data + of->order[i + of->ahead] * of->stride, of->bytes);
+    return of->data + (of->order ? of->order[i] : of->first + i) * of->stride;
+}
+
+/* Samples of at most one vector. */
+static void copy_short_floats(samples_of of, float *dst, int64_t ld, int64_t n, int64_t padded) {
+    for (int64_t i = of.begin; i < of.end; i++) {
+        vf_store(dst + i * ld, vf_load_n((const float *)sample_at(&of, i), (int)n));
+        for (int64_t j = VF; j < padded; j += VF) vf_store(dst + i * ld + j, vf_zero());
+    }
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
@@ -157,14 +182,24 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
         for (int64_t i = begin; i < begin + ahead && i < run->left; i++)
             prefetch_sample(source->data + order[i] * stride, bytes);
     int aligned = ((uintptr_t)source->data | (uintptr_t)stride) % sizeof(float) == 0;
-    int vectors = contiguous && aligned && convert == floats_of_f32 && to.rows == 1 && to.padded % VF == 0;
-    int64_t asks = bytes ? run->left - ahead : 0; /* for sample i + ahead, if there is one */
+    int one_row = contiguous && to.rows == 1,
+        vectors = one_row && aligned && convert == floats_of_f32 && to.padded % VF == 0;
+    samples_of of = {source->data, stride, first, begin, end, bytes ? run->left - ahead : 0, ahead, bytes, order};
+    if (vectors && to.n <= VF) {
+        copy_short_floats(of, (float *)dst, to.ld, to.n, to.padded);
+        return;
+    }
     for (int64_t i = begin; i < end; i++) {
-        if (i < asks) prefetch_sample(source->data + order[i + ahead] * stride, bytes);
-        const char *sample = source->data + (order ? order[i] : first + i) * stride;
+        const char *sample = sample_at(&of, i);
         char *row = dst + 4 * i * to.rows * to.ld;
-        if (vectors) copy_floats((const float *)sample, (float *)row, to.n, to.padded);
-        else copy_sample(sample, &s, convert, row, &to);
+        if (vectors) {
+            copy_floats((const float *)sample, (float *)row, to.n, to.padded);
+        } else if (one_row) {
+            convert(sample, size, row, to.n);
+            if (to.n < to.padded) memset(row + 4 * to.n, 0, (size_t)(4 * (to.padded - to.n)));
+        } else {
+            copy_sample(sample, &s, convert, row, &to);
+        }
     }
 }
 

@@ -214,8 +214,10 @@ static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k, const float *a,
                               int64_t lda, int64_t a_step, const float *b, float *c, int64_t ldc, const float *bias,
                               int first, ahead next) {
-    int64_t top = micro_max_rows[vectors - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
-    for (int64_t t = 0; t < tiles; t++) {
+    uint32_t top = (uint32_t)micro_max_rows[vectors - 1], all = (uint32_t)m; /* narrow divisions are quicker */
+    uint32_t tiles = all <= top ? 1 : (all + top - 1) / top, small = tiles == 1 ? all : all / tiles;
+    uint32_t tall = all - small * tiles;
+    for (uint32_t t = 0; t < tiles; t++) {
         int64_t rows = small + (t < tall);
         next.tile = t + 1 < tiles ? c + rows * ldc : NULL;
         kernels[vectors - 1][rows - 1](k, a, lda, b, c, ldc, bias, first, k >= DEPTH_WORTH_FETCHING ? &next : NULL);
@@ -322,8 +324,9 @@ static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const fl
 
 /* Even blocks of at most `top`: 300 = 150 + 150, not 256 + 44. */
 static inline int64_t even_block(int64_t n, int64_t top) {
+    if (n <= top) return n; /* a division takes as long as 40 multiplications of vectors */
     int64_t blocks = (n + top - 1) / top;
-    return blocks ? (n + blocks - 1) / blocks : 0;
+    return (n + blocks - 1) / blocks;
 }
 
 /* Which part of a units_m x units_n grid of tiles belongs to this thread: cut along the direction that divides more

@@ -173,7 +173,7 @@ cdef class Program:
         return known, fnn_team_size(&self.tuner, self.tuner.best)
 
     def run(self, int64_t total, *, int64_t first_batch=0, int64_t batches=-1, int64_t batch=0, int64_t step=0, seed=0,
-            int64_t[::1] order=None, tuple hyper=(), double budget=0.0, outputs=(), sources=(),
+            int64_t[::1] order=None, int64_t samples=-1, tuple hyper=(), double budget=0.0, outputs=(), sources=(),
             double[:, ::1] times=None):
         """Run batches of an epoch; returns how many were completed.
 
@@ -191,6 +191,8 @@ cdef class Program:
             Key of the random numbers.
         order : int64 array of `total`, optional
             Sample numbers in the order of this epoch.
+        samples : int, optional
+            How many samples the data have, if `order` takes some more than once; `total` by default.
         hyper : tuple of float
             The optimizer's numbers, the learning rate first.
         budget : float
@@ -246,7 +248,7 @@ cdef class Program:
             self.owner = threading.get_ident()
             try:
                 for source, values in sources:
-                    if len(values) < total:
+                    if len(values) < (total if samples < 0 else samples):
                         raise ValueError(f"An epoch of {total} samples cannot read an array of {len(values)}.")
                     (<Source?>source).bind(values)
                 threads = get_threads()

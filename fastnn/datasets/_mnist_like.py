@@ -1,9 +1,8 @@
 """Finds, fetches and checks the four IDX files of a set laid out like MNIST."""
 
-import os
 from pathlib import Path
 
-from . import idx
+from . import _cache, idx
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -32,13 +31,10 @@ def load(name, mirrors, sha256, system_folder=None):
     (x_train, y_train), (x_test, y_test) : tuples of uint8 arrays
         Images (n, 28, 28) and labels (n,).
     """
-    cache = _cache_folder() / name
-    folders = [cache]
+    folders = _cache.candidates(name)
+    cache = folders[-1]
     if system_folder:
-        folders.insert(0, Path(system_folder))
-    # The user's wish comes first.
-    if os.environ.get("FASTNN_DATA"):
-        folders.insert(0, Path(os.environ["FASTNN_DATA"]) / name)
+        folders.insert(-1, Path(system_folder))
     for folder in folders:
         paths = [_existing(folder / file) for file in FILES]
         if all(paths):
@@ -49,12 +45,6 @@ def load(name, mirrors, sha256, system_folder=None):
     _check(paths[0], x_train, paths[1], y_train)
     _check(paths[2], x_test, paths[3], y_test)
     return (x_train, y_train), (x_test, y_test)
-
-
-def _cache_folder():
-    # The XDG specification has relative paths ignored.
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "fastnn"
 
 
 def _existing(path):
@@ -68,14 +58,7 @@ def _download(name, mirrors, sha256, cache, folders):
         + "\n  ".join(str(folder) for folder in folders)
         + (f"\nor set FASTNN_DATA to the folder that holds {name}/." if len(folders) < 3 else "")
     )
-    try:
-        import pooch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{name} is not on this machine, and downloading it needs pooch, which is not "
-            f"installed: pip install 'fastnn[datasets]'. Or do without a download. {advice}"
-        ) from error
-
+    pooch = _cache.pooch(f"{name} is not on this machine, and downloading it", f" Or do without a download. {advice}")
     failures = []
     for mirror in mirrors:
         try:

@@ -5,7 +5,8 @@
 """
 
 from fastnn.freeze.fold import fold
-from fastnn.freeze.predictor import Predictor
+from fastnn.freeze.predictor import LookupPredictor, Predictor
+from fastnn.operations.lookup import Lookup
 
 __all__ = ["Predictor", "fold", "freeze"]
 
@@ -13,4 +14,5 @@ __all__ = ["Predictor", "fold", "freeze"]
 def freeze(model):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
     graph, notes = fold(model.graph)
-    return Predictor(graph, notes, name=model.name)
+    looks_up = any(isinstance(node.operation, Lookup) for node in graph.nodes)
+    return (LookupPredictor if looks_up else Predictor)(graph, notes, name=model.name)

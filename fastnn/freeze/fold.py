@@ -107,10 +107,12 @@ class Folder:
             value.tensor.name = node.output.name
         return value.tensor
 
-    def keep(self, node, inputs=None):
-        """The same operation on the new inputs, with copies of its variables."""
+    def keep(self, node, inputs=None, operation=None, **attributes):
+        """The same operation on the new inputs, with copies of its variables; or another with its own attributes."""
         inputs = [self.tensor(each) for each in node.inputs] if inputs is None else inputs
-        output = Node(node.operation, inputs, self._copies(node), dict(node.attributes), None).output
+        if operation is None:
+            operation, attributes = node.operation.name, dict(node.attributes)
+        output = Node(REGISTRY[operation], inputs, self._copies(node), attributes, None).output
         output.name = node.output.name
         return Value(output)
 

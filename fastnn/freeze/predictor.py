@@ -7,6 +7,7 @@ from fastnn.eager import CHUNK
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.programs import NOT_YET
+from fastnn.operations.lookup import host_values
 from fastnn.variables import move_to_arena
 
 
@@ -48,7 +49,10 @@ class Predictor(FrozenProgram):
             "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=NOT_YET, n=y.n,
             ldy=y.ld
         )  # fmt: skip
-        super().__init__(builder.program, builder.source(graph.inputs[0]), self.input_shape[1:], self.output_shape[1:])
+        if len(builder.sources) > 1:
+            raise ValueError(f"A predictor reads one array. This network reads {len(builder.sources)}.")
+        key = next(iter(builder.sources), graph.inputs[0])  # the input, or what is looked up for it
+        super().__init__(builder.program, builder.source(key), key.shape[1:], self.output_shape[1:])
 
     def predict(self, x, out=None):
         """Outputs for the rows of `x`.
@@ -85,3 +89,17 @@ class Predictor(FrozenProgram):
 
     def __repr__(self):
         return f"<Predictor name={self.name}, {self.input_shape} -> {self.output_shape}>"
+
+
+class LookupPredictor(Predictor):
+    """A predictor whose input, text or integers, is looked up first; see `fastnn.operations.lookup`."""
+
+    def __call__(self, x, out=None):
+        """Outputs for the rows of `x`; see `predict`."""
+        from fastnn.training.data import as_array, check_inputs
+
+        tensor = self.graph.inputs[0]
+        x = check_inputs(as_array(x, "x", text=True), tensor.shape[1:], f"The input of {self.name!r}")
+        values = host_values(self.graph, {tensor: x})
+        (looked_up,) = (value for key, value in values.items() if key is not tensor)
+        return super().__call__(np.ascontiguousarray(looked_up, np.float32), out)

@@ -6,16 +6,17 @@ import math
 
 import numpy as np
 
-from fastnn import _random, _revision, initializers
+from fastnn import _random, _revision, _tree, initializers
 from fastnn._naming import unique_name
-from fastnn.eager import Array, Eager, is_symbolic, trace
-from fastnn.graph import Tensor
-from fastnn.operations import calling, layers_being_called
+from fastnn.eager import Array, Eager, is_symbolic
+from fastnn.graph import Call, Graph, Tensor
+from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
+from fastnn.saving.saveable import Saveable, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer:
+class Layer(Saveable):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
@@ -43,17 +44,19 @@ class Layer:
     """
 
     def __init__(self, *, trainable=True, name=None, dtype=None, input_shape=None, input_dim=None):
-        if dtype not in (None, "float32", np.float32):
+        if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
             input_shape = (input_dim,)
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.built = False
+        self._build_shape = None  # what build() was called with
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
         self._trainable = flag(trainable, "trainable")
         self._own_trainable = []
         self._own_non_trainable = []
         self._sublayers = []
+        self._calls = []
         self._eager = {}
         self._seed = None
         self._eager_steps = 0
@@ -110,33 +113,66 @@ class Layer:
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
-    def __call__(self, inputs, training=None, **kwargs):
-        """Apply the layer to a symbolic tensor (adds to the graph) or to an array (computes).
+    def __call__(self, inputs, *args, training=None, **kwargs):
+        """Apply the layer to symbolic tensors (adds to the graph) or to arrays (computes).
 
         Parameters
         ----------
-        inputs : Tensor or array_like, shape (batch, ...)
+        inputs : Tensor or array_like, shape (batch, ...); or a list, tuple or dictionary of some
         training : bool, optional
             Overrides whether layers such as dropout behave as in training; by default they do in `fit` only.
+        *args, **kwargs
+            Further arguments of `call`.
         """
         self._require_init()
-        if is_symbolic(inputs):
-            return self._trace(inputs, training, **kwargs)
+        if args:
+            training, args, kwargs = self._named_arguments(training, args, kwargs)
+        if is_symbolic(inputs) or (kwargs and is_symbolic(kwargs)):
+            return self._call_symbolically(inputs, training, kwargs)
         return self._compute(inputs, training, **kwargs)
+
+    def _named_arguments(self, training, args, kwargs):
+        """Positional arguments after the first one, by their names."""
+        names = list(inspect.signature(self.call).parameters)[1 : 1 + len(args)]
+        if len(names) < len(args):
+            raise TypeError(
+                f"Layer {self.name!r}: {type(self).__name__}.call takes {len(names) + 1} arguments. "
+                f"Received {len(args) + 1}."
+            )
+        kwargs = {**dict(zip(names, args, strict=True)), **kwargs}
+        return kwargs.pop("training", training), (), kwargs
 
     def _build_for(self, shape):
         if not self.built:
             self.build(shape)
             self.built = True
 
+    def _call_symbolically(self, inputs, training, kwargs):
+        """Trace the layer, and remember the call if it is not one of a layer inside another."""
+        outputs = self._trace(inputs, training, **kwargs)
+        if is_inside_call():
+            return outputs
+        # Every call has outputs of its own, also where the layer does nothing.
+        known = set(_tree.flatten([inputs, kwargs]))
+        fresh = []
+        for each in _tree.flatten(outputs):
+            if each in known or each.call is not None:
+                with calling(self):
+                    each = apply("identity", [each])
+            known.add(each)
+            fresh.append(each)
+        outputs = _tree.pack(outputs, fresh)
+        kwargs = kwargs if training is None else {**kwargs, "training": training}
+        self._calls.append(Call(self, (inputs,), kwargs, outputs, len(self._calls)))
+        return outputs
+
     def _trace(self, inputs, training=None, **kwargs):
-        shape = inputs.shape if isinstance(inputs, Tensor) else [each.shape for each in inputs]
-        self._build_for(shape)
+        self._build_for(_tree.map_structure(lambda each: getattr(each, "shape", None), inputs))
         if self._call_takes_training():
             kwargs["training"] = training
-        with calling(self):
+        with calling(self), inside_call():
             outputs = self.call(inputs, **kwargs)
-        for each in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+        for each in _tree.flatten(outputs):
             if not isinstance(each, Tensor):
                 raise TypeError(
                     f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make "
@@ -154,15 +190,23 @@ class Layer:
         return known
 
     def _compute(self, inputs, training=None, **kwargs):
-        x = as_floats(inputs, self)
-        training = bool(training)
-        key = (x.shape[1:], *sorted(kwargs.items()))
+        arrays = _tree.map_structure(lambda each: as_floats(each.array, self), several(inputs))
+        leaves = _tree.flatten(arrays)
+        samples = len(leaves[0])
+        if any(len(each) != samples for each in leaves):
+            raise ValueError(
+                f"Layer {self.name!r}: its inputs are batches of one size. Received shapes: {[x.shape for x in leaves]}"
+            )
+        key = (str(_tree.map_structure(lambda each: each.shape[1:], arrays)), *sorted(kwargs.items()))
         if key not in self._eager:
+            tensors = _tree.map_structure(lambda each: Tensor((None, *each.shape[1:]), name="input"), arrays)
             # The node's own mode stays open, so that one graph serves both.
-            self._eager[key] = Eager(trace(lambda tensor: self._trace(tensor, None, **kwargs), [x.shape[1:]]))
-        eager = self._eager[key]
-        outputs = eager.run({eager.graph.inputs[0]: x}, len(x), training, self._random_state)
-        return outputs[0].view(Array)
+            outputs = self._trace(tensors, None, **kwargs)
+            self._eager[key] = Eager(Graph(_tree.flatten(tensors), _tree.flatten(outputs))), outputs
+        eager, outputs = self._eager[key]
+        inputs = dict(zip(eager.graph.inputs, leaves, strict=True))
+        results = eager.run(inputs, samples, bool(training), self._random_state)
+        return _tree.pack(outputs, [each.view(Array) for each in results])
 
     def _random_state(self, batches):
         """Seed and first step of the random numbers of an eager call that draws some, for each of its batches."""
@@ -171,6 +215,36 @@ class Layer:
         step = self._eager_steps
         self._eager_steps += batches
         return self._seed, step
+
+    @property
+    def input(self):
+        """The symbolic input of the layer's first call: a tensor or a structure of some.
+
+        Raises
+        ------
+        AttributeError
+            If it was called on no symbolic tensor yet.
+        """
+        return self._first_call("input").args[0]
+
+    @property
+    def output(self):
+        """The symbolic output of the layer's first call: a tensor or a structure of some.
+
+        Raises
+        ------
+        AttributeError
+            If it was called on no symbolic tensor yet.
+        """
+        return self._first_call("output").outputs
+
+    def _first_call(self, what):
+        if not self._calls:
+            raise AttributeError(
+                f"Layer {self.name!r} has no {what} yet: it was never called on a symbolic tensor. Call it on Input, "
+                "or build the model that it is part of."
+            )
+        return self._calls[0]
 
     # ---- variables ---------------------------------------------------------------------------------------------------
 
@@ -299,8 +373,26 @@ def _once(build):
         with calling(self):
             build(self, *args, **kwargs)
         self.built = True
+        self._build_shape = next(iter((*args, *kwargs.values())), None)
 
     return build_once
+
+
+class _Leaf:
+    """An array-like as one leaf of a structure, be it a list of numbers."""
+
+    def __init__(self, array):
+        self.array = array
+
+
+def several(inputs):
+    """Inputs of an eager call as a structure of leaves. A list holds several inputs if all of them are batches, and
+    rows of one otherwise."""
+    if isinstance(inputs, dict) and inputs:
+        return {key: several(each) for key, each in inputs.items()}
+    if isinstance(inputs, (list, tuple)) and inputs and all(getattr(each, "ndim", 0) >= 2 for each in inputs):
+        return type(inputs)(_Leaf(each) for each in inputs)
+    return _Leaf(inputs)
 
 
 def _layers_in(value):
@@ -312,11 +404,11 @@ def _layers_in(value):
             yield each
 
 
-def as_floats(inputs, layer):
-    """Eager inputs as an array that the engine can read."""
+def as_floats(inputs, layer, text=False):
+    """Eager inputs as an array that the engine can read (or, if `text`, that a lookup can)."""
     from fastnn.training.data import as_array
 
-    x = as_array(inputs, f"The input of {layer.name!r}")
+    x = as_array(inputs, f"The input of {layer.name!r}", text)
     if x.ndim < 2:
         raise ValueError(
             f"Layer {layer.name!r} expects a batch: an array of at least 2 axes, (samples, features). "

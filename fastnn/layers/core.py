@@ -3,9 +3,10 @@
 import math
 
 from fastnn import activations, initializers
-from fastnn.graph import Tensor
+from fastnn.graph import Call, Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
+from fastnn.operations.rearrange import permuted
 from fastnn.training.arguments import count, flag, integer, number
 from fastnn.training.data import MAX_AXES
 
@@ -67,11 +68,27 @@ class InputLayer(Layer):
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape = sizes
         self.batch_size = None if batch_size is None else count(batch_size, "batch_size")
-        self.output = Tensor((None, *shape), name=self.name)
+        self._calls.append(Call(self, (), {}, Tensor((None, *shape), name=self.name), 0))
         self.built = True
 
     def call(self, inputs):
         return inputs
+
+    def get_config(self):
+        return {
+            "batch_shape": (self.batch_size, *self.shape),
+            "dtype": self.output.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        batch_size, *shape = config.pop("batch_shape", None) or config.pop("batch_input_shape")
+        return cls(shape, batch_size, **config)
 
 
 def Input(
@@ -172,6 +189,20 @@ class Dense(Layer):
             )
         return self.activation(apply("dense", [inputs], {"kernel": self.kernel, "bias": self.bias}))
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": None,
+            "bias_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
+        }
+
 
 class Activation(Layer):
     """An activation as a layer of its own.
@@ -188,21 +219,37 @@ class Activation(Layer):
     def call(self, inputs):
         return self.activation(inputs)
 
+    def get_config(self):
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
 
 class ReLU(Layer):
-    """``max(x, 0)``, or ``negative_slope * x`` below zero. `max_value` and `threshold` are not supported yet."""
+    """``min(x, max_value)`` above `threshold`, ``negative_slope * (x - threshold)`` below.
+
+    Parameters
+    ----------
+    max_value : float, optional
+        None: no maximum.
+    negative_slope, threshold : float, default 0
+        Of at least 0.
+    """
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        if max_value is not None or threshold:
-            raise ValueError(
-                f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
-                f"threshold={threshold}"
-            )
+        if max_value is not None:
+            max_value = number(self, "max_value", max_value, "None or a number of at least 0", at_least_0)
+        self.max_value = max_value
         self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
+        self.threshold = number(self, "threshold", threshold, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
-        return activations.relu(inputs, negative_slope=self.negative_slope)
+        if self.max_value is None and not self.threshold:
+            return activations.relu(inputs, negative_slope=self.negative_slope)
+        most = math.inf if self.max_value is None else self.max_value
+        return apply("bounded_relu", [inputs], slope=self.negative_slope, threshold=self.threshold, max=most)
+
+    def get_config(self):
+        return {**super().get_config(), "max_value": None, "negative_slope": self.negative_slope, "threshold": 0.0}
 
 
 class LeakyReLU(Layer):
@@ -216,6 +263,9 @@ class LeakyReLU(Layer):
     def call(self, inputs):
         return activations.leaky_relu(inputs, self.negative_slope)
 
+    def get_config(self):
+        return {**super().get_config(), "negative_slope": self.negative_slope}
+
 
 class ELU(Layer):
     """``x`` above zero, ``alpha * (exp(x) - 1)`` below; `alpha` at least 0."""
@@ -226,6 +276,9 @@ class ELU(Layer):
 
     def call(self, inputs):
         return activations.elu(inputs, self.alpha)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}
 
 
 class Softmax(Layer):
@@ -238,6 +291,9 @@ class Softmax(Layer):
     def call(self, inputs):
         return activations.softmax(inputs, self.axis)
 
+    def get_config(self):
+        return {**super().get_config(), "axis": self.axis}
+
 
 class Flatten(Layer):
     """All values of a sample on one axis."""
@@ -247,6 +303,9 @@ class Flatten(Layer):
 
     def call(self, inputs):
         return apply("reshape", [inputs], shape=(math.prod(inputs.shape[1:]),))
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": "channels_last"}
 
 
 class Reshape(Layer):
@@ -278,6 +337,73 @@ class Reshape(Layer):
                 f"the shape {self.target_shape}."
             )
         return apply("reshape", [inputs], shape=shape or (1,))
+
+    def get_config(self):
+        return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Identity(Layer):
+    """Its input, unchanged."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class Permute(Layer):
+    """The axes of a sample in another order.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        For each axis of the output the input's, counted from 1: the batch, 0, stays where it is. ``(2, 1)`` swaps two.
+    """
+
+    def __init__(self, dims, **kwargs):
+        super().__init__(**kwargs)
+        sizes = tuple(integer(each) for each in dims) if isinstance(dims, (tuple, list)) else ()
+        if not sizes or None in sizes or sorted(sizes) != list(range(1, len(sizes) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
+                f"consecutive and start from 1. Received dims={dims!r}"
+            )
+        self.dims = sizes
+
+    def call(self, inputs):
+        if len(self.dims) != inputs.ndim - 1:
+            raise ValueError(
+                f"Layer {self.name!r}: dims={self.dims} are for samples of {len(self.dims)} axes. Received an input of "
+                f"shape {inputs.shape}."
+            )
+        return permuted(inputs, self.dims)
+
+    def get_config(self):
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """A vector, `n` times: ``(batch, features)`` becomes ``(batch, n, features)``.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        if integer(n) is None:
+            raise TypeError(f"Expected an integer value for `n`, got {type(n)}.")
+        self.n = count(n, "n")
+
+    def call(self, inputs):
+        if inputs.ndim != 2:
+            raise ValueError(
+                f"Layer {self.name!r} repeats vectors: inputs of shape (batch, features). Received an input of shape "
+                f"{inputs.shape}."
+            )
+        return apply("rearrange", [inputs], shape=(self.n, inputs.features), axes=(None, 0))
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n}
 
 
 def at_least_0(value):

@@ -7,8 +7,9 @@ import numpy as np
 from fastnn import initializers
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
+from fastnn.layers.row_normalization import sorted_axes, with_axes_last
 from fastnn.operations import apply
-from fastnn.training.arguments import flag, number
+from fastnn.training.arguments import flag, integer, number
 from fastnn.variables import Variable
 
 
@@ -22,7 +23,7 @@ class BatchNormalization(Layer):
     Parameters
     ----------
     axis : int, default -1
-        The features' axis; only the last one.
+        The features' axis; statistics are taken over all others.
     momentum : float, default 0.99
     epsilon : float, default 1e-3
     center, scale : bool, default True
@@ -31,6 +32,8 @@ class BatchNormalization(Layer):
         As in Keras.
     beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
         Not supported yet.
+    synchronized : False
+        There is one device.
     """
 
     def __init__(
@@ -59,7 +62,12 @@ class BatchNormalization(Layer):
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
         )
-        if not isinstance(axis, int):
+        if synchronized:
+            raise ValueError(
+                "BatchNormalization: `synchronized=True` takes statistics over the devices of a distributed model, and "
+                f"there is one device here: leave it out. Received: synchronized={synchronized!r}"
+            )
+        if integer(axis) is None:
             raise ValueError(f"BatchNormalization: `axis` must be an integer. Received: axis={axis!r}")
         self.axis = axis
         self.momentum = number(self, "momentum", momentum, "a number in [0, 1]", lambda value: 0 <= value <= 1)
@@ -73,12 +81,8 @@ class BatchNormalization(Layer):
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
-        if self.axis not in (-1, len(input_shape) - 1):
-            raise ValueError(
-                f"Layer {self.name!r}: only the last axis can be normalised. Received: axis={self.axis} for inputs of "
-                f"shape {input_shape}"
-            )
-        shape = (input_shape[-1],)
+        (axis,) = sorted_axes(self, [self.axis], len(input_shape))
+        shape = (input_shape[axis],)
         if self.scale:
             self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
         if self.center:
@@ -89,7 +93,8 @@ class BatchNormalization(Layer):
         )
 
     def call(self, inputs, training=None):
-        if inputs.features != self.moving_mean.shape[0]:
+        (axis,) = sorted_axes(self, [self.axis], inputs.ndim)
+        if inputs.shape[axis] != self.moving_mean.shape[0]:
             raise ValueError(
                 f"Layer {self.name!r} was built for {self.moving_mean.shape[0]} features. Received an input of shape "
                 f"{inputs.shape}."
@@ -100,7 +105,27 @@ class BatchNormalization(Layer):
             "moving_mean": self.moving_mean,
             "moving_variance": self.moving_variance,
         }
-        return apply("batchnorm", [inputs], variables, momentum=self.momentum, epsilon=self.epsilon, training=training)
+        settings = dict(momentum=self.momentum, epsilon=self.epsilon, training=training)
+        return with_axes_last(inputs, [axis], lambda tensor: apply("batchnorm", [tensor], variables, **settings))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            "beta_regularizer": None,
+            "gamma_regularizer": None,
+            "beta_constraint": None,
+            "gamma_constraint": None,
+            "synchronized": False,
+        }
 
 
 class Normalization(Layer):
@@ -124,7 +149,7 @@ class Normalization(Layer):
                 f"Received: mean={mean} and variance={variance}"
             )
         axes = (axis,) if isinstance(axis, int) else axis
-        if axes not in (None, ()) and tuple(axes) != (-1,):
+        if axes and tuple(axes) != (-1,):
             raise ValueError(f"Normalization: `axis` must be -1 or None. Received: axis={axis}")
         self.axis = -1 if axes else None
         self.invert = flag(invert, "invert")
@@ -207,6 +232,20 @@ class Normalization(Layer):
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
 
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if "2" in store:
+            store["2"] = store["2"].astype(np.int32)  # as Keras counts
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": () if self.axis is None else (self.axis,),
+            "invert": self.invert,
+            "mean": _as_list(self.input_mean),
+            "variance": _as_list(self.input_variance),
+        }
+
 
 class Rescaling(Layer):
     """``x * scale + offset``; both numbers, or one for each feature.
@@ -231,6 +270,14 @@ class Rescaling(Layer):
 
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
+
+    def get_config(self):
+        return {**super().get_config(), "scale": _as_list(self.scale), "offset": _as_list(self.offset)}
+
+
+def _as_list(value):
+    """Numbers as JSON can hold them."""
+    return value if value is None or isinstance(value, (int, float)) else np.asarray(value).tolist()
 
 
 def _numbers(value, what, layer):

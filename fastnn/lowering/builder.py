@@ -65,12 +65,15 @@ class Builder:
         Samples of a full batch.
     training : bool
         The mode of nodes that behave differently in training.
+    noise : bool, optional
+        The mode of those that draw random numbers, where it is another.
     """
 
-    def __init__(self, graph, batch, training=False):
+    def __init__(self, graph, batch, training=False, noise=None):
         self.graph = graph
         self.batch = batch
         self.training = training
+        self.noise = training if noise is None else noise
         self.label = ""  # what the instructions emitted now are part of: a layer, a loss, ...
         self.sources = {}  # graph input -> Source; plus whatever `source` was asked for
         self._emitted = []  # (op, bindings, keywords of Instruction)
@@ -81,6 +84,7 @@ class Builder:
         self._committed = {}
         self._kept = {}
         self.random_streams = 0
+        self.mixed = []  # what targets must be mixed like, see operations/augment.py
         self._trained = set()
         self._gradients = {}  # Tensor -> Slot
         self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)

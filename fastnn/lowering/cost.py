@@ -27,14 +27,15 @@ def elementwise_cycles(n, cycles_for_8):
 # counts as none, so that a dense layer has the 2 m k n that everybody counts.
 _LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
 _PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
+_BOX = "m*s0*s1*s2*s3*s4"
 COUNTS = {
-    "activation_forward": ("m*n", "x=m*n y=m*n"),
+    "activation_forward": ("m*n slope=m*n", "x=m*n y=m*n slope=m*n"),
     "activation_backward": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
     "softmax_forward": ("5*m*n", "x=m*n y=m*n"),
     "softmax_backward": ("4*m*n", "y=m*n dy=m*n dx=m*n"),
     "affine_forward": ("2*m*n", "x=m*n scale=n shift=n y=m*n"),
     "affine_backward": ("m*n", "dy=m*n scale=n dx=m*n"),
-    "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n"),
+    "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n slope=m*n"),
     "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n"),
     "dense_backward_input": ("2*m*k*n", "dz=m*n w=k*n v=m*k dx+=m*k"),
     "add": ("m*n", "a=m*n b=m*n y=m*n"),
@@ -94,7 +95,30 @@ COUNTS = {
     "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
     "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
+    "merge_forward": ("m*n", "a=m*n b=m*n y=m*n"),
+    "merge_backward": ("m*n", "x=m*n other=m*n dy=m*n dx=m*n"),
+    "dot_forward": ("2*m*rows_a*rows_b*k", "a=m*rows_a*k b=m*rows_b*k y=m*rows_a*rows_b"),
+    "dot_backward": ("2*m*rows_x*rows_other*k", "dy=m*rows_x*rows_other other=m*rows_other*k dx=m*rows_x*k"),
+    "rearrange": ("", f"x={_BOX} y={_BOX}"),
+    "rearrange_sum": (_BOX, f"x={_BOX} y={_BOX}"),
     "dropout_backward": ("m*n", "dy=m*n mask=0.03125*m*n dx=m*n"),
+    "masked_forward": ("2*m*n", "x=m*n y=m*n mask=0.03125*m*n"),
+    "noise": ("2*m*n", "v=m*n x=m*n y=m*n"),
+    "prelu": ("m*n", "v=m*n x=m*n y=m*n"),
+    "prelu_gradient": ("2*m*n", "x=m*n dy=m*n dalpha+=alpha_rows*alpha_n"),
+    "bounded_relu": ("2*m*n", "x=m*n y=m*n"),
+    "bounded_relu_gradient": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
+    "rownorm_forward": ("8*m*n", "x=m*n gamma=n beta=n y=m*n mean=m inv=m"),
+    "rownorm_backward": ("9*m*n", "x=m*n mean=m inv=m gamma=n dy=m*n dx=m*n"),
+    "column_gradients": ("4*m*n", "x=m*n mean=m inv=m dy=m*n dgamma+=n dbeta+=n"),
+    "embedding": ("", "ids=m table=m*n y=m*n"),
+    "embedding_gradient": ("m*n", "ids=m dy=m*n dtable+=vocabulary*n"),
+    "category_encode": ("", "ids=m*per y=m*n"),
+    "discretize": ("m*n*bins", "x=m*n boundaries=bins y=m*n"),
+    "random_warp": ("20*m*h*w*c", "x=m*h*w*c y=m*h*w*c"),
+    "random_intensity": ("3*m*pixels*c", "x=2*m*pixels*c y=m*pixels*c"),
+    "mixup": ("3*m*n", "x=2*m*n y=m*n"),
+    "montecarlo": ("6*m*n", "y=m*n mean=4*m*n spread=4*m*n"),
 }
 
 

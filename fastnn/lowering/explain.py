@@ -227,11 +227,12 @@ def _kernel(each):
 def _training_program(model, batch):
     """What `fit` would run: the very program, with what it has learnt, where `fit` has run with such batches."""
     if model._heads is not None:
-        last = model._programs.get(("train", True))
-        return model._program("train", batch, weighted=last is not None and last[1].batch == batch)
+        made = {weighted: known[1] for (kind, weighted), known in model._programs.items() if kind == "train"}
+        weighted = next((each for each, program in made.items() if each and program.batch == batch), False)
+        return model._program("train", batch, weighted)
     # Data has not told yet whether targets are labels. Few losses leave that open; then they are taken to be labels.
     try:
-        model._resolved_heads(np.empty(0))
+        model._resolved_heads([None] * len(model.outputs))
         return model._program("train", batch, weighted=False)
     finally:
         model._heads = None

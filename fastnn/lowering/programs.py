@@ -7,6 +7,8 @@ from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.metrics.base import accumulate_mean
 from fastnn.operations.activation import Softmax
+from fastnn.operations.augment import mixed_targets
+from fastnn.operations.lookup import host_values
 from fastnn.variables import runs_of
 
 # Bound by each run: where `scatter` writes.
@@ -49,7 +51,8 @@ class Prediction:
     def run(self, inputs, samples, seed=0, step=0, batch=0):
         """Predict all samples; `inputs` maps the graph's inputs to arrays. Returns a list of float32 arrays."""
         results = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in self.graph.outputs]
-        sources = [(self.sources[each], inputs[each]) for each in self.graph.inputs if each in self.sources]
+        data = host_values(self.graph, inputs)
+        sources = [(source, data[key]) for key, source in self.sources.items()]
         ports = [(*port, result) for port, result in zip(self.outputs, results, strict=True)]
         self.program.run(samples, sources=sources, outputs=ports, seed=seed, step=step, batch=batch)
         return results
@@ -65,15 +68,21 @@ class Head:
     metrics : list of Metric
     weighted_metrics : list of Metric
         Those of `metrics` that sample weights apply to.
+    loss_log : str or None
+        What the loss of this output is reported as, where there are several.
+    metric_logs : dict of Metric to str
+        What the metrics are reported as.
     """
 
-    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics")
+    __slots__ = ("loss", "loss_weight", "metrics", "weighted_metrics", "loss_log", "metric_logs")
 
     def __init__(self, loss, metrics=(), weighted_metrics=(), loss_weight=1.0):
         self.loss = loss
         self.loss_weight = loss_weight
         self.metrics = [*metrics, *weighted_metrics]
         self.weighted_metrics = list(weighted_metrics)
+        self.loss_log = None
+        self.metric_logs = {}
 
     @property
     def depends_on_batch(self):
@@ -90,8 +99,8 @@ class Evaluation:
     batch : int
     heads : list of Head
         One for each output of the graph.
-    weighted : bool
-        Are there sample weights?
+    weighted : tuple of bool, or False
+        Which outputs have sample weights?
 
     Attributes
     ----------
@@ -116,7 +125,8 @@ class Evaluation:
             sizes += [metric.state_size(output.features) for metric in head.metrics]
         self._accumulators = Buffer(8 * sum(sizes))
         self.totals = self._accumulators.array((sum(sizes),), np.float64)
-        self.states = np.split(self.totals, np.cumsum(sizes)[:-1])
+        ends = np.cumsum(sizes, dtype=np.int64)
+        self.states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         self._weighted = weighted
         b = Builder(graph, batch, training=self.training)
         self._lower(b)
@@ -153,7 +163,7 @@ class Evaluation:
             y = b.slot(tensor)
             targets = {}
             weights = None
-            if self._weighted:
+            if self._weighted and self._weighted[number]:
                 weights = b.per_row(1)
                 b.emit("gather", work_per_row=2, source=b.source(("weights", number)), y=weights, n=1, ldy=1)
             if head.loss is not None:
@@ -175,6 +185,7 @@ class Evaluation:
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
             else:
                 targets[kind] = b.gather(key, y.rows_per_sample, y.n)
+            targets[kind] = mixed_targets(b, kind, targets[kind])
         return targets[kind]
 
     def _loss(self, b, number, head, y, target, weights):
@@ -203,7 +214,7 @@ class Evaluation:
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
-        data = dict(inputs)
+        data = dict(host_values(self.graph, inputs))
         for number, array in enumerate(targets):
             data["targets", number] = array
         for number, array in enumerate(weights or ()):

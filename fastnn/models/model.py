@@ -2,26 +2,141 @@
 
 import numpy as np
 
-from fastnn import _random
+from fastnn import _random, _tree
 from fastnn.eager import CHUNK, Array, Eager
-from fastnn.layers.base import Layer, as_floats
+from fastnn.graph import Tensor
+from fastnn.layers.base import Layer, as_floats, several
+from fastnn.layers.core import InputLayer
+from fastnn.models.network import Network, between
+from fastnn.operations import calling, inside_call
+from fastnn.operations.lookup import reads_text
+from fastnn.training.arguments import count
+from fastnn.training.data import as_array, check_inputs, check_lengths
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
+
+
+def _as_array_or_text(x, name):
+    return as_array(x, name, text=True)
 
 
 class Model(Layer, Trainer):
     """A network: a layer that knows its graph, and can be trained.
 
-    Subclasses provide `graph`, the description that training, prediction, `summary` and `freeze` read.
+    There are three ways to make one:
+
+    * `Sequential`, a stack of layers;
+    * the functional way: call layers on `Input` tensors, then name what goes in and what comes out;
+    * a subclass, whose ``__init__`` makes layers and whose ``call`` composes them. ``call`` is traced once, with
+      symbolic tensors, when `build` or the first data tells the shape of the input.
+
+    Parameters
+    ----------
+    inputs, outputs : Tensor, or list, tuple or dict of some, optional
+        What goes in and comes out of a functional model. Tensors that layers have made may go in, too: the model then
+        is the part between them, and shares its layers.
+    name : str, optional
+    trainable : bool, default True
+
+    Raises
+    ------
+    ValueError
+        If an output depends on what is no input, or two layers have the same name.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> from fastnn import layers
+    >>> wide, deep = fastnn.Input((5,), name="wide"), fastnn.Input((6,), name="deep")
+    >>> hidden = layers.Dense(30, activation="relu")(deep)
+    >>> model = fastnn.Model([wide, deep], layers.Dense(1)(layers.concatenate([wide, hidden])))
+    >>> model.output_shape
+    (None, 1)
     """
 
-    def __init__(self, *, trainable=True, name=None):
-        super().__init__(trainable=trainable, name=name)
+    def __new__(cls, *args, **kwargs):
+        if cls is Model and (args or "inputs" in kwargs):
+            from fastnn.models.functional import Functional
+
+            cls = Functional
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, inputs=None, outputs=None, name=None, *, trainable=True, dtype=None):
+        if (inputs is None) != (outputs is None):
+            raise ValueError(f"A functional model needs `inputs` and `outputs`. Received: {inputs=}, {outputs=}")
+        super().__init__(trainable=trainable, name=name, dtype=dtype)
+        self._network = None  # what lies between the inputs and the outputs, once that is known
         self._eager_program = None
+        self._monte_carlo = None
         self._settled = None  # the graph whose variables all lie in arenas
         self._reset_trainer()
+        if inputs is not None:
+            self._network = between(inputs, outputs)
+            self._sublayers = list(self._network.layers)
+            self.built = True
+            if not trainable:
+                self.trainable = False
+
+    @property
+    def _is_functional(self):
+        """Was it made of `inputs` and `outputs`?"""
+        return self._network is not None and type(self).call is Model.call
 
     # ---- structure ---------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape=None):
+        """Make the variables for inputs of this shape.
+
+        Parameters
+        ----------
+        input_shape : tuple, or list, tuple or dict of tuples
+            The batch axis, None, included. A functional model knows it.
+        """
+        if input_shape is None:
+            raise ValueError(
+                f"Model {self.name!r} must be told the shape of its input, batch axis included: "
+                "model.build((None, features))."
+            )
+        self._trace_network(input_shape)
+
+    def _build_again(self, input_shape=None):
+        pass
+
+    def _build_for(self, shape):
+        super()._build_for(shape)
+        if self._network is None:
+            with calling(self):
+                self._trace_network(shape)
+
+    def _trace_network(self, shape):
+        """Find out what `call` makes of inputs of this shape, or structure of shapes."""
+        inputs = _inputs_of(shape)
+        with inside_call():
+            outputs = self.call(inputs, **({"training": None} if self._call_takes_training() else {}))
+        for each in _tree.flatten(outputs):
+            if not isinstance(each, Tensor):
+                raise TypeError(
+                    f"{type(self).__name__}.call of model {self.name!r} must return symbolic tensors, made by layers "
+                    f"of its inputs. Received: {each!r:.100} of type {type(each).__name__}"
+                )
+        self._network = Network(inputs, outputs)
+
+    def call(self, inputs, training=None):
+        """Compose layers; inputs and result are symbolic. A functional model repeats the calls it was made of."""
+        if self._network is None:
+            raise NotImplementedError(
+                f"Model {self.name!r} has neither inputs and outputs nor a `call`. Make it with "
+                "Model(inputs, outputs), or implement call(self, inputs) in a subclass."
+            )
+        return self._network.apply(self._matched(inputs, "Its input"), training)
+
+    def _known_network(self):
+        if self._network is None:
+            raise ValueError(
+                f"Model {self.name!r} is not built: it does not know the shape of its input. Call "
+                "model.build((None, features)), or call it on data first."
+            )
+        return self._network
 
     @property
     def graph(self):
@@ -32,11 +147,12 @@ class Model(Layer, Trainer):
         ValueError
             If the model does not know the shape of its input yet.
         """
-        raise NotImplementedError
+        return self._known_network().graph
 
     @property
     def layers(self):
-        """The model's layers, without its inputs."""
+        """The model's layers: those of a stack in its order, without its input; those of a functional model with its
+        inputs; those of a subclass as they were made."""
         return list(self._sublayers)
 
     def get_layer(self, name=None, index=None):
@@ -60,19 +176,69 @@ class Model(Layer, Trainer):
 
     @property
     def input_shape(self):
-        return self.graph.inputs[0].shape
+        """Shape of the input, None for the batch; a structure of shapes for several inputs."""
+        return _single(_tree.map_structure(lambda each: each.shape, self._known_network().inputs))
 
     @property
     def output_shape(self):
-        return self.graph.outputs[0].shape
+        """Shape of the output, None for the batch; a structure of shapes for several outputs."""
+        return _single(_tree.map_structure(lambda each: each.shape, self._known_network().outputs))
+
+    @property
+    def input(self):
+        """The symbolic input, in the structure that the model was made with."""
+        return self._known_network().inputs
+
+    @property
+    def output(self):
+        """The symbolic output, in the structure that the model was made with."""
+        return self._known_network().outputs
 
     @property
     def inputs(self):
+        """The symbolic inputs, as a list."""
         return self.graph.inputs
 
     @property
     def outputs(self):
+        """The symbolic outputs, as a list."""
         return self.graph.outputs
+
+    @property
+    def input_names(self):
+        """Of each of `inputs`: its name, by which a dictionary of data is read."""
+        inputs = self._known_network().inputs
+        return sorted(inputs) if isinstance(inputs, dict) else [each.name for each in self.inputs]
+
+    @property
+    def output_names(self):
+        """Of each of `outputs`: the name of the layer that makes it."""
+        return self._known_network().output_names
+
+    def _heads_names(self):
+        """What targets, losses and metrics are named by, for each output; None where the outputs have no names."""
+        outputs = self._known_network().outputs
+        if isinstance(outputs, dict) and len(outputs) == len(self.graph.outputs):
+            return sorted(outputs)
+        return self.output_names if self._has_named_outputs else None
+
+    @property
+    def _has_named_outputs(self):
+        return self._is_functional
+
+    def to_json(self, **kwargs):
+        """The model's configuration as a JSON string, without weights; `models.model_from_json` makes a model of it.
+
+        Parameters
+        ----------
+        **kwargs
+            Of `json.dumps`.
+        """
+        import json
+
+        from fastnn.saving.serialization import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
 
     def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False):
         """Print a table of the layers, their output shapes and numbers of parameters.
@@ -123,23 +289,130 @@ class Model(Layer, Trainer):
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def _compute(self, inputs, training=None):
-        x = self._checked_input(as_floats(inputs, self), "The model's input")
-        if self._eager_program is None or self._eager_program.graph is not self.graph:
-            self._eager_program = Eager(self.graph)
-        outputs = self._eager_program.run({self.graph.inputs[0]: x}, len(x), bool(training), self._random_state)
-        return outputs[0].view(Array)
+        arrays, samples = self._checked_inputs(inputs, "The model's input", lambda each, _: as_floats(each, self, True))
+        return self._packed(self._forward(arrays, samples, training), Array)
 
-    def _checked_input(self, x, name):
-        """An input array in the shape of the model's input; builds the model if this is its first data."""
-        from fastnn.training.data import check_inputs
+    def _forward(self, arrays, samples, training):
+        """The outputs, as a list of arrays."""
+        graph = self.graph
+        if self._eager_program is None or self._eager_program.graph is not graph:
+            self._eager_program = Eager(graph)
+        inputs = dict(zip(graph.inputs, arrays, strict=True))
+        return self._eager_program.run(inputs, samples, bool(training), self._random_state)
 
-        if not self.built:
-            self._build_for((None, *(x.shape[1:] or (1,))))
-        return check_inputs(x, self.graph.inputs[0].shape[1:], f"{name} (model {self.name!r})")
+    def _packed(self, arrays, view):
+        """A list of arrays, one an output, in the structure of the outputs."""
+        outputs = self._network.outputs
+        if type(outputs) is Tensor:
+            return arrays[0].view(view)
+        return _single(_tree.pack(outputs, [each.view(view) for each in arrays]))
+
+    def _checked_inputs(self, x, name, as_array=_as_array_or_text):
+        """Input arrays in the shapes of the model's inputs, and how many samples they have; builds the model if this is
+        its first data."""
+        arrays = self._input_arrays(x, name, as_array)
+        if self._network is None:
+            self._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
+        return self._shaped(_tree.flatten(arrays), name)
+
+    def _input_arrays(self, x, name, as_array=_as_array_or_text):
+        """Input arrays as they were given: a list with one for each input, or a structure of some before the model is
+        built."""
+        if self._network is None:
+            return _tree.map_structure(lambda each: as_array(each.array, name), several(x))
+        if type(self._network.inputs) is Tensor and not isinstance(x, (dict, list, tuple)):
+            return [as_array(x, name)]
+        return [as_array(each, name) for each in self._matched(x, name)]
+
+    def _shaped(self, arrays, name):
+        """A list of input arrays in the shapes that the model expects, and their length."""
+        inputs = self.graph.inputs
+        if len(arrays) != len(inputs):
+            raise ValueError(f"{name} (model {self.name!r}): expected {len(inputs)} arrays, received {len(arrays)}.")
+        names = [f"{name} (model {self.name!r})"]
+        if len(inputs) > 1:
+            names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
+        shaped = []
+        for array, tensor, each in zip(arrays, inputs, names, strict=True):
+            if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
+                raise TypeError(
+                    f"{each} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
+                    "layers.StringLookup, as the first layer behind the input."
+                )
+            shaped.append(check_inputs(array, tensor.shape[1:], each))
+        samples = len(shaped[0])
+        if any(len(each) != samples for each in shaped):
+            check_lengths(**dict(zip(names, shaped, strict=True)))  # raises
+        return shaped, samples
+
+    def _matched(self, values, name):
+        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a dict,
+        by position from a list or tuple; one alone for a single input."""
+        names = self.input_names
+        if isinstance(values, dict):
+            missing = [each for each in names if each not in values]
+            if missing:
+                raise ValueError(
+                    f"{name} (model {self.name!r}): expected a dictionary with {names}, received one with "
+                    f"{sorted(map(str, values))}."
+                )
+            return [values[each] for each in names]
+        if len(names) == 1:
+            listed = isinstance(values, (list, tuple)) and len(values) == 1
+            rank = self.graph.inputs[0].ndim
+            return list(values) if listed and getattr(values[0], "ndim", 0) >= min(2, rank) else [values]
+        if not isinstance(values, (list, tuple)) or len(values) != len(names):
+            got = f"{len(values)} in a {type(values).__name__}" if isinstance(values, (list, tuple)) else type(values)
+            raise ValueError(
+                f"{name} (model {self.name!r}): expected a list of {len(names)} arrays, one for each of {names}, or a "
+                f"dictionary by these names. Received: {got}"
+            )
+        flat = list(values)
+        inputs = self._network.inputs
+        return [flat[list(inputs).index(key)] for key in names] if isinstance(inputs, dict) else flat
 
     def predict_on_batch(self, x):
-        """Predictions for one batch, as a plain array."""
-        return np.asarray(self(x))
+        """Predictions for one batch, as a plain array, or as a structure of some for several outputs."""
+        arrays, samples = self._checked_inputs(x, "x")
+        return self._packed(self._forward(arrays, samples, False), np.ndarray)
+
+    def predict_mc(self, x, n=100, seed=None):
+        """Mean and standard deviation of `n` predictions with dropout and noise switched on: Monte-Carlo dropout.
+
+        Layers that draw random numbers in training do so; all others run in inference mode, batch normalisation with
+        its moving averages. What comes before the first such layer is computed once. (``model(x, training=True)`` is
+        one pass in which everything is as in training.)
+
+        Parameters
+        ----------
+        x : array_like, shape (samples, ...)
+        n : int, default 100
+            Passes.
+        seed : int, optional
+            The same seed gives the same bits, on any number of threads. By default each call draws other numbers.
+
+        Returns
+        -------
+        mean, deviation : ndarray of float32
+            Of the shape that `predict` returns; the deviation is the population's, as `numpy.std` computes it, and 0
+            where nothing is random. Sums are kept in float64. For several outputs, structures as `predict` returns.
+
+        References
+        ----------
+        Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
+        """
+        from fastnn.lowering.montecarlo import MonteCarlo
+
+        passes = count(n, "n")
+        arrays, samples = self._checked_inputs(x, "x")
+        check_lengths(x=arrays[0])
+        made_for = self.graph, self.graph.state()
+        if self._monte_carlo is None or self._monte_carlo[0] != made_for:
+            self._monte_carlo = made_for, MonteCarlo(self.graph)
+        seed, step = self._random_state(-(-samples * passes // self._chunk) + samples) if seed is None else (seed, 0)
+        inputs = dict(zip(self.graph.inputs, arrays, strict=True))
+        means, deviations = self._monte_carlo[1].run(inputs, samples, passes, seed, step)
+        return self._packed(means, np.ndarray), self._packed(deviations, np.ndarray)
 
     def freeze(self):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
@@ -170,3 +443,19 @@ class Model(Layer, Trainer):
         return _random.next_seed()
 
     _chunk = CHUNK
+
+
+def _single(structure):
+    """The only entry of a list or tuple of one; anything else as it is."""
+    if isinstance(structure, (list, tuple)) and len(structure) == 1 and not isinstance(structure[0], int):
+        return structure[0]
+    return structure
+
+
+def _inputs_of(shape):
+    """New inputs for a shape that includes the batch axis, or for a structure of some."""
+    if isinstance(shape, dict):
+        return {key: InputLayer(tuple(each)[1:], name=key).output for key, each in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [InputLayer(tuple(each)[1:]).output for each in shape]
+    return InputLayer(tuple(shape)[1:]).output

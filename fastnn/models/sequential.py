@@ -1,10 +1,12 @@
 """A stack of layers."""
 
-from fastnn.graph import Graph, Tensor
+from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.models.model import Model
-from fastnn.operations import calling
+from fastnn.models.network import Network
+from fastnn.operations import calling, inside_call
+from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
 class Sequential(Model):
@@ -28,10 +30,8 @@ class Sequential(Model):
     """
 
     def __init__(self, layers=None, trainable=True, name=None):
-        super().__init__(trainable=trainable, name=name)
-        self._input = None  # symbolic input and output of the stack so far
-        self._output = None
-        self._graph = None
+        super().__init__(name=name, trainable=trainable)
+        self._tensors = []  # the symbolic input, and the output of each layer; empty while the input is unknown
         for layer in layers or ():
             self.add(layer)
 
@@ -48,7 +48,7 @@ class Sequential(Model):
         if isinstance(layer, Tensor):
             if layer.node is not None:
                 raise ValueError("Sequential takes layers and an Input, not the output of a layer.")
-            layer = InputLayer(layer.shape[1:], name=layer.name)
+            layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise TypeError(
                 "Only instances of `fastnn.layers.Layer` can be added to a Sequential model. "
@@ -57,41 +57,51 @@ class Sequential(Model):
         if isinstance(layer, Layer) and self in layer._all_layers():
             raise ValueError(f"Sequential model {self.name!r} cannot be a layer of itself.")
         if isinstance(layer, InputLayer):
-            if self._input is not None or self._sublayers:
+            if self._tensors or self._sublayers:
                 raise ValueError(
                     f"Sequential model {self.name!r} has an input already; {layer.name!r} cannot be added."
                 )
-            self._input = self._output = layer.output
+            self._tensors = [layer.output]
             return
         if any(each.name == layer.name for each in self._sublayers):
             raise ValueError(
                 f"All layers added to a Sequential model should have unique names. Name {layer.name!r} is already the "
                 "name of a layer in this model."
             )
-        if self._input is None and not self._sublayers and layer.first_input_shape is not None:
-            self._input = self._output = InputLayer(layer.first_input_shape).output
-        if self._output is not None:
-            with calling(self):
-                self._output = layer(self._output)
+        if not self._tensors and not self._sublayers:
+            if layer.first_input_shape is not None:
+                self._tensors = [InputLayer(layer.first_input_shape).output]
+            elif isinstance(layer, Model) and layer._network is not None and len(layer.inputs) == 1:
+                self._tensors = [InputLayer(layer.inputs[0].shape[1:]).output]
+        if self._tensors:
+            self._tensors.append(self._stacked(layer, self._tensors[-1]))
             self.built = True
         self._sublayers.append(layer)
         self._changed()
 
-    def pop(self):
-        """Remove and return the last layer."""
+    def _stacked(self, layer, tensor):
+        with calling(self), inside_call(False):  # in Keras, too, layers of a stack remember that they were called
+            return layer(tensor)
+
+    def pop(self, rebuild=True):
+        """Remove and return the last layer. `rebuild` is accepted for compatibility.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
         if not self._sublayers:
             raise ValueError("There are no layers in the model to remove.")
         layer = self._sublayers.pop()
-        if self._input is not None:
-            self._output = self._input
-            for each in self._sublayers:
-                self._output = each(self._output)
-        self.built = bool(self._sublayers) and self._input is not None
+        self._tensors = self._tensors[: 1 + len(self._sublayers)]
+        self.built = bool(self._sublayers) and bool(self._tensors)
         self._changed()
         return layer
 
     def _changed(self):
-        self._graph = None
+        known = self._tensors and self._sublayers
+        self._network = Network(self._tensors[0], self._tensors[-1]) if known else None
         self._reset_programs()
 
     def build(self, input_shape=None):
@@ -105,16 +115,17 @@ class Sequential(Model):
         """
         if not self._sublayers:
             raise ValueError(f"Sequential model {self.name!r} has no layers. Add some with model.add(layer).")
-        if self._input is None:
+        if not self._tensors:
             if not isinstance(input_shape, (tuple, list)):
                 raise ValueError(
                     f"Sequential model {self.name!r} must be told the shape of its input, batch axis included: "
                     f"model.build((None, features)). Received: input_shape={input_shape!r}"
                 )
-            output = first = InputLayer(input_shape[1:]).output
+            tensors = [InputLayer(input_shape[1:]).output]
             for layer in self._sublayers:
-                output = layer(output)
-            self._input, self._output = first, output
+                tensors.append(self._stacked(layer, tensors[-1]))
+            self._tensors = tensors
+            self._changed()
 
     def _build_again(self, input_shape=None):
         same = isinstance(input_shape, (tuple, list)) and tuple(input_shape)[1:] == self.input_shape[1:]
@@ -124,18 +135,46 @@ class Sequential(Model):
                 f"You cannot build it with input_shape {input_shape}: make another model for it."
             )
 
+    # ---- configuration -----------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        config = {**super().get_config(), "layers": [serialize_keras_object(layer) for layer in self._sublayers]}
+        if self._tensors:
+            config["layers"].insert(0, serialize_keras_object(self._tensors[0].call.layer))
+            config["build_input_shape"] = self._tensors[0].shape
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make a model from what `get_config` returned, with new weights."""
+        if "layers" not in config:
+            raise ValueError(
+                f"A configuration of a Sequential model has the keys 'name' and 'layers'. Received: {config!r:.300}"
+            )
+        model = cls(name=config.get("name"))
+        with calling(model):
+            for layer in config["layers"]:
+                model.add(deserialize_keras_object(layer, custom_objects))
+        shape = config.get("build_input_shape")
+        if shape and not model._tensors and model._sublayers:
+            model.build(tuple(shape))
+        model._trainable = config.get("trainable", True)
+        return model
+
+    def get_build_config(self):
+        return {"input_shape": self._tensors[0].shape} if self._tensors else None
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
+
     def call(self, inputs, training=None):
         for layer in self._sublayers:
             inputs = layer(inputs, training=training)
         return inputs
 
-    @property
-    def graph(self):
-        if self._graph is None:
-            if self._output is None or not self._sublayers:
-                raise ValueError(
-                    f"Sequential model {self.name!r} is not built: it does not know the shape of its input. Start it "
-                    "with fastnn.Input(shape), call model.build((None, features)), or call it on data first."
-                )
-            self._graph = Graph([self._input], [self._output])
-        return self._graph
+    def _known_network(self):
+        if self._network is None:
+            raise ValueError(
+                f"Sequential model {self.name!r} is not built: it does not know the shape of its input. Start it "
+                "with fastnn.Input(shape), call model.build((None, features)), or call it on data first."
+            )
+        return self._network

@@ -1,6 +1,31 @@
 """The operations that networks are made of, one file each: shape rule, kernels to emit, gradient."""
 
-from fastnn.operations import activation, affine, batchnorm, dense, dropout, reshape  # noqa: F401  (they register)
-from fastnn.operations.base import REGISTRY, Operation, apply, calling, layers_being_called
+from fastnn.operations import (  # noqa: F401  (they register)
+    activation,
+    affine,
+    augment,
+    batchnorm,
+    dense,
+    dot,
+    dropout,
+    embedding,
+    identity,
+    lookup,
+    merge,
+    noise,
+    prelu,
+    rearrange,
+    reshape,
+    rownorm,
+)
+from fastnn.operations.base import (
+    REGISTRY,
+    Operation,
+    apply,
+    calling,
+    inside_call,
+    is_inside_call,
+    layers_being_called,
+)
 
-__all__ = ["REGISTRY", "Operation", "apply", "calling", "layers_being_called"]
+__all__ = ["REGISTRY", "Operation", "apply", "calling", "inside_call", "is_inside_call", "layers_being_called"]

@@ -1,13 +1,14 @@
 """Elementwise activations and softmax.
 
-The derivative of an activation is computed either from its output, which the next layer keeps anyway, or from its
-input; which of the two is a property of the function, listed here and in ``csrc/ops/activation.h``.
+The derivative of an activation is computed from its output, which the next layer keeps anyway; or, where that would
+cost an exponential that the forward pass has computed already, training writes it down in the forward pass.
+Which of the two is a property of the function, listed here and in ``csrc/ops/activation.h``.
 """
 
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
 
-# name -> (number in csrc/ops/activation.h, derivative from "output" or "input", cycles for 8 values)
+# name -> (number in csrc/ops/activation.h, derivative from "output" or kept as "slope", cycles for 8 values)
 KERNELS = {
     "linear": (0, "output", 1),
     "relu": (1, "output", 1),
@@ -17,10 +18,10 @@ KERNELS = {
     "sigmoid": (5, "output", 14),
     "tanh": (6, "output", 16),
     "softplus": (7, "output", 24),
-    "silu": (8, "input", 16),
-    "gelu": (9, "input", 24),
-    "gelu_tanh": (10, "input", 20),
-    "mish": (11, "input", 30),
+    "silu": (8, "slope", 16),
+    "gelu": (9, "slope", 24),
+    "gelu_tanh": (10, "slope", 20),
+    "mish": (11, "slope", 30),
 }
 
 
@@ -35,12 +36,14 @@ class Activation(Operation):
             return absorbed
         x = b.slot(node.inputs[0])
         y = b.matrix(x.rows_per_sample, x.n)
+        slope = slope_slot(node, b)
         b.emit(
             "activation_forward",
             rows=x.rows_per_sample,
             work_per_row=elementwise_cycles(x.n, KERNELS[node.attributes["function"]][2]),
             x=x,
             y=y,
+            slope=slope,
             n=x.n,
             ldx=x.ld,
             ldy=y.ld,
@@ -51,12 +54,14 @@ class Activation(Operation):
 
     def backward(self, node, b, gradient):
         saved = saved_slot(node, b)
+        _, saves, cycles = KERNELS[node.attributes["function"]]
+        cycles = cycles if saves == "output" else 1
 
         def write(dx, accumulate, epilogue):
             b.emit(
                 "activation_backward",
                 rows=gradient.rows_per_sample,
-                work_per_row=elementwise_cycles(gradient.n, KERNELS[node.attributes["function"]][2]),
+                work_per_row=elementwise_cycles(gradient.n, cycles),
                 v=saved,
                 dy=gradient,
                 dx=dx,
@@ -111,20 +116,26 @@ class Softmax(Operation):
         b.propagate(node.inputs[0], write)
 
 
+def slope_slot(node, b):
+    """Where the forward pass of an activation node writes its slope for the backward pass; None where nothing reads it.
+
+    It has the row stride of the output.
+    """
+    if KERNELS[node.attributes["function"]][1] == "output" or not b.needs_gradient(node.inputs[0]):
+        return None
+    slope = b.matrix(node.output.rows_per_sample, node.output.features)
+    b.keep(node, slope)
+    return slope
+
+
 def saved_slot(node, b):
     """What the derivative of an activation node is computed from."""
-    saves = KERNELS[node.attributes["function"]][1]
-    return b.slot(node.output if saves == "output" else node.inputs[0])
+    return b.slot(node.output) if KERNELS[node.attributes["function"]][1] == "output" else b.kept(node)
 
 
 def fusable_activation(node, b):
-    """The activation node that a kernel can apply to this node's output before storing it, or None.
-
-    In training the unactivated values must be kept where the derivative needs them.
-    """
+    """The activation node that a kernel can apply to this node's output before storing it, or None."""
     consumer = b.graph.only_consumer(node.output)
     if consumer is None or not isinstance(consumer.operation, Activation) or b.is_deferred(consumer):
-        return None
-    if b.training and KERNELS[consumer.attributes["function"]][1] == "input":
         return None
     return consumer

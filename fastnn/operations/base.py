@@ -25,6 +25,10 @@ class Operation:
         """Shape of the output; by default that of the first input."""
         return node.inputs[0].shape
 
+    def is_random(self, node, b):
+        """Does the node draw random numbers in the program that is being built?"""
+        return False
+
     def forward(self, node, b):
         """Emit the forward instructions; return the slot that holds the output."""
         raise NotImplementedError(f"Operation {self.name!r} has no forward pass.")
@@ -46,6 +50,7 @@ class _Calling(threading.local):
 
     def __init__(self):
         self.layers = []
+        self.inside = False  # of the `call` of a layer?
 
 
 _calling = _Calling()
@@ -63,6 +68,25 @@ class calling:
 
     def __exit__(self, *error):
         _calling.layers.pop()
+
+
+class inside_call:
+    """While this context lasts, calls of layers are part of another layer's `call`, and not remembered as calls that a
+    person made; or, with `value` False, are again."""
+
+    def __init__(self, value=True):
+        self.value = value
+
+    def __enter__(self):
+        self.before, _calling.inside = _calling.inside, self.value
+
+    def __exit__(self, *error):
+        _calling.inside = self.before
+
+
+def is_inside_call():
+    """Is the `call` of a layer being traced?"""
+    return _calling.inside
 
 
 def layers_being_called():

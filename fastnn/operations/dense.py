@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.lowering.cost import elementwise_cycles, gemm_cycles
-from fastnn.operations.activation import fusable_activation
+from fastnn.operations.activation import fusable_activation, slope_slot
 from fastnn.operations.base import Operation
 from fastnn.operations.batchnorm import BatchNorm
 
@@ -27,6 +27,7 @@ class Dense(Operation):
             w=node.variables["kernel"],
             bias=node.variables["bias"],
             y=y,
+            slope=slope_slot(activation, b) if activation else None,
             k=k,
             n=n,
             ldx=x.ld,

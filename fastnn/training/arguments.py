@@ -81,27 +81,3 @@ def refuse(method, **arguments):
             raise ValueError(
                 f"{method}: `{name}` is not supported, an epoch is one pass over the data. Received: {name}={value!r}"
             )
-
-
-def as_list(metrics, name):
-    """Return the metrics given to compile as a list."""
-    if metrics is None:
-        return []
-    if not isinstance(metrics, (list, tuple)):
-        raise ValueError(f"Expected `{name}` argument to be a list. Received instead: {name}={metrics!r}")
-    return list(metrics)
-
-
-def give_unique_names(metrics, weighted):
-    """Tell metrics of the same name apart, as Keras does: a weighted one becomes "weighted_accuracy", further ones of a
-    kind are numbered."""
-    unweighted = {metric.name for metric in metrics}
-    for metric in weighted:
-        if metric.name in unweighted:
-            metric.name = f"weighted_{metric.name}"
-    seen = {}
-    for metric in [*metrics, *weighted]:
-        number = seen.get(metric.name, 0)
-        seen[metric.name] = number + 1
-        if number:
-            metric.name = f"{metric.name}_{number}"

@@ -16,7 +16,7 @@ _READABLE = frozenset(np.dtype(t) for t in ("f2", "f4", "f8", "i1", "i2", "i4", 
 _CHUNK = 1 << 16  # values looked at in one go: what a check allocates stays in the cache
 
 
-def as_array(data, name):
+def as_array(data, name, text=False):
     """Return `data` as an array that the engine can read.
 
     Parameters
@@ -27,6 +27,8 @@ def as_array(data, name):
         are converted to float64.
     name : str
         Of the argument, for error messages.
+    text : bool, default False
+        Let arrays of strings pass, too: a layer that looks them up will read them.
 
     Returns
     -------
@@ -44,9 +46,11 @@ def as_array(data, name):
     if masked is not None and isinstance(data, masked.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be ignored. Pass {name}.filled(...).")
     array = np.asarray(data) if isinstance(data, np.ndarray) else _converted(data, name)
+    if text and array.dtype == object and array.size and all(isinstance(each, (str, bytes)) for each in array.flat):
+        array = array.astype(str if isinstance(array.flat[0], str) else bytes)
     if array.dtype == object:
         array = _from_objects(array, name)
-    if array.dtype not in _READABLE:
+    if array.dtype not in _READABLE and not (text and array.dtype.kind in "US"):
         if array.dtype.newbyteorder("=") in _READABLE:
             raise ValueError(
                 f"{name} has the byte order of another machine (dtype {array.dtype.str!r}). "

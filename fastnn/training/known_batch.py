@@ -15,23 +15,27 @@ class KnownBatch:
     Parameters
     ----------
     program : fastnn.lowering.programs.Training
+    graph : Graph
     x, y : ndarray
-        As they were passed.
-    checked_x, checked_y : ndarray
+        As they were passed: there are one input and one output.
+    samples : fastnn.training.samples.Samples
         What the checks made of them.
     classes : int or None
         The values of labels have to be looked at each time.
     """
 
-    def __init__(self, program, x, y, checked_x, checked_y, classes):
-        self.program = program
+    def __init__(self, program, graph, x, y, samples, classes):
+        checked_x, checked_y = samples.inputs[0], samples.targets[0]
+        self._program = program
+        self._x_source, self._y_source = (program.sources.get(key) for key in (graph.inputs[0], ("targets", 0)))
         self._revision = _revision.current()
         self._x_shape, self._x_dtype, self._x_view = x.shape, x.dtype, _VIEWS[checked_x.ndim - x.ndim]
         self._y_shape, self._y_dtype, self._y_view = y.shape, y.dtype, _VIEWS[checked_y.ndim - y.ndim]
         self._classes = classes
 
     def checked(self, x, y):
-        """Return the arrays as the program reads them; None if they are of another kind, or the model has changed."""
+        """Return the program and what it is to read; None if the arrays are of another kind, or the model has
+        changed."""
         if (
             type(x) is not np.ndarray
             or type(y) is not np.ndarray
@@ -48,4 +52,4 @@ class KnownBatch:
             y = y[self._y_view]
         if self._classes is not None:
             check_labels(y, self._classes, "y")
-        return x, y
+        return self._program, [(self._x_source, x), (self._y_source, y)]

@@ -4,24 +4,24 @@
 where a callback has batch hooks.
 """
 
-import math
 import time
 
 import numpy as np
 
-from fastnn import losses as losses_module
-from fastnn import metrics as metrics_module
 from fastnn import optimizers
 from fastnn.callbacks import CallbackList
 from fastnn.training import arguments, data
+from fastnn.training.compiled import Compiled, results
 from fastnn.training.known_batch import KnownBatch
 from fastnn.training.progress import Progress
+from fastnn.training.samples import checked
 
 _REDRAW_SECONDS = 0.1
 
 
 class Trainer:
-    """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed` and `_checked_input`."""
+    """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed`, `_checked_inputs`,
+    `_forward` and `_packed`."""
 
     def _reset_trainer(self):
         self.optimizer = None
@@ -59,11 +59,14 @@ class Trainer:
         Parameters
         ----------
         optimizer : str or Optimizer
-        loss : str or Loss
-        loss_weights : float, optional
-            The loss is multiplied by it.
-        metrics, weighted_metrics : list of (str or Metric), optional
-            Computed over an epoch; sample weights apply to the weighted ones.
+        loss : str or Loss, or list or dict of some
+            One for all outputs, or for each of them in a list, or by the outputs' names in a dictionary; outputs with
+            None, or not in the dictionary, have no loss.
+        loss_weights : float, or list or dict of float, optional
+            The losses are multiplied by them and summed up. Missing ones are 1.
+        metrics, weighted_metrics : list or dict, optional
+            Computed over an epoch; sample weights apply to the weighted ones. A list of names or `Metric` objects for
+            one output; for several, a list of such lists or a dictionary of such lists by the outputs' names.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
@@ -72,17 +75,9 @@ class Trainer:
                 "fastnn has no 'rmsprop' yet, which is Keras's default: name an optimizer, such as 'adam'."
             )
         optimizer = optimizers.get(optimizer)
-        if loss_weights is not None and not (isinstance(loss_weights, (int, float)) and math.isfinite(loss_weights)):
-            raise ValueError(
-                f"This model has one output: `loss_weights` must be one finite number. Received: {loss_weights!r}"
-            )
-        metrics = arguments.as_list(metrics, "metrics")
-        weighted_metrics = arguments.as_list(weighted_metrics, "weighted_metrics")
-        losses_module.resolve(loss, "labels", 2)  # for any targets: what is unknown is refused here rather than in fit
+        self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
-        self._loss_weight = 1.0 if loss_weights is None else float(loss_weights)
-        self._metrics, self._weighted_metrics = metrics, weighted_metrics
         self._compiled = True
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
@@ -98,7 +93,10 @@ class Trainer:
     @property
     def metrics_names(self):
         """Names of what `evaluate` returns, in its order, once data has told which they are."""
-        return ["loss", *(metric.name for metric in self.metrics)] if self._heads else []
+        if not self._heads:
+            return []
+        losses = [head.loss_log for head in self._heads if head.loss_log]
+        return ["loss", *losses, *(name for head in self._heads for name in head.metric_logs.values())]
 
     @property
     def compiled(self):
@@ -114,21 +112,16 @@ class Trainer:
                     f"model.compile(...) with the new {name} before `{method}()`."
                 )
 
-    def _resolved_heads(self, y):
-        """The loss and the metrics of the output, now that shapes are known. `y` helps to tell labels from one-hot."""
-        from fastnn.lowering.programs import Head
-
+    def _resolved_heads(self, targets):
+        """The losses and the metrics of the outputs, now that shapes are known. The targets help to tell labels from
+        one-hot rows."""
         if self._heads is None:
-            outputs = self.graph.outputs[0].features
-            kind = "labels" if y.ndim < 2 or y.shape[-1] != outputs else "values"
-            loss = losses_module.resolve(self.loss, kind, outputs)
-            if loss is None:
-                raise ValueError("The model was compiled without a loss: call model.compile(optimizer, loss=...).")
-            metrics = [metrics_module.resolve(each, loss, outputs) for each in self._metrics]
-            weighted = [metrics_module.resolve(each, loss, outputs) for each in self._weighted_metrics]
-            arguments.give_unique_names(metrics, weighted)
-            self._heads = [Head(loss, metrics, weighted, self._loss_weight)]
+            self._heads = self._told.heads(self.graph.outputs, self._heads_names(), targets)
         return self._heads
+
+    def _measured(self, count, names):
+        """Of each output: does it have a loss?"""
+        return self._told.has_loss(count, names)
 
     # ---- programs ----------------------------------------------------------------------------------------------------
 
@@ -153,45 +146,15 @@ class Trainer:
         self._programs[key] = (made_for, program)
         return program
 
-    def _results(self, program):
-        """Losses and metrics since the last reset, by name, in the order of evaluate()."""
-        results = {}
-        for (number, metric), state in zip(program.trackers, program.states, strict=True):
-            if metric is None:
-                total, count = state.tolist()
-                results["loss"] = total / count * program.heads[number].loss_weight if count else 0.0
-            else:
-                results[metric.name] = metric.finish(state)
-        return results
-
     # ---- data --------------------------------------------------------------------------------------------------------
 
     def _checked_data(self, x, y, sample_weight, class_weight, names=("x", "y", "sample_weight")):
-        """Arrays that the programs can read, in the shapes they expect."""
-        if y is None:
-            hint = "" if hasattr(x, "shape") else f" A {type(x).__name__} that yields both is not supported yet."
-            raise ValueError(f"`{names[1]}` is missing: training and evaluation need targets as an array.{hint}")
-        x = data.as_array(x, names[0])
-        y = data.as_array(y, names[1])
-        samples = data.check_lengths(**{names[0]: x, names[1]: y})
-        x = self._checked_input(x, names[0])
-        head = self._resolved_heads(y)[0]
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError(
-                    "`class_weight` and `sample_weight` cannot be given at the same time: multiply them yourself."
-                )
-            classes = self.graph.outputs[0].features if head.loss.target_kind == "labels" else None
-            sample_weight = data.class_weights(y, class_weight, classes)
-        if sample_weight is not None:
-            sample_weight = data.check_sample_weight(sample_weight, samples, names[2])
-        kinds = dict.fromkeys([head.loss.target_kind, *(metric.target_kind for metric in head.metrics)])
-        for kind in kinds:
-            checked = data.check_targets(y, kind, self.graph.outputs[0].shape[1:], names[1], head.loss.ignore_class)
-        return x, checked, sample_weight
+        """`Samples` that the programs can read."""
+        return checked(self, x, y, sample_weight, class_weight, names)
 
-    def _bound(self, program, x, y, sample_weight):
-        return program.bind({self.graph.inputs[0]: x}, [y], None if sample_weight is None else [sample_weight])
+    def _bound(self, program, samples):
+        inputs = dict(zip(self.graph.inputs, samples.inputs, strict=True))
+        return program.bind(inputs, samples.targets, samples.weights)
 
     # ---- fit ---------------------------------------------------------------------------------------------------------
 
@@ -219,7 +182,8 @@ class Trainer:
         Parameters
         ----------
         x, y : array_like, shape (samples, ...)
-            Any numeric dtype and strides, memory-mapped too; converted batch by batch, never copied as a whole.
+            Any numeric dtype and strides, memory-mapped too; converted batch by batch, never copied as a whole. For
+            several inputs or outputs a list of arrays, or a dictionary by the names of the inputs or outputs.
         batch_size : int, default 32
             The last batch of an epoch has what is left.
         epochs : int, default 1
@@ -235,6 +199,7 @@ class Trainer:
             A new order each epoch, determined by the seed.
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
+            For several outputs the same for all, or as a list or dictionary like `y`.
         initial_epoch : int, default 0
         steps_per_epoch, validation_steps : None
             Not supported: an epoch is one pass over the data.
@@ -262,22 +227,22 @@ class Trainer:
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
         shuffle = arguments.flag(shuffle, "shuffle")
         planned = range(first_epoch, arguments.count(epochs, "epochs", least=0))
-        x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
+        samples = self._checked_data(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation = data.split_validation(validation_split, x, y, sample_weight)
+            samples, validation = samples.split(validation_split)
             if class_weight is not None:
-                validation = (*validation[:2], None)  # classes weigh in training only, as in Keras
+                validation.weights = None  # classes weigh in training only, as in Keras
         elif validation_data is not None:
             names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
             validation = self._checked_data(*data.unpack(validation_data), None, names=names)
         else:
             validation = None
 
-        samples = len(x)
-        steps = -(-samples // batch_size)
-        program = self._program("train", min(batch_size, samples), sample_weight is not None)
-        sources = self._bound(program, x, y, sample_weight)
-        order = np.empty(samples, np.int64) if shuffle else None
+        count = len(samples)
+        steps = -(-count // batch_size)
+        program = self._program("train", min(batch_size, count), samples.weighted)
+        sources = self._bound(program, samples)
+        order = np.empty(count, np.int64) if shuffle else None
 
         hooks = CallbackList(callbacks, add_history=True, model=self, epochs=epochs, steps=steps, verbose=verbose)
         progress = Progress(verbose, epochs, steps)
@@ -289,10 +254,10 @@ class Trainer:
                 started = time.perf_counter()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
-                self._run_epoch(program, sources, samples, steps, batch_size, order, hooks, progress)
-                logs = self._results(program)
+                self._run_epoch(program, sources, count, steps, batch_size, order, hooks, progress)
+                logs = results(program)
                 if validation is not None and validates(epoch + 1):
-                    measured = self._evaluate(*validation, validation_batch_size, hooks)
+                    measured = self._evaluate(validation, validation_batch_size, hooks)
                     logs.update({f"val_{name}": value for name, value in measured.items()})
                 progress.epoch_end(logs, time.perf_counter() - started)
                 logs = dict(sorted(logs.items()))  # as in Keras
@@ -336,9 +301,9 @@ class Trainer:
                 optimizer.iterations += completed
             done += completed
             if one_by_one:
-                hooks.on_train_batch_end(done - 1, self._results(program))
+                hooks.on_train_batch_end(done - 1, results(program))
             if progress.live:
-                progress.update(done, lambda: self._results(program))
+                progress.update(done, lambda: results(program))
 
     # ---- evaluate ----------------------------------------------------------------------------------------------------
 
@@ -363,36 +328,37 @@ class Trainer:
         self._require_compiled("evaluate")
         arguments.refuse("evaluate", steps=steps)
         batch_size = arguments.count(batch_size, "batch_size", 32)
-        x, y, sample_weight = self._checked_data(x, y, sample_weight, None)
-        steps = -(-len(x) // batch_size)
+        samples = self._checked_data(x, y, sample_weight, None)
+        steps = -(-len(samples) // batch_size)
         hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
         progress = Progress(verbose, None, steps)
         started = time.perf_counter()
-        results = self._evaluate(x, y, sample_weight, batch_size, hooks)
-        progress.epoch_end(results, time.perf_counter() - started)
-        return results if return_dict else _flat(results)
+        found = self._evaluate(samples, batch_size, hooks)
+        progress.epoch_end(found, time.perf_counter() - started)
+        return found if return_dict else _flat(found)
 
-    def _evaluate(self, x, y, sample_weight, batch_size, hooks):
+    def _evaluate(self, samples, batch_size, hooks):
         # Sums over all rows do not depend on the batch, so without hooks the batch is the one that runs best.
         # What is measured of a batch as a whole is measured of batches of the size that was asked for.
         one_by_one = hooks.has_test_batch_hooks
+        count = len(samples)
         by_batch = one_by_one or any(head.depends_on_batch for head in self._heads)
-        batch = min(batch_size if by_batch else self._chunk, len(x))
-        program = self._program("test", batch if by_batch else self._chunk, sample_weight is not None)
+        batch = min(batch_size if by_batch else self._chunk, count)
+        program = self._program("test", batch if by_batch else self._chunk, samples.weighted)
         program.reset()
-        sources = self._bound(program, x, y, sample_weight)
+        sources = self._bound(program, samples)
         seed = self._seed_of_training  # a layer may draw random numbers in inference, too
         hooks.on_test_begin()
         if one_by_one:
-            for step in range(-(-len(x) // batch)):
+            for step in range(-(-count // batch)):
                 hooks.on_test_batch_begin(step)
-                program.program.run(len(x), first_batch=step, batches=1, batch=batch, seed=seed, sources=sources)
-                hooks.on_test_batch_end(step, self._results(program))
+                program.program.run(count, first_batch=step, batches=1, batch=batch, seed=seed, sources=sources)
+                hooks.on_test_batch_end(step, results(program))
         else:
-            program.program.run(len(x), batch=batch, seed=seed, sources=sources)
-        results = self._results(program)
-        hooks.on_test_end(results)
-        return results
+            program.program.run(count, batch=batch, seed=seed, sources=sources)
+        found = results(program)
+        hooks.on_test_end(found)
+        return found
 
     # ---- predict -----------------------------------------------------------------------------------------------------
 
@@ -411,9 +377,9 @@ class Trainer:
         """
         arguments.refuse("predict", steps=steps)
         batch_size = arguments.count(batch_size, "batch_size", 32)
-        x = self._checked_input(data.as_array(x, "x"), "x")
-        data.check_lengths(x=x)
-        steps = -(-len(x) // batch_size)
+        arrays, samples = self._checked_inputs(x, "x")
+        data.check_lengths(x=arrays[0])
+        steps = -(-samples // batch_size)
         hooks = CallbackList(callbacks, model=self, steps=steps, verbose=verbose)
         progress = Progress(verbose, None, steps)
         started = time.perf_counter()
@@ -422,14 +388,16 @@ class Trainer:
             parts = []
             for step in range(steps):
                 hooks.on_predict_batch_begin(step)
-                parts.append(np.asarray(self(x[step * batch_size : (step + 1) * batch_size])))
-                hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
-            result = np.concatenate(parts)
+                rows = slice(step * batch_size, (step + 1) * batch_size)
+                part = [each[rows] for each in arrays]
+                parts.append(self._forward(part, len(part[0]), False))
+                hooks.on_predict_batch_end(step, {"outputs": self._packed(parts[-1], np.ndarray)})
+            outputs = [np.concatenate(each) for each in zip(*parts, strict=True)]
         else:
-            result = np.asarray(self(x))
+            outputs = self._forward(arrays, samples, False)
         hooks.on_predict_end()
         progress.epoch_end({}, time.perf_counter() - started)
-        return result
+        return self._packed(outputs, np.ndarray)
 
     # ---- single batches ----------------------------------------------------------------------------------------------
 
@@ -440,56 +408,59 @@ class Trainer:
         if settled and sample_weight is None and class_weight is None:
             known = self._known_batch.checked(x, y)
         if known is not None:
-            x, y = known
-            program = self._known_batch.program
+            count = len(x)
+            program, sources = known
         else:
-            x, y, sample_weight, program = self._new_batch(x, y, sample_weight, class_weight)
+            count, program, sources = self._new_batch(x, y, sample_weight, class_weight)
         program.reset()
         optimizer = self.optimizer
         try:
             program.program.run(
-                len(x),
-                batch=len(x),
+                count,
+                batch=count,
                 step=optimizer.iterations,
                 seed=self._seed_of_training,
                 hyper=optimizer.hyper(),
-                sources=self._bound(program, x, y, sample_weight),
+                sources=sources,
             )
         finally:
             optimizer.iterations += program.program.completed
-        results = self._results(program)
-        return results if return_dict else _flat(results)
+        found = results(program)
+        return found if return_dict else _flat(found)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss (and metrics) on one batch, in inference mode."""
         self._require_compiled("test_on_batch")
-        x, y, sample_weight = self._checked_data(x, y, sample_weight, None)
-        results = self._evaluate(x, y, sample_weight, len(x), CallbackList(model=self))
-        return results if return_dict else _flat(results)
+        samples = self._checked_data(x, y, sample_weight, None)
+        found = self._evaluate(samples, len(samples), CallbackList(model=self))
+        return found if return_dict else _flat(found)
 
     def _new_batch(self, x, y, sample_weight, class_weight):
-        """The checked arrays of a batch and the program for it; remembers what kind of batch it was."""
+        """How many samples a batch has, the program for it and what that is to read; remembers what kind of batch it
+        was."""
         self._require_compiled("train_on_batch")
-        given = x, y
-        x, y, sample_weight = self._checked_data(x, y, sample_weight, class_weight)
-        program = self._program("train", self._capacity("train", len(x), sample_weight), sample_weight is not None)
-        ignores = self._heads[0].loss.ignore_class is not None  # such labels have to be checked otherwise
+        samples = self._checked_data(x, y, sample_weight, class_weight)
+        program = self._program("train", self._capacity("train", samples), samples.weighted)
+        sources = self._bound(program, samples)
+        ignores = any(head.loss is not None and head.loss.ignore_class is not None for head in self._heads)
         if (
-            sample_weight is None
+            samples.weights is None
             and not ignores
-            and all(type(each) is np.ndarray and each.dtype != object for each in given)
+            and all(type(each) is np.ndarray and each.dtype != object for each in (x, y))
         ):
-            labels = any(each.target_kind == "labels" for each in (self._heads[0].loss, *self._heads[0].metrics))
+            head = self._heads[0]
+            labels = any(each.target_kind == "labels" for each in (head.loss, *head.metrics))
             classes = self.graph.outputs[0].features if labels else None
-            self._known_batch = KnownBatch(program, *given, x, y, classes)
-        return x, y, sample_weight, program
+            if len(program.sources) == 2:  # nothing is read but this input and these targets
+                self._known_batch = KnownBatch(program, self.graph, x, y, samples, classes)
+        return len(samples), program, sources
 
-    def _capacity(self, kind, samples, sample_weight):
+    def _capacity(self, kind, samples):
         """Batches of varying size share the program of the largest one so far."""
-        known = self._programs.get((kind, sample_weight is not None))
-        return max(samples, known[1].batch) if known else samples
+        known = self._programs.get((kind, samples.weighted))
+        return max(len(samples), known[1].batch) if known else len(samples)
 
 
-def _flat(results):
-    values = list(results.values())
+def _flat(found):
+    values = list(found.values())
     return values[0] if len(values) == 1 else values

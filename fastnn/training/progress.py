@@ -4,8 +4,11 @@ One line for each epoch, in one write. In a terminal, an epoch that takes longer
 gets a live bar, which the line then replaces. A short epoch pays for its line only.
 """
 
+import logging
 import sys
 import time
+
+from fastnn.config import is_interactive_logging_enabled
 
 _REDRAW = 0.1  # seconds from one drawing of the bar to the next
 _ECHO = len("^C")  # what a terminal adds to the bar at Ctrl-C; were there no room, it would go to the next line
@@ -44,8 +47,9 @@ class Progress:
                 f"Received: verbose={verbose!r}"
             )
         self._stream = sys.stdout
-        self.enabled = bool(verbose) and self._stream is not None
-        self.live = self.enabled and verbose == 1 and _is_terminal(self._stream)
+        self._logged = not is_interactive_logging_enabled()
+        self.enabled = bool(verbose) and (self._logged or self._stream is not None)
+        self.live = self.enabled and not self._logged and verbose == 1 and _is_terminal(self._stream)
         self._epochs = epochs
         self._steps = steps
         self._bar = None
@@ -103,8 +107,17 @@ class Progress:
             _rate(self._steps, seconds),
             _values(logs),
         ]
-        self._stream.write(" - ".join(filter(None, parts)) + "\n")
-        self._stream.flush()
+        line = " - ".join(filter(None, parts))
+        if self._logged:
+            logging.getLogger("fastnn").info(line)
+        else:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def finish(self, logs, steps):
+        """Finish what has no epochs after so many steps, timed from `epoch_begin` on."""
+        self._steps = steps
+        self.epoch_end(logs, time.perf_counter() - self._began)
 
     def close(self):
         """Remove the bar, if there is one."""

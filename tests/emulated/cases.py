@@ -74,7 +74,8 @@ def activation_forward(m):
     for act in range(len(ACTIVATIONS)):
         for samples, per, n, extra in SHAPES:
             x = matrix(3 * m.normal(samples * per, n), extra)
-            yield m.case(samples, dict(x=x, y=result(samples * per, n)), per, n=n, act=act, alpha=0.3)
+            y, slope = (result(samples * per, n) for _ in range(2))
+            yield m.case(samples, dict(x=x, y=y, slope=slope), per, n=n, act=act, alpha=0.3)
         x = matrix(SWEEP)
         yield m.case(len(SWEEP), dict(x=x, y=x), n=1, act=act, alpha=0.3, rtol=3e-5)
 
@@ -128,8 +129,9 @@ def copy_vector(m):
 
 def dense_forward(m):
     for rows, k, n in PRODUCTS:
-        for act in 0, 3:
+        for act in 0, 3, 8:
             operands = dict(x=matrix(m.normal(rows, k), act), w=panels(m.normal(k, n)), y=result(rows, n, act))
+            operands["slope"] = result(rows, n, act) if act == 8 else None
             operands["bias"] = None if act else vector(m.normal(n))
             yield m.case(rows, operands, k=k, n=n, act=act, alpha=1.0)
 
@@ -397,17 +399,243 @@ def dropout_forward(m):
             words = kernels.row_stride(n) // 16
             operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
             operands["mask"] = Region(np.zeros((samples * per, words), np.uint16))
-            yield m.case(samples, operands, per, n=n, stream=17, rate=rate, seed=2**63 + 5, step=2**33 + 1)
+            yield m.case(samples, operands, per, n=n, stream=17, own_seed=0, rate=rate, seed=2**63 + 5, step=2**33 + 1)
 
 
 def dropout_backward(m):
     for samples, per, n, extra in SHAPES:
         mask = m.random.integers(0, 2**16, (samples * per, kernels.row_stride(n) // 16)).astype(np.uint16)
         operands = dict(dy=matrix(m.normal(samples * per, n), extra), mask=Region(mask), dx=result(samples * per, n))
-        yield m.case(samples, operands, per, n=n, rate=0.3)
+        yield m.case(samples, operands, per, n=n, scale=1.4)
+
+
+def row_map(per, rows):
+    return Region(np.resize(np.arange(rows, dtype=np.int32), max(per, 1)))
+
+
+def masked_forward(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        noise_rows, noise_n = (1, n) if i % 2 else (per, 1)
+        words = kernels.row_stride(n) // 16
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        operands.update(map=row_map(per, noise_rows), mask=Region(np.zeros((samples * per, words), np.uint16)))
+        settings = dict(noise_n=noise_n, noise_rows=noise_rows, shared_batch=i == 2, stream=i, own_seed=5)
+        yield m.case(samples, operands, per, n=n, rate=0.4, scale=1.3, shift=0.2, dropped=-1.0, **settings)
+
+
+def noise(m):
+    for kind in range(3):
+        for samples, per, n, extra in SHAPES:
+            x = matrix(m.normal(samples * per, n), extra)
+            operands = dict(v=matrix(m.normal(samples * per, n)) if kind == 2 else None, x=x, y=x)
+            settings = dict(kind=kind, low=0.1, high=0.3, stream=17, own_seed=0, seed=2**63 + 5, step=2**33 + 1)
+            yield m.case(samples, operands, per, n=n, **settings)
+
+
+def prelu(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows, alpha_n = (1, n) if i % 2 else (per, 1)
+        operands = dict(v=matrix(m.normal(samples * per, n), extra), x=matrix(m.normal(samples * per, n)))
+        operands.update(alpha=vector(m.normal(rows * alpha_n)), map=row_map(per, rows), y=result(samples * per, n))
+        yield m.case(samples, operands, per, n=n, alpha_n=alpha_n)
+
+
+def prelu_gradient(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows, alpha_n = (1, n) if i % 2 else (per, 1)
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), dy=matrix(m.normal(samples * per, n)))
+        operands.update(map=row_map(per, rows), dalpha=vector(m.normal(rows * alpha_n)))
+        settings = dict(alpha_n=alpha_n, alpha_rows=rows, accumulate=i % 2)
+        yield m.case(samples, operands, per, same_bits=False, n=n, **settings)
+
+
+def bounded_relu(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(3 * m.normal(samples * per, n), extra), y=result(samples * per, n))
+        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
+
+
+def bounded_relu_gradient(m):
+    for samples, per, n, extra in SHAPES:
+        dy = matrix(m.normal(samples * per, n))
+        operands = dict(v=matrix(3 * m.normal(samples * per, n), extra), dy=dy, dx=dy)
+        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
+
+
+ROW_NORMS = [(1, 1, 0), (0, 0, 0), (0, 1, 0), (0, 0, 1)]
+
+
+def rownorm_forward(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n) + 1, extra), y=result(rows, n), gamma=vector(m.normal(n)))
+        operands.update(
+            beta=vector(m.normal(n)) if i % 2 else None, mean=Region(m.normal(rows)), inv=Region(m.normal(rows))
+        )
+        for subtract, centre, unit in ROW_NORMS:
+            flags = dict(subtract=subtract, centre=centre, unit=unit)
+            yield m.case(samples, operands, per, same_bits=False, n=n, epsilon=1e-3, atol=2e-5, **flags)
+
+
+def rownorm_backward(m):
+    for samples, per, n, extra in SHAPES:
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n), extra), dy=matrix(m.normal(rows, n)), dx=result(rows, n))
+        operands.update(mean=Region(m.normal(rows)), inv=Region(m.uniform(rows)), gamma=vector(m.normal(n)))
+        for subtract, centre, unit in ROW_NORMS:
+            flags = dict(subtract=subtract, centre=centre, unit=unit)
+            yield m.case(samples, operands, per, same_bits=False, n=n, epsilon=1e-3, **flags)
+
+
+def column_gradients(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        rows = samples * per
+        operands = dict(x=matrix(m.normal(rows, n), extra), dy=matrix(m.normal(rows, n)), dgamma=vector(m.normal(n)))
+        operands.update(dbeta=vector(m.normal(n)), mean=Region(m.normal(rows)) if i % 2 else None)
+        operands["inv"] = Region(m.uniform(rows)) if i % 2 else None
+        yield m.case(samples, operands, per, n=n, accumulate=i % 2)
+
+
+def _ids(m, samples, per, vocabulary):
+    return matrix(m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32))
+
+
+def embedding(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(ids=_ids(m, samples, per, 9), table=vector(m.normal(9 * n)), y=result(samples * per, n, extra))
+        yield m.case(samples, operands, per, ids_n=per, vocabulary=9, n=n)
+
+
+def embedding_gradient(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = dict(ids=_ids(m, samples, per, 9), dy=matrix(m.normal(samples * per, n), extra))
+        operands["dtable"] = vector(m.normal(9 * n))
+        yield m.case(samples, operands, per, ids_n=per, vocabulary=9, n=n, accumulate=i % 2)
+
+
+def category_encode(m):
+    for count in 0, 1:
+        for samples, per, n, extra in SHAPES:
+            operands = dict(ids=_ids(m, samples, per, n), y=result(samples, n, extra))
+            yield m.case(samples, operands, ids_n=per, per=per, n=n, count=count)
+
+
+def discretize(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        operands["boundaries"] = vector(np.sort(m.normal(7)))
+        yield m.case(samples, operands, per, n=n, bins=7)
+
+
+def montecarlo(m):
+    for samples, per, n, extra in SHAPES:
+        size = samples * per * n
+        operands = dict(y=matrix(m.normal(2 * samples * per, n), extra))
+        operands.update(mean=Region(np.zeros(size)), spread=Region(np.zeros(size)))
+        yield m.case(2 * samples, operands, per, n=n, total=samples)
+
+
+def _merged(m, shape):
+    samples, per, n, extra = shape
+    pair = m.normal(samples * per, n), m.normal(samples * per, n)
+    pair[1][0, 0] = pair[0][0, 0]  # a tie
+    return samples, per, n, [matrix(each, extra * number) for number, each in enumerate(pair)]
+
+
+def merge_forward(m):
+    for function in range(5):
+        for shape in SHAPES:
+            samples, per, n, (a, b) = _merged(m, shape)
+            y = a if function == 1 else result(samples * per, n, 1)
+            yield m.case(samples, dict(a=a, b=b, y=y), per, n=n, function=function, scale=0.5)
+    a, b = np.array([[np.nan, 1, np.nan]], np.float32), np.array([[1, np.nan, np.nan]], np.float32)
+    for function in 3, 4:
+        yield m.case(1, dict(a=matrix(a), b=matrix(b), y=result(1, 3)), n=3, function=function, scale=1.0)
+
+
+def merge_backward(m):
+    for function in range(5):
+        for shape in SHAPES:
+            samples, per, n, (x, other) = _merged(m, shape)
+            dy = matrix(m.normal(samples * per, n))
+            operands = dict(x=x if function > 1 else None, other=other if function > 1 else None, dy=dy)
+            operands["dx"] = dy if function == 2 else result(samples * per, n, 1)
+            yield m.case(samples, operands, per, n=n, ldother=other.ld, function=function, scale=-0.5)
+
+
+def dot_forward(m):
+    for rows_a, rows_b, k in (1, 1, 1), (1, 1, 33), (3, 5, 17), (2, 20, 40):
+        operands = dict(a=matrix(m.normal(4 * rows_a, k), 1), b=matrix(m.normal(4 * rows_b, k)))
+        operands["y"] = result(4 * rows_a, rows_b)
+        yield m.case(4, operands, same_bits=False, rows_a=rows_a, rows_b=rows_b, k=k)
+
+
+def dot_backward(m):
+    for rows_x, rows_other, k in (1, 1, 1), (3, 5, 17), (20, 2, 40):
+        for transposed in 0, 1:
+            rows, columns = (rows_other, rows_x) if transposed else (rows_x, rows_other)
+            operands = dict(dy=matrix(m.normal(4 * rows, columns)), other=matrix(m.normal(4 * rows_other, k), 1))
+            operands["dx"] = result(4 * rows_x, k)
+            yield m.case(4, operands, rows_x=rows_x, rows_other=rows_other, k=k, transposed=transposed)
+
+
+def _box(sizes, x_steps, y_steps, **others):
+    dims = {f"s{axis}": size for axis, size in enumerate(sizes)}
+    dims |= {f"x{axis}": step for axis, step in enumerate(x_steps)}
+    return dims | {f"y{axis}": step for axis, step in enumerate(y_steps)} | others
+
+
+def rearrange(m):
+    for rows, n in (1, 5), (3, 20), (20, 33), (40, 17):  # transposed
+        x, y = matrix(m.normal(2 * rows, n), 1), result(2 * n, rows)
+        box = _box((1, 1, 1, n, rows), (0, 0, 0, 1, x.ld), (0, 0, 0, y.ld, 1), pad=-rows % 16)
+        yield m.case(2, dict(x=x, y=y), x_sample=rows * x.ld, y_sample=n * y.ld, **box)
+    for n in 5, 33:  # a part of a row, a row repeated
+        x, y = matrix(m.normal(3, n)), matrix(m.normal(6, n + 7))
+        box = _box((1, 1, 1, 2, n), (0, 0, 0, 0, 1), (0, 0, 0, y.ld, 1), y_first=7, pad=-(n + 7) % 16)
+        yield m.case(3, dict(x=x, y=y), x_sample=x.ld, y_sample=2 * y.ld, **box)
+
+
+def rearrange_sum(m):
+    for rows, n in (1, 5), (3, 20), (7, 33):
+        x = matrix(m.normal(2 * rows, n), 1)
+        for y_rows, columns, steps in (1, n, (0, 1)), (rows, 1, (None, 0)), (n, 1, (0, None)):
+            y = result(2 * y_rows, columns)
+            steps = tuple(y.ld if step is None else step for step in steps)
+            box = _box((1, 1, 1, rows, n), (0, 0, 0, x.ld, 1), (0, 0, 0, *steps))
+            yield m.case(2, dict(x=x, y=y), same_bits=False, x_sample=rows * x.ld, y_sample=y_rows * y.ld, **box)
+
+
+def random_warp(m):
+    for kind in range(4):
+        for fill in range(4):
+            operands = dict(x=matrix(m.normal(3, 5 * 4 * 2)), y=result(3, 5 * 4 * 2, 1))
+            settings = dict(h=5, w=4, c=2, kind=kind, fill=fill, nearest=fill % 2, uniform=fill // 2, stream=4)
+            settings.update(a=-0.3, b=0.4, c_low=-0.2, c_high=0.5, fill_value=2.0, seed=9, step=1)
+            yield m.case(3, operands, same_bits=False, **settings)
+
+
+def random_intensity(m):
+    for kind in 0, 1:
+        for samples, _, n, extra in SHAPES:
+            operands = dict(x=matrix(m.uniform(samples, 3 * n), extra), y=result(samples, 3 * n))
+            settings = dict(pixels=n, c=3, kind=kind, a=0.5, b=1.5, low=0.1, high=0.9, stream=4, seed=9)
+            yield m.case(samples, operands, same_bits=False, **settings)
+
+
+def mixup(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        yield m.case(samples, operands, per, same_bits=False, n=n, alpha=0.4, stream=4, seed=9)
 
 
 GENERATORS = {
+    "merge_forward": merge_forward,
+    "merge_backward": merge_backward,
+    "dot_forward": dot_forward,
+    "dot_backward": dot_backward,
+    "rearrange": rearrange,
+    "rearrange_sum": rearrange_sum,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
     "softmax_forward": softmax_forward,
@@ -469,6 +697,23 @@ GENERATORS = {
     "batchnorm_dense_gradients": batchnorm_dense_gradients,
     "dropout_forward": dropout_forward,
     "dropout_backward": dropout_backward,
+    "masked_forward": masked_forward,
+    "noise": noise,
+    "prelu": prelu,
+    "prelu_gradient": prelu_gradient,
+    "bounded_relu": bounded_relu,
+    "bounded_relu_gradient": bounded_relu_gradient,
+    "rownorm_forward": rownorm_forward,
+    "rownorm_backward": rownorm_backward,
+    "column_gradients": column_gradients,
+    "embedding": embedding,
+    "embedding_gradient": embedding_gradient,
+    "category_encode": category_encode,
+    "discretize": discretize,
+    "montecarlo": montecarlo,
+    "random_warp": random_warp,
+    "random_intensity": random_intensity,
+    "mixup": mixup,
 }
 
 

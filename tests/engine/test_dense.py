@@ -26,9 +26,9 @@ class Layer:
         self.bias = random.normal(size=n).astype(np.float32)
         self.packed = kernels.pack(self.w, isa)
 
-    def forward(self, threads=1, bias=True, act=0, alpha=0.0):
+    def forward(self, threads=1, bias=True, act=0, alpha=0.0, slope=None):
         x, y = matrix(self.x, self.extra), garbage(self.m, self.n, self.extra)
-        operands = dict(x=x, w=self.packed, bias=kernels.padded(self.bias) if bias else None, y=y)
+        operands = dict(x=x, w=self.packed, bias=kernels.padded(self.bias) if bias else None, y=y, slope=slope)
         dims = dict(k=self.k, n=self.n, ldx=x.shape[1], ldy=y.shape[1], act=act)
         kernels.call("dense_forward", self.m, operands, dims, dict(alpha=alpha), isa=self.isa, threads=threads)
         return y[:, : self.n]
@@ -134,14 +134,18 @@ def test_same_bits_on_every_fused_instruction_set(isa):
 def test_epilogues(isa, function):
     """Activation and derivative applied in the product are those of the operations of their own."""
     act, alpha = activations.NAMES.index(function), 0.3
-    for m, k, n in (13, 20, 37), (1, 5, 3), (40, 300, 10):
-        layer = Layer(m, k, n, isa)
+    slopes = not activations.SAVES_OUTPUT[function]
+    for m, k, n in (13, 20, 37), (1, 5, 3), (40, 300, 10), (300, 4, 300):
+        layer = Layer(m, k, n, isa, extra=1)
         z = layer.forward()
         y = z.copy()
-        padded, out = matrix(y), garbage(m, n)
+        padded, out = matrix(y), garbage(m, n, 1)
+        slope, fused = (garbage(m, n, 1) if slopes else None for _ in range(2))
         dims = dict(n=n, ldx=padded.shape[1], ldy=out.shape[1], act=act)
-        kernels.call("activation_forward", m, dict(x=padded, y=out), dims, dict(alpha=alpha), isa=isa)
-        np.testing.assert_array_equal(layer.forward(act=act, alpha=alpha), out[:, :n])
+        kernels.call("activation_forward", m, dict(x=padded, y=out, slope=slope), dims, dict(alpha=alpha), isa=isa)
+        np.testing.assert_array_equal(layer.forward(act=act, alpha=alpha, slope=fused), out[:, :n])
+        if slopes:
+            np.testing.assert_array_equal(fused[:, :n], slope[:, :n])
 
         v = layer.x  # any values will do
         plain = matrix(layer.backward_input())

@@ -18,7 +18,7 @@ def forward(x, rate, in_place=False, **how):
     y = source if in_place else garbage(rows, n, 1)
     mask = kernels.aligned((rows, width(n) // 16), np.uint16)
     stream = how.pop("stream", 3)
-    dims = dict(n=n, ldx=source.shape[1], ldy=y.shape[1], stream=stream)
+    dims = dict(n=n, ldx=source.shape[1], ldy=y.shape[1], stream=stream, own_seed=0)
     operands = dict(x=source, y=y, mask=mask)
     kernels.call("dropout_forward", rows, operands, dims, dict(rate=rate), **how)
     if not in_place:
@@ -39,7 +39,8 @@ def test_forward_and_backward(isa, rows, n, rate, seed, in_place):
     dx = dy if in_place else garbage(rows, n, 1)
     dims = dict(n=n, lddy=dy.shape[1], lddx=dx.shape[1])
     expected = dropout.scaled(dy[:, :n], keep, rate)
-    kernels.call("dropout_backward", rows, dict(dy=dy, mask=mask, dx=dx), dims, dict(rate=rate), isa=isa)
+    scale = 1 / (1 - np.float32(rate)) if rate < 1 else 0.0
+    kernels.call("dropout_backward", rows, dict(dy=dy, mask=mask, dx=dx), dims, dict(scale=scale), isa=isa)
     np.testing.assert_allclose(dx[:, :n], expected, rtol=3e-7)
 
 
@@ -59,7 +60,7 @@ def test_rows_of_a_sample_are_dropped_separately(isa):
     x = np.ones((12, 20), np.float32)
     expected, _ = forward(x, 0.5, isa=isa)
     y, mask = kernels.aligned((12, 32)), kernels.aligned((12, 2), np.uint16)
-    dims = dict(n=20, ldx=32, ldy=32, stream=3)
+    dims = dict(n=20, ldx=32, ldy=32, stream=3, own_seed=0)
     operands = dict(x=matrix(x), y=y, mask=mask)
     kernels.call("dropout_forward", 4, operands, dims, dict(rate=0.5), rows_per_sample=3, isa=isa)
     np.testing.assert_array_equal(y[:, :20], expected)

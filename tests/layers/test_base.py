@@ -90,8 +90,8 @@ def test_variables_refuse_other_shapes():
         variable.assign(np.zeros(4))
     with pytest.raises(ValueError, match="copy"):
         np.array(variable, copy=False)
-    with pytest.raises(ValueError, match="layout='panels'"):
-        Variable(np.zeros((3, 4)))
+    several = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(Variable(several, "v").numpy(), several)
 
 
 def test_symbolic_tensors_say_what_they_are():

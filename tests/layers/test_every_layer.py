@@ -19,6 +19,11 @@ LAYERS = {
     "reshape, one axis free": (lambda L: L.Reshape((2, -1, 3)), [(12,), (4, 6)]),
     "relu": (lambda L: L.ReLU(), [(9,), (3, 5)]),
     "relu with a slope": (lambda L: L.ReLU(negative_slope=0.1), [(9,)]),
+    "relu with all arguments": (lambda L: L.ReLU(max_value=1.5, negative_slope=0.2, threshold=0.3), [(9,), (3, 17)]),
+    "prelu": (lambda L: L.PReLU(), [(7,), (2, 3, 17)]),
+    "prelu, shared rows": (lambda L: L.PReLU(shared_axes=[1]), [(3, 17), (2, 3, 5)]),
+    "prelu, shared columns": (lambda L: L.PReLU(shared_axes=[2]), [(3, 17)]),
+    "prelu, one slope": (lambda L: L.PReLU(shared_axes=[1, 2]), [(3, 17)]),
     "leaky relu": (lambda L: L.LeakyReLU(), [(9,), (3, 5)]),
     "leaky relu with a slope": (lambda L: L.LeakyReLU(negative_slope=0.01), [(9,)]),
     "elu": (lambda L: L.ELU(), [(9,), (3, 5)]),
@@ -32,6 +37,16 @@ LAYERS = {
     "batch normalisation, scale only": (lambda L: L.BatchNormalization(center=False), [(7,)]),
     "batch normalisation, shift only": (lambda L: L.BatchNormalization(scale=False), [(7,)]),
     "frozen batch normalisation": (lambda L: L.BatchNormalization(trainable=False), [(7,), (3, 7)]),
+    "batch normalisation, first axis": (lambda L: L.BatchNormalization(axis=1), [(2, 3, 5)]),
+    "layer normalisation": (lambda L: L.LayerNormalization(), [(7,), (3, 17)]),
+    "layer normalisation, plain": (lambda L: L.LayerNormalization(center=False, scale=False), [(7,)]),
+    "layer normalisation, two axes": (lambda L: L.LayerNormalization(axis=[1, 2], epsilon=0.1), [(3, 7)]),
+    "layer normalisation, middle axis": (lambda L: L.LayerNormalization(axis=-2), [(2, 3, 7)]),
+    "rms normalisation": (lambda L: L.RMSNormalization(), [(3, 17)]),
+    "unit normalisation": (lambda L: L.UnitNormalization(), [(3, 17)]),
+    "unit normalisation, first axis": (lambda L: L.UnitNormalization(axis=1), [(3, 5)]),
+    "group normalisation": (lambda L: L.GroupNormalization(groups=2), [(3, 4)]),
+    "group normalisation, shift only": (lambda L: L.GroupNormalization(groups=-1, axis=1, scale=False), [(3, 4)]),
     "normalization": (
         lambda L: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 4.0, 9.0]),
         [(3,), (4, 3)],
@@ -50,9 +65,20 @@ LAYERS = {
 }
 CASES = [pytest.param(make, shape, id=f"{name} {shape}") for name, (make, shapes) in LAYERS.items() for shape in shapes]
 # Its values are random; the gradient is not, once the masks are drawn.
-WITH_DROPOUT = [pytest.param(lambda L: L.Dropout(0.4), (40,), id="dropout")]
+WITH_DROPOUT = [
+    pytest.param(lambda L: L.Dropout(0.4), (40,), id="dropout"),
+    pytest.param(lambda L: L.Dropout(0.4, noise_shape=(None, 1, 5), seed=3), (4, 5), id="dropout of columns"),
+    pytest.param(lambda L: L.AlphaDropout(0.3), (40,), id="alpha dropout"),
+    pytest.param(lambda L: L.GaussianDropout(0.3), (40,), id="gaussian dropout"),
+    pytest.param(lambda L: L.GaussianNoise(0.3), (3, 17), id="gaussian noise"),
+    pytest.param(lambda L: L.RReLU(), (40,), id="rrelu"),
+]
 # One number for each feature is not in Keras.
-ONLY_OURS = [pytest.param(lambda L: L.Rescaling([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]), (3,), id="rescaling")]
+ONLY_OURS = [
+    pytest.param(lambda L: L.Rescaling([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]), (3,), id="rescaling"),
+    pytest.param(lambda L: L.ThresholdedReLU(0.5), (40,), id="thresholded relu"),
+    pytest.param(lambda L: L.LayerNormalization(rms_scaling=True), (7,), id="layer normalisation by the variance"),
+]
 
 
 @pytest.mark.parametrize(("make", "shape"), CASES)

@@ -62,14 +62,38 @@ def test_batch_normalisation_refuses(arguments, message):
         layers.BatchNormalization(**arguments)
 
 
-def test_batch_normalisation_is_over_the_last_axis():
-    with pytest.raises(ValueError, match=r"only the last axis.*axis=1.*\(None, 4, 3\)"):
-        layers.BatchNormalization(axis=1)(data(2, 4, 3))
-    layers.BatchNormalization(axis=2)(data(2, 4, 3))
-    bn = layers.BatchNormalization(name="bn")
-    bn(data(2, 3))
-    with pytest.raises(ValueError, match=r"'bn' was built for 3 features.*\(None, 4\)"):
-        bn(data(2, 4))
+def test_axes_that_are_none():
+    x = data(5, 4, 3)
+    for make in (
+        layers.BatchNormalization,
+        layers.LayerNormalization,
+        layers.UnitNormalization,
+        layers.GroupNormalization,
+    ):
+        for axis in 0, 3, -3, -4:
+            with pytest.raises(ValueError, match=f"`axis` must name different axes of a sample, 1 to 2.*axis=.{axis}"):
+                make(axis=axis)(x)
+    with pytest.raises(ValueError, match="`axis` must be an integer"):
+        layers.BatchNormalization(axis=[1])
+    with pytest.raises(ValueError, match="one device here"):
+        layers.BatchNormalization(synchronized=True)
+    with pytest.raises(TypeError, match="Expected an int or a list/tuple of ints"):
+        layers.LayerNormalization(axis="last")
+    with pytest.raises(ValueError, match="multiple of the number of groups, 2"):
+        layers.GroupNormalization(2)(x)
+    for layer in layers.LayerNormalization(), layers.GroupNormalization(3), layers.BatchNormalization(axis=2):
+        layer(x)
+        with pytest.raises(ValueError, match="was built for"):
+            layer(data(5, 3, 4))
+
+
+def test_row_normalisation_stays_when_frozen():
+    stack = [layers.LayerNormalization(), layers.Dense(6), layers.RMSNormalization(), layers.GroupNormalization(2)]
+    model = fastnn.Sequential([fastnn.Input((8,)), *stack, layers.PReLU(), layers.UnitNormalization(), layers.Dense(2)])
+    for weight in model.weights:
+        weight.assign(data(*weight.shape))
+    x = data(20, 8)
+    np.testing.assert_allclose(model.freeze()(x), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(200, 3), (40, 5, 3)])

@@ -203,7 +203,10 @@ def test_going_on_is_one_long_training():
         ({"optimizer": "sgd", "loss": "categorical_crosentropy"}, "Did you mean"),
         ({"optimizer": "sgd", "loss": lambda y, p: 0}, "Python function"),
         ({"optimizer": "sgd", "loss": SPARSE, "metrics": "accuracy"}, "`metrics` argument to be a list"),
-        ({"optimizer": "sgd", "loss": SPARSE, "loss_weights": [1, 2]}, "`loss_weights` must be one finite number"),
+        (
+            {"optimizer": "sgd", "loss": SPARSE, "loss_weights": [1, 2]},
+            "`loss_weights` must match the number of losses",
+        ),
         ({"optimizer": "sgd", "loss": SPARSE, "loss_weights": float("nan")}, "one finite number"),
     ],
 )

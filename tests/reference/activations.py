@@ -14,7 +14,7 @@ GELU_A = 2 * math.sqrt(2 / math.pi)  # gelu_tanh(x) = x sigmoid(x (A + B x^2))
 GELU_B = GELU_A * 0.044715
 
 # In the order of the enum in csrc/ops/activation.h; True where the derivative is taken from the
-# output, False where it is taken from the input.
+# output, False where the forward pass gives it, too.
 SAVES_OUTPUT = {
     "linear": True,
     "relu": True,

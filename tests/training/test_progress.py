@@ -1,9 +1,11 @@
 import io
+import logging
 import sys
 import threading
 
 import pytest
 
+from fastnn import config
 from fastnn.training import progress
 from fastnn.training.progress import Progress
 from harness.terminal import run_in_terminal, screen
@@ -175,3 +177,17 @@ def test_after_ctrl_c_nothing_is_left_of_the_bar(columns):
     written = run_in_terminal(INTERRUPTED, columns, typed=b"\x03", after=r"Epoch 1/1: \d+/625000 \|")
     assert "^C" in written
     assert screen(written, columns) == ["stopped", ""]
+
+
+def test_lines_may_go_to_the_log(capsys, caplog):
+    config.disable_interactive_logging()
+    try:
+        progress = Progress(1, 2, 10)
+        with caplog.at_level(logging.INFO, logger="fastnn"):
+            progress.epoch_begin(0)
+            progress.epoch_end({"loss": 0.5}, 1.0)
+    finally:
+        config.enable_interactive_logging()
+    assert capsys.readouterr().out == ""
+    assert caplog.messages == ["Epoch 1/2 - 10/10 - 1.0s - 10 steps/s - loss: 0.5000"]
+    assert config.is_interactive_logging_enabled()

@@ -1,0 +1,108 @@
+"""What happens to data on the host, in NumPy, before a program reads them: text and large integers become indices.
+
+A node of such an operation stands at an input of the network. Programs do not read the input but the node's output,
+whose values `host_values` computes wherever data enter: for `fit` and `predict` alike, once for a whole array.
+"""
+
+import numpy as np
+
+from fastnn._revision import Setting
+from fastnn.operations.base import Operation
+
+
+class Table:
+    """An immutable map from tokens to indices.
+
+    Parameters
+    ----------
+    tokens : ndarray
+        Different ones, of text or int64.
+    first : int
+        Index of the first one; the others follow.
+    mask_token : str, int or None
+        Is given `mask_index`.
+    unknown : callable
+        Indices for an array of unknown tokens.
+    """
+
+    def __init__(self, tokens, first, mask_token, mask_index, unknown):
+        order = np.argsort(tokens, kind="stable")
+        self._keys, self._indices = tokens[order], first + order
+        self._mask = None if mask_token is None else (mask_token, mask_index)
+        self._unknown = unknown
+
+    def find(self, values):
+        """The index of each value, int64."""
+        places = np.searchsorted(self._keys, values)
+        places[places == len(self._keys)] = 0
+        known = self._keys[places] == values
+        found = np.where(known, self._indices[places], -1)
+        if self._mask is not None:
+            masked = values == self._mask[0]
+            found[masked] = self._mask[1]
+            known |= masked
+        if not known.all():
+            found[~known] = self._unknown(values[~known])
+        return found
+
+
+class Lookup(Operation):
+    """Attributes of its nodes: `table` (a `Setting` of a `Table`, or of None), `text` (are its inputs text?)."""
+
+    name = "lookup"
+
+    def forward(self, node, b):
+        if node.inputs[0] not in b.graph.inputs:
+            raise ValueError(
+                f"Layer {node.output.name!r} looks up what comes into the network, before any computation: it must "
+                f"stand at an input. It is applied to {node.inputs[0]!r}."
+            )
+        return b.gather(node.output, node.output.rows_per_sample, node.output.features)
+
+    def backward(self, node, b, gradient):
+        """An index has no slope."""
+
+    def fold(self, node, f):
+        return f.keep(
+            node, operation="lookup", table=Setting(node.attributes["table"].value), text=node.attributes["text"]
+        )
+
+    @staticmethod
+    def compute(node, values):
+        """The node's output for an array."""
+        table, name = node.attributes["table"].value, node.output.name
+        if table is None:
+            raise ValueError(f"Layer {name!r} has no vocabulary yet: call adapt(data) first, or give it one.")
+        return table.find(as_tokens(values, node.attributes["text"], name))
+
+
+def as_tokens(values, text, name):
+    """An array as the tokens of a table: of text or int64."""
+    values = np.asarray(values)
+    if text:
+        if values.dtype.kind == "S":
+            return np.char.decode(values, "utf-8")
+        if values.dtype.kind != "U":
+            raise TypeError(f"Layer {name!r} expects text. Received an array of dtype {values.dtype}.")
+        return values
+    if values.dtype.kind in "iub":
+        return values.astype(np.int64)
+    whole = values.astype(np.int64) if values.dtype.kind == "f" else None
+    if whole is None or (whole != values).any():
+        raise TypeError(f"Layer {name!r} expects integers. Received an array of dtype {values.dtype}.")
+    return whole
+
+
+def reads_text(graph, tensor):
+    """Do only operations that read text read this input?"""
+    consumers = graph.consumers(tensor)
+    return bool(consumers) and all(isinstance(node.operation, Lookup) and node.attributes["text"] for node in consumers)
+
+
+def host_values(graph, arrays):
+    """What programs read: arrays by tensor, those of a graph's inputs and what the host computes from them."""
+    looked_up = [node for node in graph.nodes if isinstance(node.operation, Lookup)]
+    if not looked_up:
+        return arrays
+    computed = {node.output: node.operation.compute(node, arrays[node.inputs[0]]) for node in looked_up}
+    return {**arrays, **computed}

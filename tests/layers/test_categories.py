@@ -1,0 +1,124 @@
+"""Embedding, CategoryEncoding and Discretization, beside Keras where it is installed."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+from harness.layers import data
+
+IDS = np.random.default_rng(0).integers(0, 6, (20, 3))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8"])
+def test_embedding_of_any_dtype(dtype):
+    layer = layers.Embedding(6, 5)
+    y = layer(IDS.astype(dtype))
+    assert y.shape == (20, 3, 5)
+    np.testing.assert_array_equal(y, layer.embeddings.numpy()[IDS])
+    assert np.isnan(layer(np.array([[6.0, -1.0, 0.0]]))).all(axis=-1).tolist() == [[True, True, False]]
+
+
+def test_embeddings_train_as_in_keras(keras):
+    """20 steps of Adam on a table of three columns, one of which two samples of a batch share all the time."""
+    weights, histories = None, []
+    y = data(20, 2)
+    for package in fastnn, keras:
+        L = package.layers
+        stack = [
+            L.Embedding(6, 5),
+            L.Flatten(),
+            L.Dense(8, activation="tanh"),
+            L.LayerNormalization(),
+            L.PReLU(),
+            L.Dense(2),
+        ]
+        model = package.Sequential([package.Input((3,)), *stack, L.Dense(2)])
+        weights = weights or [np.array(each) for each in model.get_weights()]
+        model.set_weights(weights)
+        model.compile(package.optimizers.Adam(0.01), "mse")
+        history = model.fit(IDS, y, batch_size=5, epochs=5, shuffle=False, verbose=0)
+        histories.append((history.history["loss"], model.get_weights()))
+    (ours, mine), (theirs, expected) = histories
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+    for one, other in zip(mine, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-5)
+
+
+def test_embeddings_inside_a_layer_of_ones_own_train_and_freeze():
+    class Inside(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.table = layers.Embedding(6, 4)
+            self.dense = layers.Dense(4)
+
+        def call(self, inputs):
+            return self.dense(self.table(inputs))
+
+    fastnn.utils.set_random_seed(1)
+    model = fastnn.Sequential([fastnn.Input((3,)), Inside(), layers.Flatten(), layers.Dense(1)])
+    model.compile(fastnn.optimizers.Adam(0.03), "mse")
+    y = IDS.sum(axis=1, keepdims=True).astype(float)
+    losses = model.fit(IDS, y, epochs=60, verbose=0).history["loss"]
+    assert losses[-1] < 0.2 * losses[0]
+    np.testing.assert_allclose(model.freeze()(IDS), model.predict(IDS, verbose=0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Embedding(0, 3), "`input_dim` must be an integer of at least 1"),
+        (lambda: layers.Embedding(3, 2.5), "`output_dim` must be an integer"),
+        (lambda: layers.Embedding(2**24 + 1, 3), "exact to 2\\*\\*24"),
+        (lambda: layers.Embedding(3, 3, mask_zero=True), "recurrent and attention layers"),
+        (lambda: layers.CategoryEncoding(), "`num_tokens` must be"),
+        (lambda: layers.CategoryEncoding(3, "twice"), "`output_mode` must be one of"),
+        (lambda: layers.CategoryEncoding(3, "count")(np.ones((2, 3, 4))), "put Flatten before it"),
+        (lambda: layers.Discretization(), "either `bin_boundaries` or `num_bins`"),
+        (lambda: layers.Discretization([1.0], 3), "either `bin_boundaries` or `num_bins`"),
+        (lambda: layers.Discretization([2.0, 1.0]), "ascending order"),
+        (lambda: layers.Discretization(num_bins=3)(np.ones((2, 3))), "has no bins yet: call adapt"),
+        (lambda: layers.Discretization([1.0]).adapt(np.ones((2, 3))), "use `num_bins` instead"),
+    ],
+)
+def test_refuses(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+def test_encodings_are_those_of_keras(mode, keras):
+    for ids in IDS, IDS[:, :1]:
+        ours, theirs = (package.layers.CategoryEncoding(num_tokens=7, output_mode=mode) for package in (fastnn, keras))
+        expected = np.asarray(theirs(ids))
+        np.testing.assert_array_equal(ours(ids), expected)
+        assert ours(fastnn.Input(ids.shape[1:])).shape[1:] == expected.shape[1:]
+
+
+@pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])
+def test_discretization_is_that_of_keras(mode, keras):
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("Keras's Discretization needs TensorFlow")
+    x = data(300, 4)
+    for options in dict(bin_boundaries=[-1.0, 0.0, 0.5]), dict(num_bins=4), dict(num_bins=7, epsilon=0.05):
+        ours, theirs = (package.layers.Discretization(output_mode=mode, **options) for package in (fastnn, keras))
+        if "num_bins" in options:
+            ours.adapt(x)
+            theirs.adapt(x)
+            np.testing.assert_allclose(ours.bin_boundaries, theirs.bin_boundaries, rtol=1e-5)
+        expected = np.asarray(theirs(x))
+        np.testing.assert_array_equal(ours(x), expected)
+
+
+def test_bins_may_be_adapted_again_in_a_model():
+    layer = layers.Discretization(num_bins=4, output_mode="one_hot")
+    layer.adapt(np.arange(100.0))
+    model = fastnn.Sequential([fastnn.Input((1,)), layer, layers.Dense(1, use_bias=False)])
+    model.layers[1].kernel.assign([[0.0], [1.0], [2.0], [3.0]])
+    x = np.array([[10.0], [30.0], [60.0], [90.0]])
+    np.testing.assert_array_equal(model.predict(x, verbose=0)[:, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(model.freeze()(x)[:, 0], [0, 1, 2, 3])
+    layer.adapt(np.arange(1000.0))
+    assert not model.predict(x, verbose=0).any()
