@@ -26,9 +26,12 @@
 #include "ops/embedding.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
+#include "ops/loss_points.c"
+#include "ops/loss_rows.c"
 #include "ops/merge.c"
 #include "ops/dot.c"
 #include "ops/metric.c"
+#include "ops/metric_state.c"
 #include "ops/montecarlo.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
@@ -61,10 +64,36 @@ static const fnn_op ops[] = {
     fnn_op_binary_crossentropy,
     fnn_op_mean_squared_error,
     fnn_op_mean_absolute_error,
+    fnn_op_huber,
+    fnn_op_log_cosh,
+    fnn_op_mean_absolute_percentage_error,
+    fnn_op_mean_squared_logarithmic_error,
+    fnn_op_poisson,
+    fnn_op_hinge,
+    fnn_op_squared_hinge,
+    fnn_op_binary_focal_crossentropy,
+    fnn_op_kl_divergence,
+    fnn_op_cosine_similarity,
+    fnn_op_categorical_hinge,
+    fnn_op_categorical_focal_crossentropy,
+    fnn_op_generalized_crossentropy,
+    fnn_op_tversky,
+    fnn_op_rescale_loss,
+    fnn_op_ignore_labels,
     fnn_op_accumulate,
     fnn_op_sparse_accuracy,
     fnn_op_categorical_accuracy,
     fnn_op_binary_accuracy,
+    fnn_op_equal_values,
+    fnn_op_sparse_top_k,
+    fnn_op_categorical_top_k,
+    fnn_op_pearson,
+    fnn_op_concordance,
+    fnn_op_threshold_histogram,
+    fnn_op_class_counts,
+    fnn_op_confusion_matrix,
+    fnn_op_regression_moments,
+    fnn_op_top_k_filter,
     fnn_op_sgd,
     fnn_op_adam,
     fnn_op_batchnorm_train,

@@ -26,6 +26,21 @@ class _Runner:
     def __init__(self, rows):
         self.rows = rows
 
+    def matrix(self, rows_per_sample, n):
+        from fastnn._engine import kernels
+
+        return _Slot(kernels.aligned((self.rows, kernels.row_stride(n))), n)
+
+    def per_row(self, rows_per_sample):
+        from fastnn._engine import kernels
+
+        return _Slot(kernels.aligned(self.rows))
+
+    def constant(self, values):
+        from fastnn._engine import kernels
+
+        return _Slot(kernels.padded(values))
+
     def emit(self, op, rows=1, work_per_row=0.0, **bindings):
         from fastnn._engine import kernels
         from fastnn._engine.runtime import OPS
@@ -89,6 +104,84 @@ def row_values(lower, target_kind, y_true, y_pred):
     values = _Slot(kernels.aligned(rows))
     lower(_Runner(rows), _Slot(kernels.padded(y_pred.reshape(rows, n)), n), target, values)
     return values.array.reshape(shape)
+
+
+def as_rows(target_kind, y_true, y_pred, sample_weight=None):
+    """Make rows of arrays of any number of axes, as `accumulate` takes them.
+
+    Parameters
+    ----------
+    target_kind : {"labels", "values"}
+    y_true, y_pred : array_like
+        ``(..., n)``; labels are ``(...)`` or ``(..., 1)``. A vector of predictions is a column.
+    sample_weight : array_like, optional
+        For the first axes, or for every value.
+
+    Returns
+    -------
+    y_true : ndarray, shape (rows, n), or (rows,) for labels
+    y_pred : ndarray, shape (rows, n)
+    weights : ndarray, shape (rows,) or (rows, n), or None
+    """
+    y_true, y_pred = same_rank(as_array(y_true, "y_true"), as_array(y_pred, "y_pred"))
+    if y_pred.ndim < 2:
+        y_pred = y_pred.reshape(-1, 1)
+        y_true = y_true.reshape(-1, 1) if target_kind == "values" else y_true
+    *shape, n = y_pred.shape
+    if target_kind == "labels" and y_true.shape == (*shape, 1):
+        y_true = y_true[..., 0]
+    expected = tuple(shape) if target_kind == "labels" else y_pred.shape
+    if y_true.shape != expected:
+        raise ValueError(
+            f"Expected y_true of shape {expected} for y_pred of shape {y_pred.shape}. "
+            f"Received y_true of shape {y_true.shape}."
+        )
+    weights = None
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, np.float32)
+        if weights.ndim == y_pred.ndim and weights.shape[-1] == 1:
+            weights = weights[..., 0]
+        per_value = weights.ndim == y_pred.ndim
+        whole = y_pred.shape if per_value else tuple(shape)
+        try:
+            weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(whole) - weights.ndim)), whole)
+        except ValueError:
+            raise ValueError(
+                f"sample_weight of shape {np.shape(sample_weight)} does not fit y_pred of shape {y_pred.shape}."
+            ) from None
+        weights = weights.reshape((-1, n) if per_value else -1)
+    if target_kind == "labels":
+        check_labels(y_true, n, "y_true")
+        y_true = y_true.reshape(-1)
+    else:
+        y_true = y_true.reshape(-1, n)
+    return y_true, y_pred.reshape(-1, n), weights
+
+
+def accumulate(emit, y_true, y_pred, weights, state):
+    """Add rows to the state of a metric.
+
+    Parameters
+    ----------
+    emit : callable (b, prediction, target, weights, state)
+        Emits the operation.
+    y_true : ndarray, shape (rows, n), or (rows,) for labels
+    y_pred : ndarray, shape (rows, n)
+    weights : ndarray, shape (rows,), or None
+    state : ndarray of float64
+    """
+    from fastnn._engine import kernels
+
+    rows, n = y_pred.shape
+    if rows == 0:
+        return
+    if y_true.ndim == 1:
+        target = _Slot(np.ascontiguousarray(y_true, np.int32))
+    else:
+        target = _Slot(kernels.padded(y_true), y_true.shape[1])
+    if weights is not None:
+        weights = _Slot(np.ascontiguousarray(weights, np.float32))
+    emit(_Runner(rows), _Slot(kernels.padded(y_pred), n), target, weights, _Slot(state))
 
 
 def changed(obj, **counterparts):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fastnn import losses
-from fastnn.losses import compiled
 
 CLASSES = [
     losses.BinaryCrossentropy,
@@ -161,7 +160,7 @@ def test_nothing_has_no_loss():
         (lambda: losses.CategoricalCrossentropy(axis=0), ValueError, "last axis"),
         (lambda: losses.CategoricalCrossentropy(axis=True), ValueError, "last axis"),
         (lambda: losses.BinaryCrossentropy(label_smoothing=1.5), ValueError, "in [0, 1]"),
-        (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0), ValueError, "ignore_class"),
+        (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0.5), ValueError, "ignore_class"),
         (lambda: losses.get("mean_squared_eror"), ValueError, "Did you mean 'mean_squared_error'"),
         (lambda: losses.get(3), ValueError, "Could not interpret loss identifier: 3"),
         (lambda: losses.resolve(lambda y, p: 0), ValueError, "is a Python function"),
@@ -293,8 +292,7 @@ def test_lowering_of_logits(cls):
 
 
 def test_lowering_refuses_other_reductions():
-    for reduction in ("sum", "none", None, "mean_with_sample_weight"):
+    for reduction in ("none", None):
         loss = losses.MeanSquaredError(reduction=reduction)
-        with pytest.raises(ValueError, match="training knows the reductions"):
+        with pytest.raises(ValueError, match="training needs one number"):
             loss.lower(Recorder(), Slot(1, 16), Slot(1, 16), None, None, None)
-    assert compiled._COMPILED_REDUCTIONS == ("sum_over_batch_size", "mean")

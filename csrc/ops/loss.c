@@ -248,6 +248,12 @@ static void mean_squared_error(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+/* The derivative of |d|, d being p - t, by p: 1 or -1. At 0 it is -1, as Keras 3 has it on JAX, where |t - p| has the
+ * slope 1 by t - p; NaN stays NaN. */
+static inline vf loss_sign(vf d) {
+    return vf_select(vf_lt(vf_zero(), d), vf_set(1.0f), vf_select(vf_eq(d, d), vf_set(-1.0f), d));
+}
+
 static void mean_absolute_error(const fnn_instr *in, const fnn_run *run) {
     const float *p = in->p[0], *t = in->p[1];
     float *dp = in->p[4];
@@ -262,8 +268,7 @@ static void mean_absolute_error(const fnn_instr *in, const fnn_run *run) {
             d = vf_select(vf_inside(j, n), d, zero);
             sum = vf_add(sum, vf_abs(d));
             if (!dp) continue;
-            /* the sign of d, where 0 and NaN are their own */
-            vf sign = vf_select(vf_lt(zero, d), vf_set(1.0f), vf_select(vf_lt(d, zero), vf_set(-1.0f), d));
+            vf sign = vf_select(vf_inside(j, n), loss_sign(d), zero);
             vf_store(dp + r * lddp + j, vf_mul(unit, sign));
         }
         s.row_loss[r] = weight * (vf_sum(sum) / (float)n);

@@ -16,24 +16,24 @@ from fastnn.losses.compiled import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
-
-__all__ = [
-    "BinaryCrossentropy",
-    "CategoricalCrossentropy",
-    "Loss",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "SparseCategoricalCrossentropy",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "deserialize",
-    "get",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "resolve",
-    "serialize",
-    "sparse_categorical_crossentropy",
-]
+from fastnn.losses.distances import (
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SquaredHinge,
+)
+from fastnn.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+)
+from fastnn.losses.overlap import Dice, Tversky
 
 
 def mean_squared_error(y_true, y_pred):
@@ -62,24 +62,155 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
     return BinaryCrossentropy(from_logits, label_smoothing, axis).call(y_true, y_pred)
 
 
+def mean_absolute_percentage_error(y_true, y_pred):
+    """Return the `MeanAbsolutePercentageError` of each row."""
+    return MeanAbsolutePercentageError().call(y_true, y_pred)
+
+
+def mean_squared_logarithmic_error(y_true, y_pred):
+    """Return the `MeanSquaredLogarithmicError` of each row."""
+    return MeanSquaredLogarithmicError().call(y_true, y_pred)
+
+
+def log_cosh(y_true, y_pred):
+    """Return the `LogCosh` of each row."""
+    return LogCosh().call(y_true, y_pred)
+
+
+def poisson(y_true, y_pred):
+    """Return the `Poisson` of each row."""
+    return Poisson().call(y_true, y_pred)
+
+
+def kl_divergence(y_true, y_pred):
+    """Return the `KLDivergence` of each row."""
+    return KLDivergence().call(y_true, y_pred)
+
+
+def hinge(y_true, y_pred):
+    """Return the `Hinge` of each row."""
+    return Hinge().call(y_true, y_pred)
+
+
+def squared_hinge(y_true, y_pred):
+    """Return the `SquaredHinge` of each row."""
+    return SquaredHinge().call(y_true, y_pred)
+
+
+def categorical_hinge(y_true, y_pred):
+    """Return the `CategoricalHinge` of each row."""
+    return CategoricalHinge().call(y_true, y_pred)
+
+
+def cosine_similarity(y_true, y_pred, axis=-1):
+    """Return the `CosineSimilarity` of each row."""
+    return CosineSimilarity(axis).call(y_true, y_pred)
+
+
+def huber(y_true, y_pred, delta=1.0):
+    """Return the `Huber` loss of each row."""
+    return Huber(delta).call(y_true, y_pred)
+
+
+def binary_focal_crossentropy(
+    y_true,
+    y_pred,
+    apply_class_balancing=False,
+    alpha=0.25,
+    gamma=2.0,
+    from_logits=False,
+    label_smoothing=0.0,
+    axis=-1,
+):
+    """Return the `BinaryFocalCrossentropy` of each row."""
+    loss = BinaryFocalCrossentropy(apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis)
+    return loss.call(y_true, y_pred)
+
+
+def categorical_focal_crossentropy(
+    y_true, y_pred, alpha=0.25, gamma=2.0, from_logits=False, label_smoothing=0.0, axis=-1
+):
+    """Return the `CategoricalFocalCrossentropy` of each row."""
+    return CategoricalFocalCrossentropy(alpha, gamma, from_logits, label_smoothing, axis).call(y_true, y_pred)
+
+
+def categorical_generalized_cross_entropy(y_true, y_pred, q):
+    """Return the `CategoricalGeneralizedCrossEntropy` of each row."""
+    return CategoricalGeneralizedCrossEntropy(q).call(y_true, y_pred)
+
+
+def dice(y_true, y_pred, axis=None):
+    """Return the `Dice` loss of everything, or of each row."""
+    return Dice(axis=axis).call(y_true, y_pred)[()]
+
+
+def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None):
+    """Return the `Tversky` loss of everything, or of each row."""
+    return Tversky(alpha, beta, axis=axis).call(y_true, y_pred)[()]
+
+
 _FUNCTIONS = {
     binary_crossentropy: BinaryCrossentropy,
+    binary_focal_crossentropy: BinaryFocalCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
+    categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
+    categorical_hinge: CategoricalHinge,
+    cosine_similarity: CosineSimilarity,
+    dice: Dice,
+    hinge: Hinge,
+    huber: Huber,
+    kl_divergence: KLDivergence,
+    log_cosh: LogCosh,
     mean_absolute_error: MeanAbsoluteError,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
     mean_squared_error: MeanSquaredError,
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    poisson: Poisson,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    squared_hinge: SquaredHinge,
+    tversky: Tversky,
 }
+__all__ = [
+    "Loss",
+    "deserialize",
+    "get",
+    "of_function",
+    "resolve",
+    "serialize",
+    *(cls.__name__ for cls in _FUNCTIONS.values()),
+    *(function.__name__ for function in _FUNCTIONS),
+]
 COMPILED = ", ".join(cls.__name__ for cls in _FUNCTIONS.values())
 _OBJECTS = {
     **{function.__name__: function for function in _FUNCTIONS},
     **{cls.__name__: cls for cls in _FUNCTIONS.values()},
     "bce": binary_crossentropy,
     "BCE": binary_crossentropy,
+    "kld": kl_divergence,
+    "KLD": kl_divergence,
+    "kullback_leibler_divergence": kl_divergence,
+    "logcosh": log_cosh,
     "mae": mean_absolute_error,
     "MAE": mean_absolute_error,
+    "mape": mean_absolute_percentage_error,
+    "MAPE": mean_absolute_percentage_error,
     "mse": mean_squared_error,
     "MSE": mean_squared_error,
+    "msle": mean_squared_logarithmic_error,
+    "MSLE": mean_squared_logarithmic_error,
 }
+
+
+def of_function(function, **options):
+    """Return the loss that computes what one of this module's functions does, or a loss itself; None for others."""
+    if isinstance(function, Loss):
+        return function
+    try:
+        cls = _FUNCTIONS.get(function)
+    except TypeError:  # something callable that cannot be hashed
+        return None
+    return None if cls is None else cls(name=function.__name__, **options)
 
 
 def serialize(loss):

@@ -17,7 +17,7 @@ class Loss:
     reduction : str or None, default "sum_over_batch_size"
         How the losses of all rows become one number: "sum"; "sum_over_batch_size" or "mean", their
         sum divided by their number; "mean_with_sample_weight", divided by the sum of the weights;
-        "none" or None leaves them. Training knows the mean.
+        "none" or None leaves them, which training does not.
     dtype : str, optional
         "float32", the only type.
 
@@ -29,6 +29,10 @@ class Loss:
         The activation that the loss can compute together with itself.
     from_logits : bool
         Is the prediction what such an activation would be applied to?
+    ignore_class : int or None
+        The label of rows that have no loss.
+    of_batch : bool
+        Is it one loss of the whole batch, so that it matters what is evaluated together?
 
     Notes
     -----
@@ -39,6 +43,8 @@ class Loss:
     target_kind = "values"
     fused_activation = None
     from_logits = False
+    ignore_class = None
+    of_batch = False
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         if reduction not in _REDUCTIONS:
@@ -68,7 +74,11 @@ class Loss:
         -------
         float32, or ndarray of float32 where `reduction` is "none"
         """
-        return _reduced(self.call(y_true, y_pred), sample_weight, self.reduction)
+        return _reduced(self.call(y_true, y_pred), sample_weight, self.reduction, self._mask(y_true))
+
+    def _mask(self, y_true):
+        """Which targets have a loss; None: all."""
+        return None
 
     def call(self, y_true, y_pred):
         """Return the loss of each row, of the shape of `y_pred` without its last axis."""
@@ -92,6 +102,16 @@ class Loss:
         """
         raise self.not_compiled()
 
+    def lower_rows(self, b, prediction, target, row_loss):
+        """Emit the operation that computes the losses of rows, for a metric: without weights, and not reduced."""
+        self.lower(b, prediction, target, None, row_loss, None)
+
+    @property
+    def depends_on_batch(self):
+        """Does it matter for the loss of an epoch which samples make a batch?"""
+        by_rows = self.reduction in ("sum_over_batch_size", "mean") and self.ignore_class is None
+        return self.of_batch or not by_rows
+
     def not_compiled(self):
         """Return the error of a loss that cannot be trained with."""
         from fastnn.losses import COMPILED
@@ -114,18 +134,27 @@ class Loss:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def _reduced(values, sample_weight, reduction):
+def _reduced(values, sample_weight, reduction, mask):
     """Weigh the losses of rows and reduce them, by the rules of Keras 3."""
     weights = None
+    if mask is not None:
+        mask = np.reshape(mask, values.shape)
+        valid = np.count_nonzero(mask)
+        is_mean = reduction in ("mean", "sum_over_batch_size")  # over those that have a loss
+        weights = mask * np.float32((mask.size / valid if valid else 0.0) if is_mean else 1.0)
     if sample_weight is not None:
-        weights = np.asarray(sample_weight, np.float32)
-        values, weights = _eager.same_rank(values, weights)
+        given = np.asarray(sample_weight, np.float32)
+        fitting, given = _eager.same_rank(values if weights is None else weights, given)
         try:
+            weights = given if weights is None else fitting * given
+            values, weights = _eager.same_rank(values, weights)
             values = values * weights
         except ValueError:
             raise ValueError(
-                f"sample_weight of shape {weights.shape} does not fit the losses of the rows, of shape {values.shape}."
+                f"sample_weight of shape {given.shape} does not fit the losses of the rows, of shape {values.shape}."
             ) from None
+    elif weights is not None:
+        values = values * weights
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values[()]
     divisor = values.size

@@ -1,20 +1,22 @@
-"""Losses that operations of the engine compute (``csrc/ops/loss.c``)."""
+"""Losses that operations of the engine compute (``csrc/ops/loss.c``), and what they share."""
+
+import numpy as np
 
 from fastnn import _eager
 from fastnn.losses.base import Loss
 
-_COMPILED_REDUCTIONS = ("sum_over_batch_size", "mean")
 
-
-class _Compiled(Loss):
+class CompiledLoss(Loss):
     """A loss that an operation of the engine computes.
 
     Attributes
     ----------
     _op, _logits_op : str
-        Operation on the prediction, and on logits.
+        Operation on the prediction, and on logits ("": the same, which is told that they are).
     _cycles : (int, int)
         What 8 values cost in each of the two.
+    of_batch : bool
+        Is it one loss of the whole batch?
     """
 
     _op = _logits_op = ""
@@ -27,19 +29,44 @@ class _Compiled(Loss):
         return _eager.row_values(lower, self.target_kind, y_true, y_pred)
 
     def lower(self, b, prediction, target, weights, row_loss, gradient, logits=None, scale=1.0):
-        if self.reduction not in _COMPILED_REDUCTIONS:
+        if self.reduction in (None, "none"):
             raise ValueError(
-                f"Loss {self.name!r}: training knows the reductions {_COMPILED_REDUCTIONS}. "
-                f"Received: reduction={self.reduction!r}. Others work on arrays only."
+                f"Loss {self.name!r} has reduction={self.reduction!r}: training needs one number. Use "
+                "'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'; reduction 'none' works on arrays."
             )
+        target = self._counted(b, target)
         self._emit(b, prediction, target, weights, row_loss, gradient, logits, scale)
+        is_sum = self.reduction == "sum" and not (self.of_batch and weights is None)
+        by_weights = self.reduction == "mean_with_sample_weight" and weights is not None
+        by_labels = self.ignore_class is not None and self.reduction != "sum"
+        if is_sum or by_weights or by_labels:  # the kernels make means over all rows
+            n = 0 if gradient is None else gradient.n
+            b.emit(
+                "rescale_loss", rows=prediction.rows_per_sample, work_per_row=2 + n / 4,
+                weights=weights if by_weights else None, labels=target if by_labels else None, row_loss=row_loss,
+                dp=gradient, n=n, lddp=_ld(gradient),
+            )  # fmt: skip
+
+    def lower_rows(self, b, prediction, target, row_loss):
+        self._emit(b, prediction, self._counted(b, target), None, row_loss, None, None, 1.0)
+
+    def _counted(self, b, target):
+        """Targets in which the class to be ignored is none."""
+        if self.ignore_class is None:
+            return target
+        counted = b.per_row(target.rows_per_sample)
+        b.emit(
+            "ignore_labels", rows=target.rows_per_sample, work_per_row=1, labels=target, out=counted,
+            ignored=self.ignore_class,
+        )  # fmt: skip
+        return counted
 
     def _emit(self, b, prediction, target, weights, row_loss, gradient, logits, scale):
         from fastnn.lowering.cost import elementwise_cycles
 
         if self.from_logits:
             logits = prediction
-        if logits is None:
+        if logits is None or not self._logits_op:
             op, cycles = self._op, self._cycles[0]
             bindings = {"p": prediction, "ldp": prediction.ld}
             bindings |= {"dp": gradient, "lddp": _ld(gradient)}
@@ -61,15 +88,15 @@ class _Compiled(Loss):
             n=prediction.n,
             scale=scale,
             **bindings,
-            **self._scalars(),
+            **self._further(b, prediction.n),
         )
 
-    def _scalars(self):
-        """Further scalars of the operation."""
+    def _further(self, b, n):
+        """Further operands, dimensions and scalars of the operation for n columns."""
         return {}
 
 
-class MeanSquaredError(_Compiled):
+class MeanSquaredError(CompiledLoss):
     """Mean over the last axis of ``(y_true - y_pred) ** 2``.
 
     Parameters
@@ -84,7 +111,7 @@ class MeanSquaredError(_Compiled):
         super().__init__(name, reduction, dtype)
 
 
-class MeanAbsoluteError(_Compiled):
+class MeanAbsoluteError(CompiledLoss):
     """Mean over the last axis of ``|y_true - y_pred|``.
 
     Parameters
@@ -99,7 +126,7 @@ class MeanAbsoluteError(_Compiled):
         super().__init__(name, reduction, dtype)
 
 
-class _Crossentropy(_Compiled):
+class Crossentropy(CompiledLoss):
     """A crossentropy of probabilities or of logits."""
 
     def __init__(self, from_logits, label_smoothing, axis, reduction, name, dtype):
@@ -112,7 +139,7 @@ class _Crossentropy(_Compiled):
         self.label_smoothing = label_smoothing
         self.axis = axis
 
-    def _scalars(self):
+    def _further(self, b, n):
         return {"label_smoothing": self.label_smoothing}
 
     def get_config(self):
@@ -124,7 +151,7 @@ class _Crossentropy(_Compiled):
         }
 
 
-class CategoricalCrossentropy(_Crossentropy):
+class CategoricalCrossentropy(Crossentropy):
     """``-sum(y_true * log(y_pred))`` over the last axis, for one-hot or other distributions.
 
     Probabilities are divided by their sum and kept at least 1e-7 away from 0 and 1, as in Keras.
@@ -157,15 +184,15 @@ class CategoricalCrossentropy(_Crossentropy):
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
 
 
-class SparseCategoricalCrossentropy(_Crossentropy):
+class SparseCategoricalCrossentropy(Crossentropy):
     """``-log(y_pred[label])``: `CategoricalCrossentropy` for class numbers instead of one-hot rows.
 
     Parameters
     ----------
     from_logits : bool, default False
         Predictions are what a softmax would be applied to.
-    ignore_class : None
-        Not supported yet: mask samples with a `sample_weight` of 0.
+    ignore_class : int, optional
+        Rows of this label have no loss, and do not count in the mean.
     reduction : str, default "sum_over_batch_size"
     axis : int, default -1
         Only the last is supported.
@@ -187,14 +214,21 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         name="sparse_categorical_crossentropy",
         dtype=None,
     ):
-        if ignore_class is not None:
-            raise ValueError(
-                "SparseCategoricalCrossentropy does not support `ignore_class` yet; give the "
-                "samples of that class a `sample_weight` of 0. Received: "
-                f"ignore_class={ignore_class}"
-            )
+        if ignore_class is not None and (isinstance(ignore_class, bool) or int(ignore_class) != ignore_class):
+            raise ValueError(f"`ignore_class` must be a whole number or None. Received: ignore_class={ignore_class!r}")
         super().__init__(from_logits, 0.0, axis, reduction, name, dtype)
-        self.ignore_class = ignore_class
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
+
+    def call(self, y_true, y_pred):
+        mask = self._mask(y_true)
+        if mask is None:
+            return super().call(y_true, y_pred)
+        y_true = np.where(mask, np.asarray(y_true), 0)
+        values = super().call(y_true, y_pred)
+        return np.where(mask.reshape(values.shape), values, np.float32(0))
+
+    def _mask(self, y_true):
+        return None if self.ignore_class is None else np.asarray(y_true) != self.ignore_class
 
     def get_config(self):
         return {
@@ -204,7 +238,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         }
 
 
-class BinaryCrossentropy(_Crossentropy):
+class BinaryCrossentropy(Crossentropy):
     """Mean over the last axis of ``-t * log(p) - (1 - t) * log(1 - p)``, targets being 0 or 1.
 
     Probabilities are kept at least 1e-7 away from 0 and 1, as in Keras.

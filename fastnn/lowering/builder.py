@@ -116,6 +116,12 @@ class Builder:
         words = -(-n // _LINE_FLOATS)
         return self._new(rows_per_sample, n, words, self.batch * rows_per_sample * words * 2)
 
+    def constant(self, values):
+        """Memory that holds float32 values, padded with zeros to whole vectors, for instructions to read."""
+        buffer = Buffer(row_stride(len(values)) * 4)
+        buffer.array((len(values),), np.float32)[:] = values
+        return buffer, 0, buffer.nbytes
+
     # ---- instructions ---------------------------------------------------------------------------------------------
 
     def emit(self, op, rows=1, work_per_row=0.0, work=0.0, commits=False, fence=True, **bindings):

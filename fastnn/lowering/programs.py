@@ -5,6 +5,7 @@ import numpy as np
 from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.metrics.base import accumulate_mean
 from fastnn.operations.activation import Softmax
 from fastnn.operations.augment import mixed_targets
 from fastnn.operations.lookup import host_values
@@ -86,6 +87,11 @@ class Head:
         self.loss_place = 0
         self.metric_logs = {}
 
+    @property
+    def depends_on_batch(self):
+        """Does it matter which samples are evaluated together?"""
+        return any(each is not None and each.depends_on_batch for each in (self.loss, *self.metrics))
+
 
 class Evaluation:
     """Forward pass, losses and metrics, summed up over the batches of an epoch.
@@ -102,9 +108,11 @@ class Evaluation:
     Attributes
     ----------
     trackers : list of (int, Metric or None)
-        Number of the head and metric (None: its loss) that each row of `totals` belongs to.
-    totals : ndarray, shape (trackers, 2)
-        Sum of values and number of rows (or sum of weights) since the last `reset`.
+        Number of the head and metric (None: its loss) that each of `states` belongs to.
+    totals : ndarray of float64
+        What every loss and metric has added up since the last `reset`.
+    states : list of ndarray
+        The part of `totals` that is each tracker's: of a loss, its sum and the number of rows.
     """
 
     training = False
@@ -114,9 +122,14 @@ class Evaluation:
         self.batch = batch
         self.heads = heads
         self.trackers = []
-        accumulators = Buffer(16 * sum((head.loss is not None) + len(head.metrics) for head in heads))
-        self.totals = accumulators.array((accumulators.nbytes // 16, 2), np.float64)
-        self._accumulators = accumulators
+        sizes = []
+        for head, output in zip(heads, graph.outputs, strict=True):
+            sizes += [2] if head.loss is not None else []
+            sizes += [metric.state_size(output.features) for metric in head.metrics]
+        self._accumulators = Buffer(8 * sum(sizes))
+        self.totals = self._accumulators.array((sum(sizes),), np.float64)
+        ends = np.cumsum(sizes, dtype=np.int64)
+        self.states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         self._weighted = weighted
         b = Builder(graph, batch, training=self.training)
         self._lower(b)
@@ -161,9 +174,9 @@ class Evaluation:
                 self._loss(b, number, head, y, self._target(b, number, y, targets, head.loss), weights)
             for metric in head.metrics:
                 b.label = metric.name
-                values = b.per_row(y.rows_per_sample)
-                metric.lower(b, y, self._target(b, number, y, targets, metric), values)
-                self._accumulate(b, number, metric, values, weights if metric in head.weighted_metrics else None)
+                target = self._target(b, number, y, targets, metric)
+                weighted = any(metric is each for each in head.weighted_metrics)
+                metric.accumulate(b, y, target, weights if weighted else None, self._state(number, metric))
         b.label = ""
 
     @staticmethod
@@ -190,15 +203,13 @@ class Evaluation:
         head.loss.lower(b, y, target, weights, row_loss, gradient, logits=logits, scale=head.loss_weight)
         if gradient is not None:
             b.set_gradient(tensor if logits is None or logits is y else tensor.node.inputs[0], gradient)
-        self._accumulate(b, number, None, row_loss, None)
+        accumulate_mean(b, row_loss, None, self._state(number, None))
 
-    def _accumulate(self, b, number, metric, values, weights):
-        row = len(self.trackers)
-        b.emit(
-            "accumulate", rows=values.rows_per_sample, work_per_row=2, values=values, weights=weights,
-            acc=(self._accumulators, 16 * row, 16),
-        )  # fmt: skip
+    def _state(self, number, metric):
+        """Memory of the next tracker's state."""
+        state = self.states[len(self.trackers)]
         self.trackers.append((number, metric))
+        return self._accumulators, state.ctypes.data - self.totals.ctypes.data, state.nbytes
 
     def reset(self):
         """Start a new sum."""

@@ -8,10 +8,21 @@ from fastnn import _eager, _registry, losses
 from fastnn._naming import to_snake_case
 from fastnn.losses import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
     sparse_categorical_crossentropy,
+    squared_hinge,
 )
 from fastnn.metrics.accuracies import (
     Accuracy,
@@ -19,74 +30,141 @@ from fastnn.metrics.accuracies import (
     CategoricalAccuracy,
     CompiledAccuracy,
     SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
     accuracy,
     binary_accuracy,
     categorical_accuracy,
     sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 )
-from fastnn.metrics.base import Mean, MeanMetricWrapper, Metric
+from fastnn.metrics.auc import AUC
+from fastnn.metrics.base import Mean, MeanMetricWrapper, Metric, StateMetric, Sum
+from fastnn.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from fastnn.metrics.correlation import (
+    ConcordanceCorrelation,
+    PearsonCorrelation,
+    concordance_correlation,
+    pearson_correlation,
+)
 from fastnn.metrics.errors import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanLoss,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
+from fastnn.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from fastnn.metrics.scores import F1Score, FBetaScore, R2Score
 
-__all__ = [
-    "Accuracy",
-    "BinaryAccuracy",
-    "BinaryCrossentropy",
-    "CategoricalAccuracy",
-    "CategoricalCrossentropy",
-    "Mean",
-    "MeanAbsoluteError",
-    "MeanMetricWrapper",
-    "MeanSquaredError",
-    "Metric",
-    "RootMeanSquaredError",
-    "SparseCategoricalAccuracy",
-    "SparseCategoricalCrossentropy",
-    "accuracy",
-    "binary_accuracy",
-    "binary_crossentropy",
-    "categorical_accuracy",
-    "categorical_crossentropy",
-    "deserialize",
-    "get",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "resolve",
-    "serialize",
-    "sparse_categorical_accuracy",
-    "sparse_categorical_crossentropy",
-]
-
-_COMPILED = (
+_CLASSES = (
+    AUC,
+    Accuracy,
     BinaryAccuracy,
     BinaryCrossentropy,
+    BinaryIoU,
     CategoricalAccuracy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    F1Score,
+    FBetaScore,
+    FalseNegatives,
+    FalsePositives,
+    Hinge,
+    IoU,
+    KLDivergence,
+    LogCoshError,
+    Mean,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanIoU,
+    MeanMetricWrapper,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    OneHotIoU,
+    OneHotMeanIoU,
+    PearsonCorrelation,
+    Poisson,
+    Precision,
+    PrecisionAtRecall,
+    R2Score,
+    Recall,
+    RecallAtPrecision,
     RootMeanSquaredError,
+    SensitivityAtSpecificity,
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy,
+    SpecificityAtSensitivity,
+    SquaredHinge,
+    Sum,
+    TopKCategoricalAccuracy,
+    TrueNegatives,
+    TruePositives,
 )
-COMPILED = ", ".join(cls.__name__ for cls in _COMPILED)
 _FUNCTIONS = {
+    accuracy: Accuracy,
     binary_accuracy: BinaryAccuracy,
     binary_crossentropy: BinaryCrossentropy,
     categorical_accuracy: CategoricalAccuracy,
     categorical_crossentropy: CategoricalCrossentropy,
+    categorical_hinge: CategoricalHinge,
+    concordance_correlation: ConcordanceCorrelation,
+    hinge: Hinge,
+    kl_divergence: KLDivergence,
+    log_cosh: LogCoshError,
     mean_absolute_error: MeanAbsoluteError,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
     mean_squared_error: MeanSquaredError,
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    pearson_correlation: PearsonCorrelation,
+    poisson: Poisson,
     sparse_categorical_accuracy: SparseCategoricalAccuracy,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    sparse_top_k_categorical_accuracy: SparseTopKCategoricalAccuracy,
+    squared_hinge: SquaredHinge,
+    top_k_categorical_accuracy: TopKCategoricalAccuracy,
 }
-_CLASSES = (*_COMPILED, Accuracy, Mean)
+__all__ = [
+    "Metric",
+    "StateMetric",
+    "deserialize",
+    "get",
+    "resolve",
+    "serialize",
+    *(cls.__name__ for cls in _CLASSES),
+    *(function.__name__ for function in _FUNCTIONS),
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "huber",
+]
+_ON_ARRAYS_ONLY = (Mean, MeanMetricWrapper, Sum)
+COMPILED = ", ".join(cls.__name__ for cls in _CLASSES if cls not in _ON_ARRAYS_ONLY)
 _OBJECTS = {
     **{cls.__name__: cls for cls in _CLASSES},
     **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
@@ -94,8 +172,12 @@ _OBJECTS = {
     "BCE": BinaryCrossentropy,
     "mae": MeanAbsoluteError,
     "MAE": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "MAPE": MeanAbsolutePercentageError,
     "mse": MeanSquaredError,
     "MSE": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError,
+    "MSLE": MeanSquaredLogarithmicError,
 }
 
 
@@ -152,14 +234,16 @@ def resolve(identifier, loss, output_n):
     if isinstance(metric, losses.Loss):
         metric = MeanLoss(metric, metric.name, None)
     elif metric in _FUNCTIONS:
-        metric = _FUNCTIONS[metric]()
+        metric = _FUNCTIONS[metric](name=metric.__name__)
+    elif losses.of_function(metric) is not None:
+        metric = MeanLoss(losses.of_function(metric), metric.__name__, None)
     if not isinstance(metric, Metric):
         raise ValueError(
             f"Metric {getattr(metric, '__name__', metric)!r} cannot be compiled into a model, "
             f"whose steps run without Python. Use one of: {COMPILED}; or compute yours from "
             "predict()."
         )
-    if _eager.changed(metric, update_state="lower", result="finish"):
+    if _eager.changed(metric, update_state=metric._lowered_by, result="finish"):
         raise metric.not_compiled()
     if isinstance(identifier, str):
         metric.name = identifier

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn import _eager
-from fastnn.metrics.base import MeanMetricWrapper, Metric
+from fastnn.metrics.base import Mean, MeanMetricWrapper, Metric
 
 
 def accuracy(y_true, y_pred):
@@ -37,22 +37,20 @@ def sparse_categorical_accuracy(y_true, y_pred):
     return np.equal(y_true, y_pred.argmax(-1)).astype(np.float32)
 
 
-class Accuracy(MeanMetricWrapper):
-    """How often predictions equal targets. For class numbers on both sides; on arrays only.
+def top_k_categorical_accuracy(y_true, y_pred, k=5):
+    """Return, for each row, 1 if the prediction of the largest target's column is among the k largest, else 0."""
+    return TopKCategoricalAccuracy(k).row_values(y_true, y_pred)
 
-    Parameters
-    ----------
-    name : str, default "accuracy"
-    dtype : str, optional
+
+def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5, from_sorted_ids=False):
+    """Return, for each row, 1 if the prediction of the label's column is among the k largest, else 0.
+
+    With `from_sorted_ids`, `y_pred` holds class numbers, the most probable first.
     """
-
-    _direction = "up"
-
-    def __init__(self, name="accuracy", dtype=None):
-        super().__init__(accuracy, name, dtype)
-
-    def get_config(self):
-        return Metric.get_config(self)
+    if not from_sorted_ids:
+        return SparseTopKCategoricalAccuracy(k).row_values(y_true, y_pred)
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    return (y_true.reshape(*y_pred.shape[:-1], 1) == y_pred[..., :k]).any(-1).astype(np.float32)
 
 
 class CompiledAccuracy(MeanMetricWrapper):
@@ -82,6 +80,21 @@ class CompiledAccuracy(MeanMetricWrapper):
 
     def get_config(self):
         return {**Metric.get_config(self), **self._fn_kwargs}
+
+
+class Accuracy(CompiledAccuracy):
+    """How often predictions equal targets. For class numbers on both sides.
+
+    Parameters
+    ----------
+    name : str, default "accuracy"
+    dtype : str, optional
+    """
+
+    _op = "equal_values"
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(accuracy, name, dtype)
 
 
 class BinaryAccuracy(CompiledAccuracy):
@@ -131,6 +144,68 @@ class SparseCategoricalAccuracy(CompiledAccuracy):
 
     def __init__(self, name="sparse_categorical_accuracy", dtype=None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
+
+
+class _TopK(CompiledAccuracy):
+    """An accuracy of the k largest predictions."""
+
+    def __init__(self, fn, k, name, dtype):
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+            raise ValueError(f"`k` must be a positive integer. Received: k={k!r}")
+        super().__init__(fn, name, dtype, k=int(k))
+        self.k = int(k)
+
+    def row_values(self, y_true, y_pred):
+        return _eager.row_values(self.lower, self.target_kind, y_true, y_pred)
+
+
+class TopKCategoricalAccuracy(_TopK):
+    """How often the prediction of the largest target's column is among the k largest of its row.
+
+    Parameters
+    ----------
+    k : int, default 5
+    name : str, default "top_k_categorical_accuracy"
+    dtype : str, optional
+    """
+
+    _op = "categorical_top_k"
+
+    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+        super().__init__(top_k_categorical_accuracy, k, name, dtype)
+
+
+class SparseTopKCategoricalAccuracy(_TopK):
+    """How often the prediction of the label's column is among the k largest of its row.
+
+    Parameters
+    ----------
+    k : int, default 5
+    name : str, default "sparse_top_k_categorical_accuracy"
+    dtype : str, optional
+    from_sorted_ids : bool, default False
+        Predictions are class numbers, the most probable first. On arrays only.
+    """
+
+    _op = "sparse_top_k"
+    target_kind = "labels"
+
+    def __init__(self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
+        super().__init__(sparse_top_k_categorical_accuracy, k, name, dtype)
+        self.from_sorted_ids = from_sorted_ids
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        values = self._fn(y_true, y_pred, self.k, self.from_sorted_ids)
+        Mean.update_state(self, values, sample_weight)
+
+    def lower(self, b, prediction, target, values):
+        if self.from_sorted_ids:
+            raise ValueError(f"Metric {self.name!r} of a model takes scores, not sorted class numbers.")
+        super().lower(b, prediction, target, values)
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "from_sorted_ids": True} if self.from_sorted_ids else config
 
 
 def pair(y_true, y_pred):

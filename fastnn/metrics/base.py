@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn import _eager
+from fastnn import _eager, losses
 from fastnn._naming import unique_name
 
 
@@ -23,11 +23,14 @@ class Metric:
     Notes
     -----
     A subclass that implements `update_state`, `result` and `reset_state` can be used on arrays. To
-    be compiled into a model, it must also implement `lower`, and `finish` if it is no plain mean.
+    be compiled into a model, it must also implement `lower`, and `finish` if it is no plain mean; or,
+    if a sum and a count are not all that it has to remember, `state_size`, `accumulate` and `finish`.
     """
 
     target_kind = "values"
+    depends_on_batch = False  # as of losses
     dtype = "float32"
+    _lowered_by = "lower"  # the method that says of programs what update_state() says of arrays
     _direction = None  # "up" or "down": what is better; EarlyStopping(mode="auto") asks
 
     def __init__(self, dtype=None, name=None):
@@ -64,6 +67,32 @@ class Metric:
         """
         raise self.not_compiled()
 
+    def state_size(self, n):
+        """How many float64 numbers the metric remembers of an epoch.
+
+        Parameters
+        ----------
+        n : int
+            Columns of the prediction.
+        """
+        return 2
+
+    def accumulate(self, b, prediction, target, weights, state):
+        """Emit what adds a batch to the metric's state in a program.
+
+        Parameters
+        ----------
+        b : fastnn.lowering.builder.Builder
+        prediction, target : Slot
+        weights : Slot or None
+            One for each sample.
+        state : tuple
+            Memory of `state_size` float64 numbers, all 0 at the start of an epoch.
+        """
+        values = b.per_row(prediction.rows_per_sample)
+        self.lower(b, prediction, target, values)
+        accumulate_mean(b, values, weights, state)
+
     def not_compiled(self):
         """Return the error of a metric that cannot be part of a model."""
         from fastnn.metrics import COMPILED
@@ -73,16 +102,17 @@ class Metric:
             f"compiled form. Call it on the result of predict(), or use one of: {COMPILED}."
         )
 
-    def finish(self, total, count):
-        """Return the metric of rows whose values (times weights) sum up to `total`.
+    def finish(self, state):
+        """Return the metric of what a state has added up.
 
         Parameters
         ----------
-        total : float
-        count : float
-            Number of rows, or the sum of their weights.
+        state : sequence of float
+            Of a mean: the sum of the rows' values (times weights), and the number of rows (or the sum of
+            their weights).
         """
-        return total / count if count else 0.0
+        total, count = state
+        return float(total / count) if count else 0.0
 
     def get_config(self):
         """Return the arguments that make an equal metric."""
@@ -119,7 +149,7 @@ class Mean(Metric):
         sample_weight : array_like, optional
             Of the same shape, or for the first axes only.
         """
-        values, weights = _samplewise(np.asarray(values, np.float32), sample_weight)
+        values, weights = _samplewise(np.asarray(values, np.float32), sample_weight, np.mean)
         self.total += float(values.sum(dtype=np.float64))
         if weights is None:
             self.count += len(values) if values.ndim else 1
@@ -132,7 +162,75 @@ class Mean(Metric):
 
     def result(self):
         """Return the mean as a float32; 0 before the first update."""
-        return np.float32(self.finish(self.total, self.count))
+        return np.float32(self.finish((self.total, self.count)))
+
+
+class Sum(Metric):
+    """The sum of values, weighted or not. For values of one's own, on arrays only.
+
+    Parameters
+    ----------
+    name : str, default "sum"
+    dtype : str, optional
+    """
+
+    def __init__(self, name="sum", dtype=None):
+        super().__init__(dtype, name)
+        self.reset_state()
+
+    def update_state(self, values, sample_weight=None):
+        """Take in further values; weights as in `Mean`."""
+        values, _ = _samplewise(np.asarray(values, np.float32), sample_weight, np.sum)
+        self.total += float(values.sum(dtype=np.float64))
+
+    def reset_state(self):
+        self.total = 0.0
+
+    def result(self):
+        """Return the sum as a float32."""
+        return np.float32(self.total)
+
+
+class StateMetric(Metric):
+    """A metric that remembers more than a sum and a count. Subclasses say how large the state of `n` columns is, which
+    operation adds to it, and what it means: `state_size`, `accumulate`, `finish`. The state exists once data has come.
+    """
+
+    _lowered_by = "accumulate"
+    _state = None
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in further targets, predictions and, if given, their weights."""
+        y_true, y_pred, weights = _eager.as_rows(self.target_kind, y_true, y_pred, sample_weight)
+        self._update(y_true, y_pred, weights)
+
+    def _update(self, y_true, y_pred, weights):
+        """Take in rows, whose weights may be one for each row only."""
+        if weights is not None and weights.ndim > 1:
+            raise ValueError(
+                f"Metric {self.name!r} takes one weight for each row. Received sample_weight for each of the "
+                f"{y_pred.shape[1]} columns."
+            )
+        state = self._state_for(y_pred.shape[1])
+        _eager.accumulate(self.accumulate, y_true, y_pred, weights, state)
+
+    def _state_for(self, n):
+        size = self.state_size(n)
+        if self._state is None:
+            self._state = np.zeros(size)
+        elif len(self._state) != size:
+            raise ValueError(
+                f"Metric {self.name!r} has seen predictions of another number of columns than {n} since the last "
+                "reset_state()."
+            )
+        return self._state
+
+    def result(self):
+        """Return the metric of everything since the last `reset_state`."""
+        return np.asarray(self.finish(np.zeros(self.state_size(1)) if self._state is None else self._state), "f4")[()]
+
+    def reset_state(self):
+        self._state = None
 
 
 class MeanMetricWrapper(Mean):
@@ -151,27 +249,42 @@ class MeanMetricWrapper(Mean):
         super().__init__(name, dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
+        self._loss = losses.of_function(fn, **kwargs)
+        if self._loss is not None:
+            self._direction = "down"
+            self.target_kind = self._loss.target_kind
+            self.depends_on_batch = self._loss.of_batch
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further targets, predictions and, if given, their weights."""
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
+    def lower(self, b, prediction, target, values):
+        if self._loss is None:
+            raise self.not_compiled()
+        self._loss.lower_rows(b, prediction, target, values)
+
     def get_config(self):
         return {**super().get_config(), "fn": self._fn, **self._fn_kwargs}
 
 
-def _samplewise(values, sample_weight):
+def accumulate_mean(b, values, weights, state):
+    """Emit what adds the rows' values to their sum, and their weights (or 1 each) to their number."""
+    b.emit("accumulate", rows=values.rows_per_sample, work_per_row=2, values=values, weights=weights, acc=state)
+
+
+def _samplewise(values, sample_weight, reduce):
     """Reduce values and weights to one for each sample, by the rules of Keras 3."""
     weights = None
     if sample_weight is not None:
         weights = np.asarray(sample_weight, np.float32)
         values, weights = _eager.same_rank(values, weights)
         if values.ndim > weights.ndim:
-            values = values.mean(axis=tuple(range(weights.ndim, values.ndim)))
+            values = reduce(values, axis=tuple(range(weights.ndim, values.ndim)))
         weights = np.broadcast_to(weights, values.shape)
         values = values * weights
         if weights.ndim > 1:
-            weights = weights.mean(axis=tuple(range(1, weights.ndim)))
+            weights = reduce(weights, axis=tuple(range(1, weights.ndim)))
     if values.ndim > 1:
-        values = values.mean(axis=tuple(range(1, values.ndim)))
+        values = reduce(values, axis=tuple(range(1, values.ndim)))
     return values, weights

@@ -100,15 +100,16 @@ def results(program):
     """Losses and metrics since the last reset, by name, in the order of `evaluate`: the loss, those of the outputs, the
     metrics."""
     found = {"loss": 0.0}
-    for (number, metric), (total, count) in zip(program.trackers, program.totals.tolist(), strict=True):
+    for (number, metric), state in zip(program.trackers, program.states, strict=True):
         head = program.heads[number]
         if metric is None:
+            total, count = state.tolist()
             value = total / count if count else 0.0
             found["loss"] += value * head.loss_weight
             if head.loss_log is not None:
                 found[head.loss_log] = value
         else:
-            found[head.metric_logs[metric]] = metric.finish(total, count)
+            found[head.metric_logs[metric]] = metric.finish(state)
     if len(program.heads) > 1:
         order = {"loss": 0, **{head.loss_log: 1 + head.loss_place for head in program.heads}}
         last = 1 + len(program.heads)

@@ -115,7 +115,7 @@ def check_inputs(x, shape, name):
     return view
 
 
-def check_targets(y, kind, output_shape, name):
+def check_targets(y, kind, output_shape, name, ignored=None):
     """Return the targets shaped as a loss reads them, one for each row of the prediction.
 
     Parameters
@@ -126,6 +126,8 @@ def check_targets(y, kind, output_shape, name):
     output_shape : tuple of int
         Of the prediction for one sample.
     name : str
+    ignored : int, optional
+        A label that need not be a column of the prediction.
 
     Returns
     -------
@@ -147,11 +149,11 @@ def check_targets(y, kind, output_shape, name):
             f"{_batch(output_shape)}, received shape {y.shape}.{_hint(y, kind, output_shape)}"
         )
     if kind == "labels":
-        check_labels(view, output_shape[-1], name)
+        check_labels(view, output_shape[-1], name, ignored)
     return view
 
 
-def check_labels(y, classes, name):
+def check_labels(y, classes, name, ignored=None):
     """Check that all values are class numbers: whole, and in ``[0, classes)``.
 
     Parameters
@@ -160,6 +162,8 @@ def check_labels(y, classes, name):
         Read in parts, never copied as a whole.
     classes : int
     name : str
+    ignored : int, optional
+        A further value that is allowed.
 
     Raises
     ------
@@ -176,6 +180,8 @@ def check_labels(y, classes, name):
             wrong = ~((part >= 0) & (part < classes) & (part == np.floor(part)))
         else:
             wrong = (part < 0) | (part >= classes)
+        if ignored is not None:
+            wrong &= part != ignored
         if wrong.any():
             first, *rest = np.unravel_index(np.argmax(wrong), wrong.shape)
             where = ", ".join(str(int(i)) for i in (start + first, *rest))

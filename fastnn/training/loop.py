@@ -365,10 +365,12 @@ class Trainer:
 
     def _evaluate(self, samples, batch_size, hooks):
         # Sums over all rows do not depend on the batch, so without hooks the batch is the one that runs best.
+        # What is measured of a batch as a whole is measured of batches of the size that was asked for.
         one_by_one = hooks.has_test_batch_hooks
         count = len(samples)
-        batch = min(batch_size if one_by_one else self._chunk, count)
-        program = self._program("test", self._chunk if not one_by_one else batch, samples.weighted)
+        by_batch = one_by_one or any(head.depends_on_batch for head in self._heads)
+        batch = min(batch_size if by_batch else self._chunk, count)
+        program = self._program("test", batch if by_batch else self._chunk, samples.weighted)
         program.reset()
         sources = self._bound(program, samples)
         seed = self._seed_of_training  # a layer may draw random numbers in inference, too
@@ -466,7 +468,12 @@ class Trainer:
         samples = self._checked_data(x, y, sample_weight, class_weight)
         program = self._program("train", self._capacity("train", samples), samples.weighted)
         sources = self._bound(program, samples)
-        if samples.weights is None and all(type(each) is np.ndarray and each.dtype != object for each in (x, y)):
+        ignores = any(head.loss is not None and head.loss.ignore_class is not None for head in self._heads)
+        if (
+            samples.weights is None
+            and not ignores
+            and all(type(each) is np.ndarray and each.dtype != object for each in (x, y))
+        ):
             head = self._heads[0]
             labels = any(each.target_kind == "labels" for each in (head.loss, *head.metrics))
             classes = self.graph.outputs[0].features if labels else None

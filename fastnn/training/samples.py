@@ -83,8 +83,9 @@ def checked(model, x, y, sample_weight, class_weight, names):
         name = labels[number]
         if targets[number] is None:
             raise ValueError(f"{name} is missing: the model was compiled with a loss or metrics for this output.")
+        ignored = None if head.loss is None else head.loss.ignore_class
         for kind in kinds:
-            seen = data.check_targets(targets[number], kind, outputs[number].shape[1:], name)
+            seen = data.check_targets(targets[number], kind, outputs[number].shape[1:], name, ignored)
         targets[number] = seen
     return Samples(inputs, targets, weights, samples)
 

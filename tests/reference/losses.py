@@ -63,7 +63,78 @@ def mean_squared_error(p, targets):
 
 def mean_absolute_error(p, targets):
     d = np.asarray(p, np.float64) - targets
-    return np.abs(d).mean(axis=-1), np.sign(d) / d.shape[-1]
+    return np.abs(d).mean(axis=-1), np.where(d > 0, 1.0, -1.0) / d.shape[-1]  # -1 at 0: JAX's |t - p|
+
+
+def huber(p, targets, delta=1.0):
+    size = np.abs(p - targets)
+    return np.where(size <= delta, size**2 / 2, delta * size - delta**2 / 2).mean(axis=-1)
+
+
+def log_cosh(p, targets):
+    d = p - targets
+    return (np.logaddexp(d, -d) - np.log(2)).mean(axis=-1)
+
+
+def mean_absolute_percentage_error(p, targets):
+    return 100 * (np.abs(p - targets) / np.maximum(np.abs(targets), EPSILON)).mean(axis=-1)
+
+
+def mean_squared_logarithmic_error(p, targets):
+    return ((np.log1p(np.maximum(p, EPSILON)) - np.log1p(np.maximum(targets, EPSILON))) ** 2).mean(axis=-1)
+
+
+def poisson(p, targets):
+    return (p - targets * np.log(p + EPSILON)).mean(axis=-1)
+
+
+def hinge(p, targets, power=1):
+    signs = 2 * targets - 1 if np.isin(targets, (0, 1)).all() else targets
+    return (np.maximum(1 - signs * p, 0) ** power).mean(axis=-1)
+
+
+def squared_hinge(p, targets):
+    return hinge(p, targets, 2)
+
+
+def categorical_hinge(p, targets):
+    return np.maximum(((1 - targets) * p).max(axis=-1) - (targets * p).sum(axis=-1) + 1, 0)
+
+
+def kl_divergence(p, targets):
+    p, t = np.clip(p, EPSILON, 1), np.clip(targets, EPSILON, 1)
+    return (t * np.log(t / p)).sum(axis=-1)
+
+
+def cosine_similarity(p, targets):
+    norms = [np.maximum(np.linalg.norm(each, axis=-1), EPSILON) for each in (p, targets)]
+    return -(p * targets).sum(axis=-1) / norms[0] / norms[1]
+
+
+def binary_focal_crossentropy(p, targets, label_smoothing=0.0, gamma=2.0, alpha=-1.0, from_logits=0):
+    p = 1 / (1 + np.exp(-p)) if from_logits else p
+    t = smoothed(targets, label_smoothing, 2)
+    c = np.clip(p, EPSILON, 1 - EPSILON)
+    value = -(t * np.log(c) + (1 - t) * np.log(1 - c)) * (1 - t * p - (1 - t) * (1 - p)) ** gamma
+    return (value * (1 if alpha < 0 else t * alpha + (1 - t) * (1 - alpha))).mean(axis=-1)
+
+
+def categorical_focal_crossentropy(p, targets, label_smoothing=0.0, gamma=2.0, alpha=0.25, from_logits=0):
+    t = smoothed(targets, label_smoothing, p.shape[-1])
+    p = np.exp(p - p.max(axis=-1, keepdims=True)) if from_logits else p
+    q = np.clip(p / p.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
+    return (-alpha * (1 - q) ** gamma * t * np.log(q)).sum(axis=-1)
+
+
+def generalized_crossentropy(p, targets, q=0.5):
+    return (1 - (p * targets).sum(axis=-1) ** q) / q
+
+
+def tversky(p, targets, alpha=0.5, beta=0.5, epsilon=EPSILON, whole=0):
+    axis = None if whole else -1
+    both = (p * targets).sum(axis=axis)
+    missed, invented = ((1 - p) * targets).sum(axis=axis), (p * (1 - targets)).sum(axis=axis)
+    return (1 - both / (both + alpha * missed + beta * invented + epsilon)) * np.ones(len(p))
 
 
 def sparse_accuracy(p, labels):
