@@ -25,6 +25,9 @@
 #include "ops/loss.c"
 #include "ops/metric.c"
 #include "ops/optimizer.c"
+#include "ops/optimizer_accumulating.c"
+#include "ops/optimizer_around.c"
+#include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 
 static const fnn_op ops[] = {
@@ -58,6 +61,18 @@ static const fnn_op ops[] = {
     fnn_op_binary_accuracy,
     fnn_op_sgd,
     fnn_op_adam,
+    fnn_op_adamax,
+    fnn_op_nadam,
+    fnn_op_lion,
+    fnn_op_rmsprop,
+    fnn_op_adagrad,
+    fnn_op_adadelta,
+    fnn_op_ftrl,
+    fnn_op_lamb_direction,
+    fnn_op_lamb_apply,
+    fnn_op_accumulate_gradients,
+    fnn_op_sum_squares,
+    fnn_op_average_weights,
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_infer,
     fnn_op_batchnorm_backward,

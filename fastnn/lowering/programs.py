@@ -5,8 +5,8 @@ import numpy as np
 from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.update import emit_update
 from fastnn.operations.activation import Softmax
-from fastnn.variables import runs_of
 
 # Bound by each run: where `scatter` writes.
 NOT_YET = (Buffer(64), 0, 64)
@@ -229,40 +229,4 @@ class Training(Evaluation):
         self._update(b)
 
     def _update(self, b):
-        optimizer = self._optimizer
-        b.label = optimizer.name
-        variables = b.gradients_written
-        state = optimizer_state(optimizer, variables)
-        runs = []
-        for run in runs_of(variables):  # cut where gradients or optimizer state do not follow each other
-            for variable in run:
-                arrays = {"param": variable.storage, "grad": b.variable_gradient(variable)[0], **state[variable]}
-                if variable is not run[0] and all(_adjacent(runs[-1][name], arrays[name]) for name in arrays):
-                    runs[-1] = {name: _joined(runs[-1][name], arrays[name]) for name in arrays}
-                else:
-                    runs.append(arrays)
-        for arrays in runs:
-            slots = {name: arrays[name] for name in optimizer.slot_names}
-            optimizer.lower(b, arrays["param"], arrays["grad"], slots, arrays["param"][2] // 4)
-
-
-def _adjacent(run, piece):
-    return run[0] is piece[0] and run[1] + run[2] == piece[1]
-
-
-def _joined(run, piece):
-    return run[0], run[1], run[2] + piece[2]
-
-
-def optimizer_state(optimizer, variables):
-    """The optimizer's memory for each variable: dict of slot name to (buffer, offset, nbytes). Created where missing,
-    laid out as the variables are, and kept by the optimizer from then on."""
-    state = optimizer.state
-    missing = [variable for variable in variables if variable not in state]
-    for run in runs_of(missing):
-        buffers = {name: Buffer(sum(each.nbytes for each in run)) for name in optimizer.slot_names}
-        offset = 0
-        for variable in run:
-            state[variable] = {name: (buffer, offset, variable.nbytes) for name, buffer in buffers.items()}
-            offset += variable.nbytes
-    return state
+        emit_update(b, self._optimizer, [variable for variable in self._trained if b.has_gradient(variable)])
