@@ -19,6 +19,7 @@
 #include "ops/dense.c"
 #include "ops/batchnorm.c"
 #include "ops/batchnorm_dense.c"
+#include "ops/constraint.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/gather.c"
@@ -29,6 +30,7 @@
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
+#include "ops/regularizer.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -73,6 +75,14 @@ static const fnn_op ops[] = {
     fnn_op_accumulate_gradients,
     fnn_op_sum_squares,
     fnn_op_average_weights,
+    fnn_op_norm_constraint,
+    fnn_op_non_negative,
+    fnn_op_weight_penalty,
+    fnn_op_activity_penalty,
+    fnn_op_activity_gradient,
+    fnn_op_unit_rows,
+    fnn_op_orthogonal_penalty,
+    fnn_op_add_penalty,
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_infer,
     fnn_op_batchnorm_backward,

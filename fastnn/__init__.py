@@ -25,6 +25,7 @@ from fastnn import (
     activations,
     backend,
     callbacks,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -32,6 +33,7 @@ from fastnn import (
     metrics,
     models,
     optimizers,
+    regularizers,
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
@@ -46,6 +48,7 @@ __all__ = [
     "activations",
     "backend",
     "callbacks",
+    "constraints",
     "datasets",
     "get_include",
     "get_threads",
@@ -55,6 +58,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "set_threads",
     "show_config",
     "utils",

@@ -7,6 +7,12 @@ does it come back to Python after each step, so nobody else pays for that.
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.callback_list import CallbackList
 from fastnn.callbacks.early_stopping import EarlyStopping
+from fastnn.callbacks.learning_rate import (
+    LearningRateFinder,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+)
 from fastnn.callbacks.simple import History, LambdaCallback, TerminateOnNaN
 
 __all__ = [
@@ -15,5 +21,9 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LearningRateFinder",
+    "LearningRateScheduler",
+    "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 ]

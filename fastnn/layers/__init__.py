@@ -14,11 +14,12 @@ from fastnn.layers.core import (
     Softmax,
 )
 from fastnn.layers.normalization import BatchNormalization, Normalization, Rescaling
-from fastnn.layers.regularization import Dropout
+from fastnn.layers.regularization import ActivityRegularization, Dropout
 
 __all__ = [
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "BatchNormalization",
     "Dense",
     "Dropout",

@@ -1,5 +1,6 @@
-"""Dropout."""
+"""Layers that regularise: Dropout, ActivityRegularization."""
 
+from fastnn import regularizers
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
 from fastnn.training.arguments import number
@@ -26,3 +27,20 @@ class Dropout(Layer):
 
     def call(self, inputs, training=None):
         return apply("dropout", [inputs], rate=self.rate, training=training)
+
+
+class ActivityRegularization(Layer):
+    """Passes its input on, and adds ``(l1 * sum(|x|) + l2 * sum(x**2)) / batch size`` to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0.0
+        Not negative.
+    """
+
+    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1, self.l2 = l1, l2
+
+    def call(self, inputs):
+        return inputs

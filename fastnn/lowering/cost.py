@@ -72,6 +72,14 @@ COUNTS = {
     "accumulate_gradients": ("n", "grad=n accumulator=2*n"),
     "sum_squares": ("2*n", "x=n"),
     "average_weights": ("3*n", "param=n average=2*n"),
+    "norm_constraint": ("3*k*n", "w=2*k*n"),
+    "non_negative": ("n", "w=2*n"),
+    "weight_penalty": ("4*n grad=3*n", "w=n grad+=n"),
+    "activity_penalty": ("4*m*n", "y=m*n values=m"),
+    "activity_gradient": ("4*m*n", "y=m*n dy=m*n dx=m*n"),
+    "unit_rows": ("3*k*n", "w=k*n u=k*n"),
+    "orthogonal_penalty": ("4*k*k*n", "u=k*n grad+=k*n"),  # of rows
+    "add_penalty": ("count", "sums=2*count acc=4"),
     "batchnorm_train": (
         "8*m*n",
         "x=m*n gamma=n beta=n moving_mean=2*n moving_variance=2*n mean=n inv_std=n y=m*n xhat=m*n",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn import regularizers
 from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
@@ -102,8 +103,11 @@ class Evaluation:
         self.batch = batch
         self.heads = heads
         self.trackers = []
-        accumulators = Buffer(16 * sum(1 + len(head.metrics) for head in heads))
-        self.totals = accumulators.array((accumulators.nbytes // 16, 2), np.float64)
+        rows = sum(1 + len(head.metrics) for head in heads)
+        accumulators = Buffer(16 * (rows + 2))  # the last two: penalties of weights, of activities
+        self.totals = accumulators.array((rows, 2), np.float64)
+        self._penalties = accumulators.array((2, 2), np.float64, 16 * rows)
+        self._penalised = False
         self._accumulators = accumulators
         self._weighted = weighted
         b = Builder(graph, batch, training=self.training)
@@ -114,9 +118,11 @@ class Evaluation:
     def _lower(self, b):
         self._forward(b)
         self._measure(b)
+        self._penalise(b)
         b.commit()
 
     def _forward(self, b):
+        b.penalties = []
         for number, head in enumerate(self.heads):
             if self._absorbs_activation(number, head):
                 b.defer(self.graph.outputs[number].node)
@@ -154,6 +160,33 @@ class Evaluation:
                 self._accumulate(b, number, metric, values, weights if metric in head.weighted_metrics else None)
         b.label = ""
 
+    def _penalise(self, b):
+        """Emit the penalties of regularizers, and their gradients for the variables that are trained."""
+        first = 16 * len(self.totals)
+        weights, activities = ((self._accumulators, first + offset, 16) for offset in (0, 16))
+        variables = [each for each in self.graph.variables if each.regularizer is not None and each.trainable]
+        self._penalised = bool(variables or b.penalties)
+        for variable in variables:
+            b.label = variable.path
+            grad, accumulate = b.variable_gradient(variable)
+            sums = regularizers.lower(b, variable.regularizer, variable, grad, accumulate)
+            b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
+        if self._penalised:
+            b.label = "penalties"
+            b.emit("add_penalty", sums=None, acc=weights, count=0, counts=True)
+        for values in b.penalties:
+            b.emit(
+                "accumulate", rows=values.rows_per_sample, work_per_row=2, values=values, weights=None, acc=activities
+            )
+        b.label = ""
+
+    def penalty(self):
+        """Penalties of all regularizers, as the mean over the samples since the last `reset`: a part of the loss."""
+        if not self._penalised:
+            return 0.0
+        samples = self._penalties[0, 1]
+        return float(self._penalties[:, 0].sum() / samples) if samples else 0.0
+
     @staticmethod
     def _target(b, number, y, targets, wanting):
         kind = wanting.target_kind
@@ -190,6 +223,7 @@ class Evaluation:
     def reset(self):
         """Start a new sum."""
         self.totals[:] = 0
+        self._penalties[:] = 0
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
@@ -225,6 +259,7 @@ class Training(Evaluation):
         self._forward(b)
         self._measure(b)
         b.backward()
+        self._penalise(b)
         b.commit()
         self._update(b)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn import constraints
 from fastnn._engine.runtime import Buffer
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.optimizers.lamb import chunks
@@ -58,7 +59,7 @@ def emit_update(b, optimizer, variables):
             )  # fmt: skip
     for variable, _ in pieces:
         if variable.constraint is not None:
-            variable.constraint.lower(b, variable)
+            constraints.lower(b, variable.constraint, variable)
     b.label = ""
 
 

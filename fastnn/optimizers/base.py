@@ -400,12 +400,16 @@ class Optimizer:
         self.apply(grads, variables)
         return self.iterations
 
+    def average(self, variable):
+        """The moving mean of a variable, with `use_ema`: has `numpy()` and `assign()`."""
+        return State(self, variable, "average")
+
     def finalize_variable_values(self, var_list):
         """With `use_ema`, let the variables become their moving means; `fit` does so at its end."""
         if self.use_ema:
             for variable in var_list:
                 if variable in self.state:
-                    variable.assign(State(self, variable, "average").numpy())
+                    variable.assign(self.average(variable).numpy())
 
     # ---- configuration -----------------------------------------------------------------------------------------------
 

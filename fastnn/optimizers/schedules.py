@@ -1,7 +1,7 @@
 """Learning rates that follow the number of the training step: those of Keras 3, and `OneCycle`.
 
-A schedule is evaluated for thousands of steps at once, in float32 as Keras does, and the engine reads the table: no step
-waits for Python.
+A schedule is evaluated for thousands of steps at once, in float32 as Keras does, and the engine reads the table: no
+step waits for Python.
 """
 
 import math

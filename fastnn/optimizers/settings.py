@@ -36,8 +36,8 @@ class Setting:
         known = optimizer._values
         if optimizer.built and self.shape(value) != self.shape(known[self.name]):
             raise ValueError(
-                f"{type(optimizer).__name__}: `{self.name}` cannot become {value!r} after {known[self.name]!r} once the "
-                "optimizer is in use: it decides what the optimizer remembers. Make a new optimizer, and call "
+                f"{type(optimizer).__name__}: `{self.name}` cannot become {value!r} after {known[self.name]!r} "
+                "once the optimizer is in use: it decides what the optimizer remembers. Make a new optimizer, and call "
                 "model.compile(...) with it."
             )
         known[self.name] = value

@@ -158,6 +158,8 @@ class Trainer:
                 results["loss"] = total / count * program.heads[number].loss_weight if count else 0.0
             else:
                 results[metric.name] = metric.finish(total, count)
+        if "loss" in results:
+            results["loss"] += program.penalty()
         return results
 
     # ---- data --------------------------------------------------------------------------------------------------------

@@ -272,6 +272,61 @@ def average_weights(m):
         yield m.case(1, operands, n=112, overwrite=3, step=step, hyper=[0.01, 0, 0, 0.9])
 
 
+def norm_constraint(m):
+    for k, n in (1, 21), (23, 5), (9, 70):
+        for axis in 0, 1, 2:
+            settings = dict(k=k, n=n, axis=axis, low=0.5, high=2.0, rate=0.7, epsilon=1e-7)
+            yield m.case(1, dict(w=panels(m.normal(k, n))), same_bits=False, **settings)
+
+
+def non_negative(m):
+    yield m.case(1, dict(w=vector(m.normal(112))), n=112)
+
+
+def weight_penalty(m):
+    for accumulate in 0, 1:
+        operands = dict(w=vector(m.normal(5008)), grad=vector(m.normal(5008)), sums=Region(np.zeros(2)))
+        yield m.case(1, operands, same_bits=False, n=5008, accumulate=accumulate, l1=0.1, l2=0.2)
+
+
+def activity_penalty(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(y=matrix(m.normal(samples * per, n), extra), values=Region(np.zeros((1, samples * per), "f4")))
+        yield m.case(samples, operands, per, same_bits=False, n=n, l1=0.1, l2=0.2)
+
+
+def activity_gradient(m):
+    for samples, per, n, extra in SHAPES:
+        operands = dict(y=matrix(m.normal(samples * per, n), extra), dy=matrix(m.normal(samples * per, n)))
+        yield m.case(samples, operands | dict(dx=result(samples * per, n)), per, n=n, l1=0.1, l2=0.2)
+
+
+def unit_rows(m):
+    for columns in 0, 1:
+        rows, size = (33, 21) if columns else (21, 33)
+        operands = dict(w=panels(m.normal(21, 33)), u=Region(np.zeros((rows, kernels.row_stride(size)), np.float32)))
+        operands["lengths"] = Region(np.zeros((1, rows), np.float32))
+        yield m.case(1, operands, k=21, n=33, ldu=kernels.row_stride(size), columns=columns)
+
+
+def orthogonal_penalty(m):
+    for columns in 0, 1:
+        rows, size = (33, 21) if columns else (21, 33)
+        ld = kernels.row_stride(size)
+        u = np.zeros((rows, ld), np.float32)
+        u[:, :size] = m.normal(rows, size)
+        u /= np.linalg.norm(u, axis=1, keepdims=True)
+        operands = dict(u=Region(u), lengths=Region(m.uniform(1, rows)), grad=panels(m.normal(21, 33)))
+        operands["sums"] = Region(np.zeros(rows))
+        settings = dict(k=21, n=33, ldu=ld, columns=columns, accumulate=columns, factor=0.3)
+        yield m.case(1, operands, same_bits=False, **settings)
+
+
+def add_penalty(m):
+    operands = dict(sums=Region(np.array([1.0, 2.0, 4.0])), acc=Region(np.array([3.0, 5.0])))
+    yield m.case(7, operands, count=3, counts=1)
+
+
 def _normalised(m, samples, per, n, extra, affine):
     operands = dict(x=matrix(3 * m.normal(samples * per, n) + m.normal(n), extra), y=result(samples * per, n, extra))
     operands.update(gamma=vector(m.normal(n)) if affine else None, beta=vector(m.normal(n)) if affine else None)
@@ -372,6 +427,14 @@ GENERATORS = {
     "accumulate_gradients": accumulate_gradients,
     "sum_squares": sum_squares,
     "average_weights": average_weights,
+    "norm_constraint": norm_constraint,
+    "non_negative": non_negative,
+    "weight_penalty": weight_penalty,
+    "activity_penalty": activity_penalty,
+    "activity_gradient": activity_gradient,
+    "unit_rows": unit_rows,
+    "orthogonal_penalty": orthogonal_penalty,
+    "add_penalty": add_penalty,
     "batchnorm_train": batchnorm_train,
     "batchnorm_infer": batchnorm_infer,
     "batchnorm_backward": batchnorm_backward,

@@ -1,7 +1,7 @@
 """Optimizer updates in float64: the oracle of ``csrc/ops/optimizer*.c``.
 
-Each function is one update: it takes the parameters, the gradient, a dict of the slots, the learning rate, the number of
-the update from 1 on and the optimizer's own numbers, and returns new parameters and slots.
+Each function is one update: it takes the parameters, the gradient, a dict of the slots, the learning rate, the
+number of the update from 1 on and the optimizer's own numbers, and returns new parameters and slots.
 """
 
 import numpy as np
