@@ -18,8 +18,8 @@ class Constraint:
 
     Notes
     -----
-    Those here are computed in C. One of one's own, a subclass or any callable, can be called on arrays; training with it
-    needs it to be traced, which `lower` is the place for.
+    Those here are computed in C. One of one's own, a subclass or any callable, can be called on arrays; training with
+    it needs it to be traced, which `lower` is the place for.
     """
 
     def __call__(self, w):

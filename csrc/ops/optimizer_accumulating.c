@@ -70,10 +70,9 @@ static inline vf ftrl_power(vf a, vf power, int root) {
     return vf_select(vf_lt(vf_zero(), a), p, vf_select(vf_eq(power, vf_zero()), vf_set(1.0f), a));
 }
 
-FNN_INLINE void ftrl_loop(const fnn_instr *in, const update *u, int plain) {
+FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, int root) {
     float *accumulator = in->p[OPT_STATE], *linear = in->p[OPT_STATE + 1];
     const double *own = u->own;
-    int root = own[0] == -0.5;
     vf power = vf_set((float)-own[0]), l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
     vf per_rate = vf_set((float)(1.0 / u->rate)), constant = vf_set((float)(2.0 * own[2] + own[4] / u->rate));
     for (int64_t i = u->begin; i < u->end; i += VF) {
@@ -88,6 +87,11 @@ FNN_INLINE void ftrl_loop(const fnn_instr *in, const update *u, int plain) {
         /* the bound: padding is 0 / 0 where nothing has accumulated */
         vf_store(u->param + i, vf_div(vf_sub(inside, z), vf_max(vf_set(FLT_MIN), quadratic)));
     }
+}
+
+FNN_INLINE void ftrl_loop(const fnn_instr *in, const update *u, int plain) {
+    if (u->own[0] == -0.5) ftrl_by_power(in, u, plain, 1);
+    else ftrl_by_power(in, u, plain, 0);
 }
 
 FNN_OPTIMIZER(rmsprop)

@@ -218,8 +218,8 @@ class LearningRateFinder(Callback):
     """Try learning rates from very small to very large in one short run, and look where the loss falls fastest.
 
     Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3. The learning rate grows by
-    the same factor at each step of the `fit` that has this callback; the run ends early when the loss explodes. Afterwards
-    weights, optimizer and learning rate are what they were before.
+    the same factor at each step of the `fit` that has this callback; the run ends early when the loss explodes.
+    Afterwards weights, optimizer and learning rate are what they were before.
 
     Parameters
     ----------

@@ -173,8 +173,8 @@ class Layer:
         """The outputs, with the penalty of the activity regularizer on them."""
         if not hasattr(self.activity_regularizer, "activity"):
             raise ValueError(
-                f"Layer {self.name!r}: {self.activity_regularizer!r} cannot be an `activity_regularizer`, as the engine "
-                "computes L1, L2 and L1L2 of activities."
+                f"Layer {self.name!r}: {self.activity_regularizer!r} cannot be an `activity_regularizer`, as the "
+                "engine computes L1, L2 and L1L2 of activities."
             )
         l1, l2 = self.activity_regularizer.activity()
         with calling(self):
