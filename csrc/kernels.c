@@ -21,6 +21,7 @@
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
+#include "ops/constraint.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/embedding.c"
@@ -34,10 +35,14 @@
 #include "ops/metric_state.c"
 #include "ops/montecarlo.c"
 #include "ops/optimizer.c"
+#include "ops/optimizer_accumulating.c"
+#include "ops/optimizer_around.c"
+#include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 #include "ops/prelu.c"
 #include "ops/rearrange.c"
 #include "ops/rownorm.c"
+#include "ops/regularizer.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -96,6 +101,26 @@ static const fnn_op ops[] = {
     fnn_op_top_k_filter,
     fnn_op_sgd,
     fnn_op_adam,
+    fnn_op_adamax,
+    fnn_op_nadam,
+    fnn_op_lion,
+    fnn_op_rmsprop,
+    fnn_op_adagrad,
+    fnn_op_adadelta,
+    fnn_op_ftrl,
+    fnn_op_lamb_direction,
+    fnn_op_lamb_apply,
+    fnn_op_accumulate_gradients,
+    fnn_op_sum_squares,
+    fnn_op_average_weights,
+    fnn_op_norm_constraint,
+    fnn_op_non_negative,
+    fnn_op_weight_penalty,
+    fnn_op_activity_penalty,
+    fnn_op_activity_gradient,
+    fnn_op_unit_rows,
+    fnn_op_orthogonal_penalty,
+    fnn_op_add_penalty,
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_infer,
     fnn_op_batchnorm_backward,

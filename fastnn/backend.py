@@ -119,3 +119,16 @@ def result_type(*dtypes):
 def image_data_format():
     """Return the order of an image's axes: always "channels_last"."""
     return "channels_last"
+
+
+def get_value(x):
+    """Return the value of a variable, of a learning rate or of anything else that has one, as an array or number.
+
+    It is what the value is now: it does not follow later changes.
+    """
+    return x.numpy() if hasattr(x, "numpy") else x
+
+
+def set_value(x, value):
+    """Set the value of a variable or of ``optimizer.learning_rate``."""
+    x.assign(value)

@@ -25,6 +25,10 @@ class Variable:
 
     Attributes
     ----------
+    regularizer : Regularizer or None
+        Its penalty is part of the loss.
+    constraint : Constraint or None
+        What the value is held to after every update.
     on_assign : callable or None
         Called after each `assign`, for a layer that keeps something computed from the value.
 
@@ -49,6 +53,7 @@ class Variable:
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
         self.in_arena = False
+        self.regularizer = self.constraint = None
         self.on_assign = None
         self.assign(value)
 
@@ -73,9 +78,21 @@ class Variable:
 
     def numpy(self):
         """A copy of the value as a row-major float32 array."""
+        return self.unpacked(self._floats())
+
+    def unpacked(self, floats):
+        """A row-major copy of memory that is laid out as this variable's."""
         if self.layout == "panels":
-            return kernels.unpack(self._floats(), *self.shape)
-        return self._floats()[: self.size].reshape(self.shape).copy()
+            return kernels.unpack(floats, *self.shape)
+        return floats[: self.size].reshape(self.shape).copy()
+
+    def pack_into(self, floats, value):
+        """Write a row-major array into memory that is laid out as this variable's."""
+        if self.layout == "panels":
+            packed = kernels.pack(value)
+            floats[: packed.size] = packed
+        else:
+            floats[: self.size] = value.reshape(-1)
 
     @property
     def value(self):
@@ -94,11 +111,7 @@ class Variable:
             raise ValueError(
                 f"Variable {self.path!r} has shape {self.shape} and cannot take a value of shape {value.shape}."
             )
-        if self.layout == "panels":
-            packed = kernels.pack(value)
-            self._floats()[: packed.size] = packed
-        else:
-            self._floats()[: self.size] = value.reshape(-1)
+        self.pack_into(self._floats(), value)
         if self.on_assign is not None:
             self.on_assign()
         return self

@@ -3,14 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from fastnn import optimizers
+from fastnn import backend, optimizers
 
-CLASSES = [optimizers.SGD, optimizers.Adam]
-LATER = {
+CLASSES = list(optimizers._CLASSES)
+OPTIONS = {
     "weight_decay": 0.1,
     "clipnorm": 1.0,
-    "clipvalue": 1.0,
-    "global_clipnorm": 1.0,
     "use_ema": True,
     "ema_momentum": 0.5,
     "ema_overwrite_frequency": 2,
@@ -19,10 +17,16 @@ LATER = {
 }
 
 
+def keras_class(keras, cls):
+    if cls is optimizers.Lamb:  # not in Keras's package yet
+        return pytest.importorskip("keras.src.optimizers.lamb").Lamb
+    return getattr(keras.optimizers, cls.__name__)
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_configuration_is_that_of_keras(keras, cls):
-    theirs = getattr(keras.optimizers, cls.__name__)(name="mine").get_config()
-    ours = cls(name="mine").get_config()
+    theirs = keras_class(keras, cls)(name="mine", **OPTIONS).get_config()
+    ours = cls(name="mine", **OPTIONS).get_config()
     assert set(ours) == set(theirs)
     for key, value in theirs.items():  # Keras keeps the learning rate as a float32
         assert ours[key] == (pytest.approx(value) if key == "learning_rate" else value)
@@ -33,7 +37,7 @@ def test_configuration_is_that_of_keras(keras, cls):
 def test_signature_is_that_of_keras(keras, cls):
     import inspect
 
-    theirs = inspect.signature(getattr(keras.optimizers, cls.__name__).__init__).parameters
+    theirs = inspect.signature(keras_class(keras, cls).__init__).parameters
     ours = inspect.signature(cls.__init__).parameters
     assert [(p.name, p.default, p.kind) for p in ours.values()] == [
         (p.name, p.default, p.kind) for p in theirs.values()
@@ -54,22 +58,22 @@ def test_config_round_trip():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_learning_rate(cls):
     optimizer = cls()
-    assert optimizer.learning_rate == {"SGD": 0.01, "Adam": 0.001}[cls.__name__]
+    assert optimizer.learning_rate == {"SGD": 0.01}.get(cls.__name__, 0.001)
     optimizer.learning_rate = np.float32(0.5)
-    assert type(optimizer.learning_rate) is float
-    assert optimizer.hyper() == (0.5,)
+    rate = optimizer.learning_rate
+    assert isinstance(rate, float)
+    assert np.atleast_2d(optimizer.hyper())[0, 0] == 0.5
     optimizer.lr *= 0.5
     assert optimizer.learning_rate == 0.25
+    assert rate == rate.numpy() == backend.get_value(rate) == 0.5  # values, not references
+    assert type(rate.numpy()) is np.float32
+    optimizer.learning_rate.assign(0.125)
+    assert optimizer.learning_rate == 0.125
+    backend.set_value(optimizer.learning_rate, 0.0625)
+    assert optimizer.lr == backend.get_value(optimizer.lr) == 0.0625
     assert cls(lr=0.125).learning_rate == 0.125
     assert cls(1).learning_rate == 1.0
     assert optimizer.iterations == 0
-
-
-@pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize("option", LATER)
-def test_options_of_later_are_refused(cls, option):
-    with pytest.raises(ValueError, match=f"`{option}` isn't supported yet"):
-        cls(**{option: LATER[option]})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,15 @@ def test_options_of_later_are_refused(cls, option):
         (lambda: setattr(optimizers.SGD(), "learning_rate", -0.1), "`learning_rate`"),
         (lambda: optimizers.SGD(0.1, 0.9, "yes"), "`nesterov` must be True or False. Received: nesterov='yes'"),
         (lambda: optimizers.Adam(amsgrad=0.9), "`amsgrad` must be True or False"),
-        (lambda: optimizers.SGD(lambda: 0.1), "schedules and functions"),
+        (lambda: optimizers.SGD(clipnorm=1.0, clipvalue=1.0), "Only one of `clipnorm`, `clipvalue`"),
+        (lambda: optimizers.SGD(gradient_accumulation_steps=1), "must be an integer >= 2"),
+        (lambda: optimizers.SGD(use_ema=True, ema_momentum=1.5), "`ema_momentum` to be a number in [0, 1]"),
+        (lambda: optimizers.AdamW(weight_decay=None), "`weight_decay` must be a float"),
+        (lambda: optimizers.Lion(beta_1=0), "`beta_1`"),
+        (lambda: optimizers.Ftrl(learning_rate_power=0.5), "to be a number of at most 0"),
+        (lambda: optimizers.SGD(lambda: "much").hyper(), "`learning_rate` to be a number"),
+        (lambda: setattr(optimizers.SGD(), "learning_rate_multipliers", {"dense": 2}), "of layers or variables"),
+        (lambda: setattr(optimizers.SGD(), "iterations", -1), "`iterations`"),
         (lambda: optimizers.SGD(momentum=1.5), "`momentum` to be a number in [0, 1]"),
         (lambda: optimizers.SGD(momentum=2), "`momentum`"),
         (lambda: optimizers.SGD(momentum=-0.1), "`momentum`"),
@@ -118,44 +130,6 @@ def test_get():
     assert optimizers.get(optimizer) is optimizer
     config = {"class_name": "Adam", "config": {"learning_rate": 0.5}}
     assert optimizers.get(config).learning_rate == 0.5
-
-
-class Recorder:
-    def emit(self, op, work, commits, **bindings):
-        from fastnn._engine.runtime import OPS
-
-        info = OPS[op]
-        assert work > 0
-        assert commits
-        assert set(bindings) == {*info.operands, *info.dims, *info.scalars}
-        self.op, self.bindings = op, bindings
-
-
-def test_lowering_of_sgd():
-    b, param, grad, momentum = Recorder(), object(), object(), object()
-    optimizer = optimizers.SGD()
-    assert optimizer.slot_names == ()
-    optimizer.lower(b, param, grad, {}, 32)
-    assert b.op == "sgd"
-    assert b.bindings == {"param": param, "grad": grad, "momentum": None, "n": 32,
-                          "nesterov": False, "momentum_factor": 0.0}  # fmt: skip
-    optimizer = optimizers.SGD(momentum=0.9, nesterov=True)
-    assert optimizer.slot_names == ("momentum",)
-    optimizer.lower(b, param, grad, {"momentum": momentum}, 32)
-    assert b.bindings == {"param": param, "grad": grad, "momentum": momentum, "n": 32,
-                          "nesterov": True, "momentum_factor": 0.9}  # fmt: skip
-
-
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_lowering_of_adam(amsgrad):
-    b, param, grad = Recorder(), object(), object()
-    optimizer = optimizers.Adam(0.1, 0.8, 0.95, 1e-5, amsgrad)
-    assert optimizer.slot_names == (("m", "v", "vmax") if amsgrad else ("m", "v"))
-    slots = {name: object() for name in optimizer.slot_names}
-    optimizer.lower(b, param, grad, slots, 48)
-    assert b.op == "adam"
-    assert b.bindings == {"param": param, "grad": grad, "vmax": None, **slots, "n": 48,
-                          "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-5}  # fmt: skip
 
 
 def test_names_are_unique():

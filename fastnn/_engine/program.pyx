@@ -173,7 +173,7 @@ cdef class Program:
         return known, fnn_team_size(&self.tuner, self.tuner.best)
 
     def run(self, int64_t total, *, int64_t first_batch=0, int64_t batches=-1, int64_t batch=0, int64_t step=0, seed=0,
-            int64_t[::1] order=None, int64_t samples=-1, tuple hyper=(), double budget=0.0, outputs=(), sources=(),
+            int64_t[::1] order=None, int64_t samples=-1, hyper=(), double budget=0.0, outputs=(), sources=(),
             double[:, ::1] times=None):
         """Run batches of an epoch; returns how many were completed.
 
@@ -193,8 +193,8 @@ cdef class Program:
             Sample numbers in the order of this epoch.
         samples : int, optional
             How many samples the data have, if `order` takes some more than once; `total` by default.
-        hyper : tuple of float
-            The optimizer's numbers, the learning rate first.
+        hyper : tuple of float, or float64 array (batches, numbers)
+            The optimizer's numbers, the learning rate first: the same for every batch, or a row for each.
         budget : float
             Return after the batch in which about this many seconds have passed (0: no limit).
         outputs : sequence of (instruction number, operand number, C-contiguous array)
@@ -213,6 +213,8 @@ cdef class Program:
         cdef int64_t done = 0, count
         cdef int threads, number
         cdef double[MAX_HYPER] hypers
+        cdef tuple numbers
+        cdef double[:, ::1] table
         cdef cnp.ndarray array
         cdef list raised = []
         memset(&job, 0, sizeof(job))
@@ -230,11 +232,19 @@ cdef class Program:
             if order.shape[0] < total:
                 raise ValueError(f"`order` needs {total} entries. Received: {order.shape[0]}")
             job.order = &order[0]
-        if len(hyper) > MAX_HYPER:
-            raise ValueError(f"An optimizer has up to {MAX_HYPER} numbers. Received: {hyper}")
-        for number in range(len(hyper)):
-            hypers[number] = hyper[number]
-        job.hyper = hypers
+        if type(hyper) is tuple:
+            numbers = hyper
+            if len(numbers) > MAX_HYPER:
+                raise ValueError(f"An optimizer has up to {MAX_HYPER} numbers. Received: {hyper}")
+            for number in range(len(numbers)):
+                hypers[number] = numbers[number]
+            job.hyper = hypers
+        else:
+            table = hyper
+            if table.shape[0] < count or table.shape[1] == 0:
+                raise ValueError(f"`hyper` needs a row for each of {count} batches. Received: {table.shape[0]}")
+            job.hyper = &table[0, 0]
+            job.hyper_stride = table.shape[1]
         if times is not None:
             if times.shape[0] < count or times.shape[1] != self.length:
                 raise ValueError(

@@ -9,6 +9,12 @@ from fastnn.callbacks.base import Callback
 from fastnn.callbacks.callback_list import CallbackList
 from fastnn.callbacks.checkpoint import ModelCheckpoint
 from fastnn.callbacks.early_stopping import EarlyStopping
+from fastnn.callbacks.learning_rate import (
+    LearningRateFinder,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+)
 from fastnn.callbacks.loggers import CSVLogger, ProgbarLogger, TensorBoard
 from fastnn.callbacks.monitor import MonitorCallback
 from fastnn.callbacks.simple import History, LambdaCallback, TerminateOnNaN
@@ -21,9 +27,13 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LearningRateFinder",
+    "LearningRateScheduler",
     "ModelCheckpoint",
     "MonitorCallback",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -5,6 +5,15 @@ import math
 from fastnn.callbacks.base import Callback
 
 
+class _Records(dict):
+    """A dictionary that also finds "learning_rate" under the name it had before Keras 3, "lr"."""
+
+    def __missing__(self, key):
+        if key == "lr" and "learning_rate" in self:
+            return self["learning_rate"]
+        raise KeyError(key)
+
+
 class History(Callback):
     """Records the logs of every epoch; what `fit` returns.
 
@@ -18,7 +27,7 @@ class History(Callback):
 
     def __init__(self):
         super().__init__()
-        self.history = {}
+        self.history = _Records()
 
     def on_train_begin(self, logs=None):
         self.epoch = []

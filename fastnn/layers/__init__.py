@@ -46,7 +46,7 @@ from fastnn.layers.merging import (
     subtract,
 )
 from fastnn.layers.normalization import BatchNormalization, Normalization, Rescaling
-from fastnn.layers.regularization import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
+from fastnn.layers.regularization import ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from fastnn.layers.relus import PReLU, RReLU, ThresholdedReLU
 from fastnn.layers.row_normalization import (
     GroupNormalization,
@@ -58,6 +58,7 @@ from fastnn.layers.row_normalization import (
 __all__ = [
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AlphaDropout",
     "Average",

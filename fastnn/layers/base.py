@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fastnn import _random, _revision, _tree, initializers
+from fastnn import _random, _revision, _tree, constraints, initializers, regularizers
 from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
@@ -26,6 +26,8 @@ class Layer(Saveable):
 
     Parameters
     ----------
+    activity_regularizer : str or Regularizer, optional
+        A penalty on what the layer puts out, divided by the size of the batch: part of the loss.
     trainable : bool, default True
         Whether `fit` may change the layer's variables.
     name : str, optional
@@ -43,12 +45,22 @@ class Layer(Saveable):
         Trainable ones first.
     """
 
-    def __init__(self, *, trainable=True, name=None, dtype=None, input_shape=None, input_dim=None):
+    def __init__(
+        self,
+        *,
+        activity_regularizer=None,
+        trainable=True,
+        name=None,
+        dtype=None,
+        input_shape=None,
+        input_dim=None,
+    ):
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
             input_shape = (input_dim,)
         self.name = unique_name(type(self).__name__) if name is None else str(name)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
         self._build_shape = None  # what build() was called with
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
@@ -78,7 +90,16 @@ class Layer(Saveable):
         """Compose layers and activations; inputs and result are symbolic tensors."""
         raise NotImplementedError(f"{type(self).__name__} must implement call(inputs).")
 
-    def add_weight(self, shape=(), initializer="glorot_uniform", name="weight", trainable=True, layout="rows"):
+    def add_weight(
+        self,
+        shape=(),
+        initializer="glorot_uniform",
+        name="weight",
+        trainable=True,
+        layout="rows",
+        regularizer=None,
+        constraint=None,
+    ):
         """Make a variable.
 
         Parameters
@@ -89,6 +110,10 @@ class Layer(Saveable):
         trainable : bool
         layout : {"rows", "panels"}
             See `fastnn.variables.Variable`.
+        regularizer : str or Regularizer, optional
+            Its penalty is part of the loss, as long as the variable is trainable.
+        constraint : str or Constraint, optional
+            What the value is held to after every update.
         """
         shape = tuple(shape)
         if math.prod(shape) >= 2**60:
@@ -106,6 +131,8 @@ class Layer(Saveable):
                 f"Layer {self.name!r}: the initializer of {name!r} must return an array of shape {shape}. "
                 f"Received shape {variable.shape}."
             )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
         scopes = layers_being_called()
         outer = scopes if scopes and scopes[-1] is self else (*scopes, self)
         variable.path = "/".join([*(layer.name for layer in outer), name])
@@ -179,7 +206,20 @@ class Layer(Saveable):
                     f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make "
                     f"of its inputs, a symbolic tensor. Received: {each!r:.100} of type {type(each).__name__}"
                 )
-        return outputs
+        return outputs if self.activity_regularizer is None else self._penalised(outputs)
+
+    def _penalised(self, outputs):
+        """The outputs, with the penalty of the activity regularizer on them."""
+        if not hasattr(self.activity_regularizer, "activity"):
+            raise ValueError(
+                f"Layer {self.name!r}: {self.activity_regularizer!r} cannot be an `activity_regularizer`, as the "
+                "engine computes L1, L2 and L1L2 of activities."
+            )
+        l1, l2 = self.activity_regularizer.activity()
+        with calling(self):
+            if isinstance(outputs, (list, tuple)):
+                return [apply("activity_penalty", [each], l1=l1, l2=l2) for each in outputs]
+            return apply("activity_penalty", [outputs], l1=l1, l2=l2)
 
     @classmethod
     def _call_takes_training(cls):
@@ -312,6 +352,13 @@ class Layer(Saveable):
         return [variable for variable in self.weights if variable not in trainable]
 
     non_trainable_variables = non_trainable_weights
+
+    @property
+    def losses(self):
+        """The penalties of the trainable variables that have a regularizer, as floats. (Those of activities are known
+        in a training step only.)"""
+        penalised = [each for each in self.trainable_weights if each.regularizer is not None]
+        return [each.regularizer(each.numpy()) for each in penalised]
 
     def count_params(self):
         """Number of values in the layer's variables."""

@@ -2,7 +2,7 @@
 
 import math
 
-from fastnn import activations, initializers
+from fastnn import activations, constraints, initializers, regularizers
 from fastnn.graph import Call, Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
@@ -130,8 +130,10 @@ class Dense(Layer):
     use_bias : bool, default True
     kernel_initializer : str or Initializer, default "glorot_uniform"
     bias_initializer : str or Initializer, default "zeros"
-    kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint : None
-        Not supported yet.
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
+        Penalties on kernel, bias and output: see `fastnn.regularizers`.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        See `fastnn.constraints`.
     **kwargs
         `name`, `trainable`, `input_shape`: see `Layer`.
 
@@ -155,31 +157,40 @@ class Dense(Layer):
         bias_constraint=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         size = integer(units)
         if size is None or size < 1:
             raise ValueError(
                 f"Received an invalid value for `units`, expected a positive integer. Received: units={units!r}"
             )
-        refuse_unsupported(
-            self,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
         self.units = size
         self.activation = activations.get(activation)
         self.use_bias = flag(use_bias, "use_bias")
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.kernel = self.bias = None
 
     def build(self, input_shape):
-        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, "kernel", layout="panels")
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units),
+            self.kernel_initializer,
+            "kernel",
+            layout="panels",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                "bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def call(self, inputs):
         if inputs.features != self.kernel.shape[0]:

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from fastnn import initializers
+from fastnn import constraints, initializers, regularizers
 from fastnn.layers.base import Layer
-from fastnn.layers.core import refuse_unsupported
 from fastnn.layers.row_normalization import sorted_axes, with_axes_last
 from fastnn.operations import apply
 from fastnn.training.arguments import flag, integer, number
@@ -30,8 +29,8 @@ class BatchNormalization(Layer):
         Have `beta`, have `gamma`.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer
         As in Keras.
-    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
-        Not supported yet.
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
     synchronized : False
         There is one device.
     """
@@ -55,13 +54,6 @@ class BatchNormalization(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        refuse_unsupported(
-            self,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-        )
         if synchronized:
             raise ValueError(
                 "BatchNormalization: `synchronized=True` takes statistics over the devices of a distributed model, and "
@@ -78,15 +70,31 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
         (axis,) = sorted_axes(self, [self.axis], len(input_shape))
         shape = (input_shape[axis],)
         if self.scale:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
+            self.gamma = self.add_weight(
+                shape,
+                self.gamma_initializer,
+                "gamma",
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight(shape, self.beta_initializer, "beta")
+            self.beta = self.add_weight(
+                shape,
+                self.beta_initializer,
+                "beta",
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
         self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, "moving_mean", trainable=False)
         self.moving_variance = self.add_weight(
             shape, self.moving_variance_initializer, "moving_variance", trainable=False

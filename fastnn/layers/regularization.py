@@ -1,7 +1,8 @@
-"""Dropout in its kinds, and noise: random numbers in training, nothing in inference."""
+"""Dropout in its kinds, noise, and penalties of activities: what regularises in training and does nothing later."""
 
 import math
 
+from fastnn import regularizers
 from fastnn._revision import Setting
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
@@ -206,3 +207,20 @@ class GaussianNoise(RandomLayer):
 
     def get_config(self):
         return {**super().get_config(), "stddev": self.stddev}
+
+
+class ActivityRegularization(Layer):
+    """Passes its input on, and adds ``(l1 * sum(|x|) + l2 * sum(x**2)) / batch size`` to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0.0
+        Not negative.
+    """
+
+    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1, self.l2 = l1, l2
+
+    def call(self, inputs):
+        return inputs

@@ -76,6 +76,7 @@ class Builder:
         self.noise = training if noise is None else noise
         self.label = ""  # what the instructions emitted now are part of: a layer, a loss, ...
         self.sources = {}  # graph input -> Source; plus whatever `source` was asked for
+        self.penalties = None  # a list where the penalties of activities are wanted: values of rows, to be added up
         self._emitted = []  # (op, bindings, keywords of Instruction)
         self._slots = {}  # Tensor -> Slot
         self._all_slots = []

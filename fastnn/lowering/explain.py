@@ -286,8 +286,8 @@ def _run_options(lowered, samples, optimizer):
     return {
         "sources": lowered.bind(inputs, targets, weights),
         # At a learning rate of 0 random data makes nothing diverge.
-        "hyper": (0.0, *optimizer.hyper()[1:]),
-        "step": optimizer.iterations,
+        "hyper": (0.0, *np.atleast_2d(optimizer.hyper())[0, 1:].tolist()),
+        "step": optimizer.steps,
     }
 
 

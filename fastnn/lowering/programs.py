@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from fastnn import regularizers
 from fastnn._engine.runtime import OPS, Buffer
 from fastnn.lowering.builder import Builder
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.update import emit_update
 from fastnn.metrics.base import accumulate_mean
 from fastnn.operations.activation import Softmax
 from fastnn.operations.augment import mixed_targets
 from fastnn.operations.lookup import host_values
-from fastnn.variables import runs_of
 
 # Bound by each run: where `scatter` writes.
 NOT_YET = (Buffer(64), 0, 64)
@@ -126,8 +127,11 @@ class Evaluation:
         for head, output in zip(heads, graph.outputs, strict=True):
             sizes += [2] if head.loss is not None else []
             sizes += [metric.state_size(output.features) for metric in head.metrics]
-        self._accumulators = Buffer(8 * sum(sizes))
-        self.totals = self._accumulators.array((sum(sizes),), np.float64)
+        count = sum(sizes)
+        self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
+        self.totals = self._accumulators.array((count,), np.float64)
+        self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)
+        self._penalised = False
         ends = np.cumsum(sizes, dtype=np.int64)
         self.states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         self._weighted = weighted
@@ -139,9 +143,11 @@ class Evaluation:
     def _lower(self, b):
         self._forward(b)
         self._measure(b)
+        self._penalise(b)
         b.commit()
 
     def _forward(self, b):
+        b.penalties = []
         for number, head in enumerate(self.heads):
             if self._absorbs_activation(number, head):
                 b.defer(self.graph.outputs[number].node)
@@ -179,6 +185,33 @@ class Evaluation:
                 metric.accumulate(b, y, target, weights if weighted else None, self._state(number, metric))
         b.label = ""
 
+    def _penalise(self, b):
+        """Emit the penalties of regularizers, and their gradients for the variables that are trained."""
+        first = 8 * len(self.totals)
+        weights, activities = ((self._accumulators, first + offset, 16) for offset in (0, 16))
+        variables = [each for each in self.graph.variables if each.regularizer is not None and each.trainable]
+        self._penalised = bool(variables or b.penalties)
+        for variable in variables:
+            b.label = variable.path
+            grad, accumulate = b.variable_gradient(variable)
+            sums = regularizers.lower(b, variable.regularizer, variable, grad, accumulate)
+            b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
+        if self._penalised:
+            b.label = "penalties"
+            b.emit("add_penalty", sums=None, acc=weights, count=0, counts=True)
+        for values in b.penalties:
+            b.emit(
+                "accumulate", rows=values.rows_per_sample, work_per_row=2, values=values, weights=None, acc=activities
+            )
+        b.label = ""
+
+    def penalty(self):
+        """Penalties of all regularizers, as the mean over the samples since the last `reset`: a part of the loss."""
+        if not self._penalised:
+            return 0.0
+        samples = self._penalties[0, 1]
+        return float(self._penalties[:, 0].sum() / samples) if samples else 0.0
+
     @staticmethod
     def _target(b, number, y, targets, wanting):
         kind = wanting.target_kind
@@ -214,6 +247,7 @@ class Evaluation:
     def reset(self):
         """Start a new sum."""
         self.totals[:] = 0
+        self._penalties[:] = 0
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
@@ -249,44 +283,9 @@ class Training(Evaluation):
         self._forward(b)
         self._measure(b)
         b.backward()
+        self._penalise(b)
         b.commit()
         self._update(b)
 
     def _update(self, b):
-        optimizer = self._optimizer
-        b.label = optimizer.name
-        variables = b.gradients_written
-        state = optimizer_state(optimizer, variables)
-        runs = []
-        for run in runs_of(variables):  # cut where gradients or optimizer state do not follow each other
-            for variable in run:
-                arrays = {"param": variable.storage, "grad": b.variable_gradient(variable)[0], **state[variable]}
-                if variable is not run[0] and all(_adjacent(runs[-1][name], arrays[name]) for name in arrays):
-                    runs[-1] = {name: _joined(runs[-1][name], arrays[name]) for name in arrays}
-                else:
-                    runs.append(arrays)
-        for arrays in runs:
-            slots = {name: arrays[name] for name in optimizer.slot_names}
-            optimizer.lower(b, arrays["param"], arrays["grad"], slots, arrays["param"][2] // 4)
-
-
-def _adjacent(run, piece):
-    return run[0] is piece[0] and run[1] + run[2] == piece[1]
-
-
-def _joined(run, piece):
-    return run[0], run[1], run[2] + piece[2]
-
-
-def optimizer_state(optimizer, variables):
-    """The optimizer's memory for each variable: dict of slot name to (buffer, offset, nbytes). Created where missing,
-    laid out as the variables are, and kept by the optimizer from then on."""
-    state = optimizer.state
-    missing = [variable for variable in variables if variable not in state]
-    for run in runs_of(missing):
-        buffers = {name: Buffer(sum(each.nbytes for each in run)) for name in optimizer.slot_names}
-        offset = 0
-        for variable in run:
-            state[variable] = {name: (buffer, offset, variable.nbytes) for name, buffer in buffers.items()}
-            offset += variable.nbytes
-    return state
+        emit_update(b, self._optimizer, [variable for variable in self._trained if b.has_gradient(variable)])

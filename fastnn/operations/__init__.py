@@ -2,6 +2,7 @@
 
 from fastnn.operations import (  # noqa: F401  (they register)
     activation,
+    activity_penalty,
     affine,
     augment,
     batchnorm,

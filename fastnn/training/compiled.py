@@ -110,6 +110,7 @@ def results(program):
                 found[head.loss_log] = value
         else:
             found[head.metric_logs[metric]] = metric.finish(state)
+    found["loss"] += program.penalty()
     if len(program.heads) > 1:
         order = {"loss": 0, **{head.loss_log: 1 + head.loss_place for head in program.heads}}
         last = 1 + len(program.heads)

@@ -73,10 +73,6 @@ class Trainer:
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
-        if optimizer == "rmsprop":
-            raise ValueError(
-                "fastnn has no 'rmsprop' yet, which is Keras's default: name an optimizer, such as 'adam'."
-            )
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer, self.loss = optimizer, loss
@@ -149,7 +145,8 @@ class Trainer:
         from fastnn.lowering import programs
 
         self._settle_variables()
-        key, made_for = (kind, weighted), (batch, self.graph.state())
+        made_for = batch, self.graph.state(), self.optimizer.structure() if kind == "train" and self.optimizer else None
+        key = kind, weighted
         known = self._programs.get(key)
         if known is not None and known[0] == made_for:
             return known[1]
@@ -289,6 +286,8 @@ class Trainer:
                     break
         finally:
             progress.close()
+            if epochs > first_epoch:
+                self.optimizer.finalize_variable_values(self.graph.variables)
         hooks.on_train_end(logs)
         return hooks.history
 
@@ -309,22 +308,23 @@ class Trainer:
         while done < steps and not self.stop_training:
             if one_by_one:
                 hooks.on_train_batch_begin(done)
+            chunk = 1 if one_by_one else optimizer.steps_at_once(steps - done)
             try:
                 program.program.run(
                     samples,
                     first_batch=done,
-                    batches=1 if one_by_one else -1,
+                    batches=chunk,
                     batch=min(batch_size, samples),
-                    step=optimizer.iterations,
+                    step=optimizer.steps,
                     seed=seed,
                     order=order,
-                    hyper=optimizer.hyper(),
+                    hyper=optimizer.hyper(chunk),
                     budget=_REDRAW_SECONDS if progress.live else 0.0,
                     sources=sources,  # again each time: a callback may have used the program for other data
                 )
             finally:  # after Ctrl-C, too, the optimizer knows how many steps its state has seen
                 completed = program.program.completed
-                optimizer.iterations += completed
+                optimizer.steps += completed
             done += completed
             if one_by_one:
                 hooks.on_train_batch_end(done - 1, results(program))
@@ -444,13 +444,13 @@ class Trainer:
             program.program.run(
                 count,
                 batch=count,
-                step=optimizer.iterations,
+                step=optimizer.steps,
                 seed=self._seed_of_training,
                 hyper=optimizer.hyper(),
                 sources=sources,
             )
         finally:
-            optimizer.iterations += program.program.completed
+            optimizer.steps += program.program.completed
         found = results(program)
         return found if return_dict else _flat(found)
 

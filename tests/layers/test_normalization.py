@@ -51,8 +51,6 @@ def test_frozen_batch_normalisation_in_fit():
         ({"momentum": -0.1}, "momentum"),
         ({"epsilon": 0}, "epsilon"),
         ({"epsilon": float("nan")}, "epsilon"),
-        ({"beta_regularizer": "l2"}, "beta_regularizer"),
-        ({"gamma_constraint": "max_norm"}, "gamma_constraint"),
         ({"center": "zeros"}, "`center` must be True or False"),
         ({"scale": 2.0}, "`scale` must be True or False"),
     ],

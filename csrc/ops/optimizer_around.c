@@ -1,0 +1,58 @@
+/* What happens around an update, where it was asked for: before it, gradients of several steps are added up and their
+ * norms taken; after it, the mean of the weights moves.
+ *
+ *   accumulate_gradients  grad[n] accumulator[n]: at every `accumulation`-th step grad becomes the mean of all since
+ *                         the last such step; at the others the optimizer does nothing
+ *   sum_squares           x[n] sums[ceil(n / SUM_CHUNK)]
+ *   average_weights       param[n] average[n]: a = mu a + (1 - mu) w, from a = w at the first update on; every
+ *                         `overwrite`-th update (0: never) the weights become their mean
+ */
+#include "optimizer.h"
+
+static void accumulate_gradients(const fnn_instr *in, const fnn_run *run) {
+    float *grad = in->p[0], *accumulator = in->p[1];
+    int64_t every = in->d[1], begin, end;
+    int last = (run->step + 1) % every == 0;
+    vf part = vf_set((float)(1.0 / (double)every));
+    fnn_split(in->d[0], FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
+    for (int64_t i = begin; i < end; i += VF) {
+        vf sum = vf_add(vf_load(grad + i), vf_load(accumulator + i));
+        if (last) vf_store(grad + i, vf_mul(sum, part));
+        vf_store(accumulator + i, last ? vf_zero() : sum);
+    }
+}
+
+static void sum_squares(const fnn_instr *in, const fnn_run *run) {
+    const float *x = in->p[0];
+    double *sums = in->p[1];
+    int64_t begin, end;
+    fnn_split(in->d[0], SUM_CHUNK, run->thread, run->threads, &begin, &end);
+    for (int64_t from = begin; from < end; from += SUM_CHUNK) {
+        int64_t to = from + SUM_CHUNK < end ? from + SUM_CHUNK : end;
+        vf sum = vf_zero();
+        for (int64_t i = from; i < to; i += VF) {
+            vf v = vf_load(x + i);
+            sum = vf_fma(v, v, sum);
+        }
+        sums[from / SUM_CHUNK] = vf_sum(sum);
+    }
+}
+
+static void average_weights(const fnn_instr *in, const fnn_run *run) {
+    float *param = in->p[0], *average = in->p[1];
+    int64_t every = in->d[1] > 1 ? in->d[1] : 1, overwrite = in->d[2], update = run->step / every, begin, end;
+    double momentum = update ? run->hyper[HYPER_EMA] : 0.0;
+    vf mu = vf_set((float)momentum), rest = vf_set((float)(1.0 - momentum));
+    int back = overwrite && (update + 1) % overwrite == 0;
+    fnn_split(in->d[0], FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
+    for (int64_t i = begin; i < end; i += VF) {
+        vf a = vf_fma(mu, vf_load(average + i), vf_mul(rest, vf_load(param + i)));
+        vf_store(average + i, a);
+        if (back) vf_store(param + i, a);
+    }
+}
+
+#define fnn_op_accumulate_gradients {"accumulate_gradients", "grad accumulator", "n accumulation", "", accumulate_gradients}
+#define fnn_op_sum_squares {"sum_squares", "x sums", "n", "", sum_squares}
+#define fnn_op_average_weights                                                                                       \
+    {"average_weights", "param average", "n accumulation overwrite", "", average_weights}

@@ -1,0 +1,444 @@
+"""What all optimizers have in common."""
+
+import re
+import warnings
+
+import numpy as np
+
+from fastnn._naming import unique_name
+from fastnn.optimizers import settings
+from fastnn.optimizers.live import Count, Rate, Scalar, State
+from fastnn.optimizers.schedules import LearningRateSchedule
+from fastnn.optimizers.schedules import deserialize as deserialize_schedule
+from fastnn.optimizers.schedules import serialize as serialize_schedule
+
+_TABLE_ROWS = 16384  # steps that one table of numbers is made for: 1 MB
+_CLIPS = ("clipvalue", "clipnorm", "global_clipnorm")  # numbered from 1, as csrc/ops/optimizer.h does
+
+
+class Optimizer:
+    """Base class of optimizers.
+
+    Parameters
+    ----------
+    learning_rate : float, LearningRateSchedule or callable
+        At least 0. A schedule is asked for every step, a callable without arguments before every step.
+    weight_decay : float, optional
+        Before each update every weight loses this part of itself times the learning rate: ``w -= w * weight_decay *
+        learning_rate``. Of all variables, those excepted that `exclude_from_weight_decay` names.
+    clipnorm, clipvalue, global_clipnorm : float, optional
+        One of them at most. The gradient of each variable is scaled down to this norm; each of its values is cut off
+        there; all gradients together are scaled down to this norm.
+    use_ema : bool, default False
+        Keep the moving mean of every weight, ``mean = ema_momentum * mean + (1 - ema_momentum) * w`` after each update,
+        starting at the first update's weights. At the end of `fit` the weights become their means.
+    ema_momentum : float, default 0.99
+        In [0, 1].
+    ema_overwrite_frequency : int, optional
+        The weights also become their means after every so many updates.
+    loss_scale_factor : float, optional
+        Gradients given to `apply` are divided by it. In `fit` the loss is multiplied by the same, so that nothing
+        changes: gradients are float32, which needs no such scaling.
+    gradient_accumulation_steps : int, optional
+        At least 2: one update in so many steps, with the mean of their gradients.
+    name : str, optional
+
+    Attributes
+    ----------
+    learning_rate : float
+        May be assigned at any time, by a callback for example; holds from the next step on. `numpy()` gives it as
+        float32, `assign(value)` sets it.
+    iterations : int
+        Updates done. `steps` counts training steps, which are more if gradients are accumulated.
+    learning_rate_multipliers : dict of Layer or Variable to float
+        For fine-tuning: the learning rate of a layer (with all that is inside it) or variable is multiplied by this.
+        Weight decay follows, as it is measured by the learning rate. Where several apply, the variable's own comes
+        before its layer's, and an inner layer's before an outer one's. Assign a dictionary to change it; that
+        holds from the next call of `fit` or `train_on_batch` on.
+    variables : list
+        Counter, learning rate and memory, in Keras's order, each with `numpy()` and `assign()`.
+    slot_names : tuple of str
+        What is remembered of each parameter from step to step.
+    state : dict of Variable to dict
+        That memory: for every slot ``(buffer, offset, nbytes)``, laid out as the variable is.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown or out of range.
+
+    Notes
+    -----
+    Any setting can be assigned later, too, and holds from the next step on; those that decide what the optimizer
+    remembers are refused once it is in use.
+    """
+
+    op = None  # the operation of the engine that updates
+    own_numbers = ()  # the settings that it reads, in its order
+    per_variable = False  # each variable is updated by itself, rather than runs of them
+    interleaved = True  # in `variables`: all slots of one parameter before the next parameter's
+    momentum_setting = None  # what a schedule that moves the momentum moves
+
+    weight_decay = settings.option()
+    clipnorm = settings.option()
+    clipvalue = settings.option()
+    global_clipnorm = settings.option()
+    use_ema = settings.switch(False)
+    ema_momentum = settings.number(0.99, 0, 1)
+    ema_overwrite_frequency = settings.optional_count(1)
+    loss_scale_factor = settings.option()
+    gradient_accumulation_steps = settings.optional_count(2)
+
+    def __init_subclass__(cls, learning_rate=None, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if learning_rate is not None:
+            cls.__init__ = settings.constructor(cls, learning_rate)
+
+    def _begin(self, learning_rate, name, others, given):
+        """What every constructor does with its arguments."""
+        learning_rate = others.pop("lr", learning_rate)  # its name before Keras 2.3
+        if others.pop("decay", None) is not None:
+            warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=4)
+        if others:
+            raise ValueError(f"Argument(s) not recognized: {others}")
+        self.name = name or unique_name(type(self).__name__)
+        self.steps = 0
+        self.state = {}
+        self._values = {}
+        self._constants = None  # hyper() where nothing depends on the step
+        self._excluded, self._excluded_names = set(), None
+        self._multipliers = {}
+        self._applied = None
+        for each, value in given.items():
+            setattr(self, each, value)
+        clips = {each: getattr(self, each) for each in _CLIPS}
+        if sum(value is not None for value in clips.values()) > 1:
+            raise ValueError(
+                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
+                + ", ".join(f"{each}={value}" for each, value in clips.items())
+            )
+        self._learning_rate = 0.0
+        self.learning_rate = learning_rate
+
+    # ---- learning rate -----------------------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self):
+        """The factor of the next step: a float with `numpy()` and `assign()`."""
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            rate = rate(self.steps)
+        elif callable(rate):
+            rate = rate()
+        return Rate(rate, self)
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        if isinstance(value, LearningRateSchedule):
+            if value.moves_momentum:
+                self._check_moving_momentum(value)
+        elif not callable(value):
+            if isinstance(self._learning_rate, LearningRateSchedule):
+                raise TypeError(
+                    "This optimizer was created with a `LearningRateSchedule` object as its `learning_rate` "
+                    "constructor argument, hence its learning rate is not settable. If you need the learning rate to "
+                    "be settable, you should instantiate the optimizer with a float `learning_rate` argument."
+                )
+            value = settings.as_number(self, "learning_rate", value, 0)
+        self._learning_rate = value
+        self._constants = None
+
+    lr = learning_rate
+
+    def _check_moving_momentum(self, schedule):
+        if self.momentum_setting is None:
+            raise ValueError(
+                f"{type(self).__name__} has no momentum that {type(schedule).__name__} could move: pass "
+                "cycle_momentum=False to the schedule."
+            )
+        if not getattr(self, self.momentum_setting):
+            raise ValueError(
+                f"{type(schedule).__name__} moves the momentum, and this {type(self).__name__} has none: give it a "
+                f"{self.momentum_setting} (its size does not matter), or pass cycle_momentum=False to the schedule."
+            )
+
+    @property
+    def learning_rate_multipliers(self):
+        return dict(self._multipliers)
+
+    @learning_rate_multipliers.setter
+    def learning_rate_multipliers(self, value):
+        from fastnn.layers.base import Layer
+        from fastnn.variables import Variable
+
+        multipliers = {}
+        for key, factor in dict(value or {}).items():
+            if not isinstance(key, (Layer, Variable)):
+                raise ValueError(
+                    f"`learning_rate_multipliers` is a dictionary of layers or variables to numbers. Received the key "
+                    f"{key!r} of type {type(key).__name__}; model.get_layer(name) finds a layer."
+                )
+            multipliers[key] = settings.as_number(self, "learning_rate_multipliers", factor, 0)
+        self._multipliers = multipliers
+        settings.changed()
+
+    def learning_rate_multiplier(self, variable):
+        """The factor of a variable's learning rate."""
+        if variable in self._multipliers:
+            return self._multipliers[variable]
+        holding = [
+            (len(key.weights), factor)
+            for key, factor in self._multipliers.items()
+            if hasattr(key, "weights") and variable in key.weights
+        ]
+        return min(holding, key=lambda each: each[0], default=(0, 1.0))[1]
+
+    # ---- what the engine reads ---------------------------------------------------------------------------------------
+
+    @property
+    def iterations(self):
+        return Count(self.steps // (self.gradient_accumulation_steps or 1), self)
+
+    @iterations.setter
+    def iterations(self, value):
+        count = settings.integer(value)
+        if count is None or count < 0:
+            raise ValueError(f"`iterations` must be an integer of at least 0. Received: iterations={value!r}")
+        self.steps = count * (self.gradient_accumulation_steps or 1)
+
+    def steps_at_once(self, wanted):
+        """How many steps may run before `hyper` has to be asked again, at most `wanted`."""
+        if isinstance(self._learning_rate, float):
+            return wanted
+        return min(wanted, _TABLE_ROWS) if isinstance(self._learning_rate, LearningRateSchedule) else 1
+
+    def hyper(self, steps=1):
+        """The numbers of the next so many steps, as the engine reads them: a tuple if they are the same for each, else
+        an array with a row for each. The learning rate is the first."""
+        if isinstance(self._learning_rate, float):
+            if self._constants is None:
+                self._constants = self._row(self._learning_rate)
+            return self._constants
+        schedule = self._learning_rate
+        if not isinstance(schedule, LearningRateSchedule):
+            return self._row(settings.as_number(self, "learning_rate", schedule(), 0))
+        table = np.tile(np.array(self._row(0.0)), (steps, 1))
+        numbers = np.arange(self.steps, self.steps + steps)
+        table[:, 0] = schedule.table(numbers)
+        if schedule.moves_momentum:
+            table[:, 4 + self.own_numbers.index(self.momentum_setting)] = schedule.momentum(numbers)
+        return table
+
+    def _row(self, learning_rate):
+        clip = next((value for value in (getattr(self, each) for each in _CLIPS) if value), 0.0)
+        own = [getattr(self, each) for each in self.own_numbers]
+        return (learning_rate, self.weight_decay or 0.0, clip, self.ema_momentum, *own)
+
+    def structure(self):
+        """What programs of this optimizer are made for; another one needs others."""
+        return self._multipliers, self._excluded, self._excluded_names
+
+    @property
+    def slot_names(self):
+        return ()
+
+    def slots(self):
+        """The name and the first value of everything that is remembered of a parameter."""
+        names = {"average": 0.0} if self.use_ema else {}
+        if self.gradient_accumulation_steps:
+            names["gradient_accumulator"] = 0.0
+        return {**names, **{name: self.first_value(name) for name in self.slot_names}}
+
+    def first_value(self, slot):
+        """What a slot holds before the first step."""
+        return 0.0
+
+    def clip(self):
+        """How gradients are clipped: 0, or 1 more than the position in clipvalue, clipnorm, global_clipnorm."""
+        return next((number for number, each in enumerate(_CLIPS, 1) if getattr(self, each)), 0)
+
+    def switches(self):
+        """The dimensions that are the operation's own."""
+        return {}
+
+    def lower(self, b, param, grad, slots, n, **common):
+        """Emit the update of some parameters.
+
+        Parameters
+        ----------
+        b : fastnn.lowering.builder.Builder
+        param, grad : operand
+            Of `n` floats each, padding included.
+        slots : dict of str to operand
+            For every name of `slot_names`, as much memory.
+        n : int
+        **common
+            The operands, dimensions and scalars that all optimizers have: see ``csrc/ops/optimizer.h``.
+        """
+        from fastnn._engine.runtime import OPS
+        from fastnn.lowering.cost import elementwise_cycles
+
+        if self.op is None:
+            raise ValueError(
+                f"{type(self).__name__} has no compiled form. Derive it from one of the optimizers of "
+                "fastnn.optimizers; an update rule in Python is not supported."
+            )
+        missing = {name: None for name in OPS[self.op].optional if name not in slots and name != "norms"}
+        b.emit(
+            self.op, work=elementwise_cycles(n, 12), commits=True, param=param, grad=grad, n=n, **common, **slots,
+            **missing, **self.switches(),
+        )  # fmt: skip
+
+    # ---- weight decay ------------------------------------------------------------------------------------------------
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Let `weight_decay` spare some variables. To be called before the optimizer is in use.
+
+        Parameters
+        ----------
+        var_list : list of Variable, optional
+        var_names : list of str, optional
+            Regular expressions; a variable is spared in whose name one is found: ``["bias"]``.
+        """
+        if self.built:
+            raise ValueError("`exclude_from_weight_decay()` can only be configured before the optimizer is built.")
+        self._excluded = set(var_list or ())
+        self._excluded_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
+
+    def decays(self, variable):
+        """Does weight decay act on this variable?"""
+        if not self.weight_decay or variable in self._excluded:
+            return False
+        return self._excluded_names is None or self._excluded_names.search(variable.name) is None
+
+    # ---- memory ------------------------------------------------------------------------------------------------------
+
+    @property
+    def built(self):
+        return bool(self.state)
+
+    def build(self, variables):
+        """Give memory to the variables that have none yet."""
+        from fastnn._engine.runtime import Buffer
+        from fastnn.variables import runs_of
+
+        missing = [variable for variable in variables if variable not in self.state]
+        slots = self.slots()
+        places = {}
+        for run in runs_of(missing):
+            buffers = {name: Buffer(sum(each.nbytes for each in run)) for name in slots}
+            for name, first in slots.items():
+                if first:
+                    buffers[name].array(buffers[name].nbytes // 4)[:] = first
+            offset = 0
+            for variable in run:
+                places[variable] = {name: (buffer, offset, variable.nbytes) for name, buffer in buffers.items()}
+                offset += variable.nbytes
+        self.state.update((variable, places[variable]) for variable in missing)
+
+    @property
+    def variables(self):
+        names = list(self.slots())
+        common = [name for name in names if name not in self.slot_names]
+        result = [Scalar(self, "iteration", lambda: self.steps, lambda value: setattr(self, "steps", value), "int32")]
+        if isinstance(self._learning_rate, float):
+            result.append(
+                Scalar(
+                    self,
+                    "learning_rate",
+                    lambda: self._learning_rate,
+                    lambda value: setattr(self, "learning_rate", value),
+                    "float32",
+                )
+            )
+        groups = [[name] for name in common] + self._slot_groups()
+        for group in groups:
+            result += [State(self, variable, name) for variable in self.state for name in group]
+        return result
+
+    def _slot_groups(self):
+        """The slots that lie beside each other for each parameter among `variables`."""
+        return [list(self.slot_names)] if self.interleaved else [[name] for name in self.slot_names]
+
+    # ---- loops of one's own ------------------------------------------------------------------------------------------
+
+    def apply(self, grads, trainable_variables=None):
+        """Update variables by gradients, in a training loop of one's own.
+
+        Parameters
+        ----------
+        grads : list of array_like
+            One for each variable, in its shape.
+        trainable_variables : list of Variable, optional
+            By default those of the last call, or of `build`.
+        """
+        from fastnn.lowering.update import Update
+
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(
+                    "When passing `grads` without `variables`, the optimizer must already be built on a list of "
+                    "variables. Call `optimizer.build(trainable_variables)` first."
+                )
+            trainable_variables = list(self.state)
+        variables, grads = list(trainable_variables), list(grads)
+        if len(grads) != len(variables):
+            raise ValueError(f"There must be a gradient for each of {len(variables)} variables. Received: {len(grads)}")
+        given = [(grad, variable) for grad, variable in zip(grads, variables, strict=True) if grad is not None]
+        if not given:
+            if grads:
+                raise ValueError("No gradients provided for any variable.")
+            return
+        grads, variables = zip(*given, strict=True)
+        if self._applied is None or not self._applied.fits(self, variables):
+            self._applied = Update(self, variables)
+        self._applied.run(self, grads)
+
+    def apply_gradients(self, grads_and_vars):
+        """`apply`, of pairs; returns `iterations`."""
+        grads, variables = zip(*grads_and_vars, strict=True)
+        self.apply(grads, variables)
+        return self.iterations
+
+    def average(self, variable):
+        """The moving mean of a variable, with `use_ema`: has `numpy()` and `assign()`."""
+        return State(self, variable, "average")
+
+    def finalize_variable_values(self, var_list):
+        """With `use_ema`, let the variables become their moving means; `fit` does so at its end."""
+        if self.use_ema:
+            for variable in var_list:
+                if variable in self.state:
+                    variable.assign(self.average(variable).numpy())
+
+    # ---- configuration -----------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        """Return the arguments that make an equal optimizer."""
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            rate = serialize_schedule(rate)
+        elif callable(rate):
+            rate = getattr(rate, "__name__", repr(rate))
+        return {"name": self.name, "learning_rate": rate, **self._values}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make an optimizer from what `get_config` returned."""
+        if isinstance(config.get("learning_rate"), dict):
+            schedule = deserialize_schedule(config["learning_rate"], custom_objects)
+            config = {**config, "learning_rate": schedule}
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name} learning_rate={float(self.learning_rate)}>"
+
+
+def _required_rate():
+    import inspect
+
+    __init__ = settings.constructor(Optimizer, inspect.Parameter.empty)
+    return __init__
+
+
+Optimizer.__init__ = _required_rate()

@@ -1,0 +1,250 @@
+"""Penalties that are part of the loss: on weights, and on what layers put out.
+
+``Dense(100, kernel_regularizer="l2")`` and the like. The engine adds their gradients (``csrc/ops/regularizer.c``) and
+their values, so that the loss of `fit` and of `evaluate` contains them, as in Keras.
+"""
+
+import inspect
+import math
+
+import numpy as np
+
+from fastnn import _registry
+
+
+class Regularizer:
+    """Base class of regularizers: functions from an array to a number.
+
+    Notes
+    -----
+    Those here are computed in C. One of one's own, a subclass or any callable, can be called on arrays; training with
+    it needs it to be traced, which `lower` is the place for.
+    """
+
+    def __call__(self, x):
+        """The penalty of an array, a float."""
+        return 0.0
+
+    def lower(self, b, variable, grad, accumulate):
+        """Emit the penalty of a variable, and its gradient.
+
+        Parameters
+        ----------
+        b : fastnn.lowering.builder.Builder
+        variable : Variable
+        grad : operand or None
+            Where its gradient is; None where that is not needed.
+        accumulate : bool
+            Add to what is there?
+
+        Returns
+        -------
+        (Buffer, int, int)
+            Doubles that add up to the penalty.
+        """
+        raise _not_traced(self)
+
+    def activity(self):
+        """``(l1, l2)``, by which the engine penalises what a layer puts out."""
+        raise _not_traced(self)
+
+    def get_config(self):
+        """Return the arguments that make an equal regularizer."""
+        raise NotImplementedError(f"{self} does not implement get_config()")
+
+    @classmethod
+    def from_config(cls, config):
+        """Make a regularizer from what `get_config` returned."""
+        return cls(**config)
+
+
+class _Powers(Regularizer):
+    """``l1 * sum(|x|) + l2 * sum(x**2)``."""
+
+    l1 = l2 = 0.0
+
+    def __call__(self, x):
+        x = np.asarray(x, np.float64)
+        return float(self.l1 * np.abs(x).sum() + self.l2 * (x * x).sum())
+
+    def activity(self):
+        return self.l1, self.l2
+
+    def lower(self, b, variable, grad, accumulate):
+        from fastnn._engine.runtime import Buffer
+        from fastnn.lowering.cost import elementwise_cycles
+        from fastnn.optimizers.lamb import chunks
+
+        n = variable.nbytes // 4
+        nbytes = 8 * chunks(n)
+        sums = (Buffer(nbytes), 0, nbytes)
+        b.emit(
+            "weight_penalty", work=elementwise_cycles(n, 5), w=variable, grad=grad, sums=sums, n=n,
+            accumulate=accumulate, l1=self.l1, l2=self.l2,
+        )  # fmt: skip
+        return sums
+
+
+class L1L2(_Powers):
+    """``l1 * sum(|x|) + l2 * sum(x**2)``.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0.0
+        Not negative.
+    """
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1 = _factor(0.0 if l1 is None else l1, "l1")
+        self.l2 = _factor(0.0 if l2 is None else l2, "l2")
+
+    def get_config(self):
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(_Powers):
+    """``l1 * sum(|x|)``: pulls weights to exactly zero.
+
+    Parameters
+    ----------
+    l1 : float, default 0.01
+        Not negative.
+    """
+
+    def __init__(self, l1=0.01):
+        self.l1 = _factor(0.01 if l1 is None else l1, "l1")
+
+    def get_config(self):
+        return {"l1": self.l1}
+
+
+class L2(_Powers):
+    """``l2 * sum(x**2)``.
+
+    Parameters
+    ----------
+    l2 : float, default 0.01
+        Not negative.
+    """
+
+    def __init__(self, l2=0.01):
+        self.l2 = _factor(0.01 if l2 is None else l2, "l2")
+
+    def get_config(self):
+        return {"l2": self.l2}
+
+
+class OrthogonalRegularizer(Regularizer):
+    """The mean cosine, without its sign, between the rows or columns of a matrix, times `factor`.
+
+    Parameters
+    ----------
+    factor : float, default 0.01
+        Not negative.
+    mode : {"rows", "columns"}, default "rows"
+        What shall be orthogonal to each other.
+    """
+
+    def __init__(self, factor=0.01, mode="rows"):
+        self.factor = _factor(factor, "factor")
+        if mode not in ("rows", "columns"):
+            raise ValueError(
+                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
+            )
+        self.mode = mode
+
+    def __call__(self, x):
+        x = np.asarray(x, np.float64)
+        self._check(x.shape)
+        x = x if self.mode == "rows" else x.T
+        x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-7)
+        cosines = np.abs(x @ x.T)
+        np.fill_diagonal(cosines, 0)
+        return float(self._share(len(x)) * cosines.sum())
+
+    def _share(self, rows):
+        return self.factor * 0.5 / max(rows * (rows - 1) / 2, 0.5)
+
+    @staticmethod
+    def _check(shape):
+        if len(shape) != 2:
+            raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={shape}")
+
+    def lower(self, b, variable, grad, accumulate):
+        from fastnn._engine.runtime import Buffer
+
+        self._check(variable.shape)
+        k, n = variable.shape
+        rows, size = (k, n) if self.mode == "rows" else (n, k)
+        ld = -(-size // 16) * 16
+        if ld > 65536:
+            raise ValueError(f"OrthogonalRegularizer takes up to 65536 values a row. Received shape {variable.shape}")
+        columns = self.mode == "columns"
+        u, lengths, sums = b.vector(rows * ld), b.vector(rows), (Buffer(8 * rows), 0, 8 * rows)
+        b.emit("unit_rows", work=rows * size * 2, w=variable, u=u, lengths=lengths, k=k, n=n, ldu=ld, columns=columns)
+        b.emit(
+            "orthogonal_penalty", work=rows * rows * size / 4, u=u, lengths=lengths, grad=grad, sums=sums, k=k, n=n,
+            ldu=ld, columns=columns, accumulate=accumulate, factor=self._share(rows),
+        )  # fmt: skip
+        return sums
+
+    def get_config(self):
+        return {"factor": self.factor, "mode": self.mode}
+
+
+def _factor(value, name):
+    if isinstance(value, bool) or not isinstance(value, (float, int)) or not 0 <= value < math.inf:
+        raise ValueError(
+            f"Invalid value for argument {name}: expected a non-negative float. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def _not_traced(regularizer):
+    return ValueError(
+        f"{regularizer!r} cannot be used in training: the engine computes L1, L2, L1L2 and (for weights) "
+        "OrthogonalRegularizer. Compose the penalty of those."
+    )
+
+
+def lower(b, regularizer, variable, grad, accumulate):
+    """Emit a variable's penalty; here, too, for callables that are no `Regularizer`."""
+    if not hasattr(regularizer, "lower"):
+        raise _not_traced(regularizer)
+    return regularizer.lower(b, variable, grad, accumulate)
+
+
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
+_OBJECTS = {
+    **{cls.__name__: cls for cls in (Regularizer, L1, L2, L1L2, OrthogonalRegularizer)},
+    "l1": L1,
+    "l2": L2,
+    "l1l2": L1L2,
+    "l1_l2": L1L2,
+    "regularizer": Regularizer,
+    "orthogonal_regularizer": OrthogonalRegularizer,
+}
+
+
+def serialize(regularizer):
+    """Return a regularizer's configuration as a dictionary."""
+    return _registry.serialize(regularizer)
+
+
+def deserialize(config, custom_objects=None):
+    """Make a regularizer from its configuration."""
+    return _registry.deserialize(config, {**_OBJECTS, **(custom_objects or {})}, "regularizer")
+
+
+def get(identifier):
+    """Return the regularizer that a name, configuration, class or callable means; None for None.
+
+    Raises
+    ------
+    ValueError
+        If the identifier is unknown.
+    """
+    if inspect.isclass(identifier):
+        return identifier()
+    return _registry.get(identifier, _OBJECTS, "regularizer")
