@@ -140,8 +140,8 @@ class Model(Layer, Trainer):
             self._build_for((None, *(x.shape[1:] or (1,))))
         if x.dtype.kind in "US" and not reads_text(self.graph, self.graph.inputs[0]):
             raise TypeError(
-                f"{name} (model {self.name!r}) has dtype {x.dtype}, which cannot be read as numbers. A model reads "
-                "text through layers.StringLookup, as its first layer."
+                f"{name} has dtype {x.dtype}, which model {self.name!r} cannot read as numbers. A model reads text "
+                "through layers.StringLookup, as its first layer."
             )
         return check_inputs(x, self.graph.inputs[0].shape[1:], f"{name} (model {self.name!r})")
 
