@@ -4,8 +4,8 @@
  *   gather_labels:  source -> labels[rows] int32
  *   scatter:        y[rows][n] -> out[total rows][n], C-contiguous, from row first * rows_per_sample on
  *   reshape:        x[rows_x][n_x] of each sample -> y[rows_y][n_y], in C order
- *   transpose:      the axes a0 .. a4 of each sample (the last one's rows ldx apart) -> y[rows_y][n_y], in the order whose
- *                   octal digits are `order`, the first axis of the result in the highest of five
+ *   transpose:      the axes a0 .. a4 of each sample (the last one's rows ldx apart) -> y[rows_y][n_y], in the order
+ *                   whose octal digits are `order`, the first axis of the result in the highest of five
  *
  * All five are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
  * rows (contiguous values, then zeros as padding), and every piece that lies in one run and in one row is converted by
