@@ -15,8 +15,8 @@
  *                      1986, IX.3.4; the other sample is i + shift, round the batch, shift from group 0's word 2
  *   with between(lo, hi)[k] = lo + (hi - lo) u[k]. A warp is the affine map from a place of y to one of x that Keras
  *   makes of these numbers; between places x is read bilinearly or at the nearest.
- * A place outside of the image is filled as scipy.ndimage's modes say: constant, nearest, mirrored at the edge (reflect),
- * or wrapped.
+ * A place outside of the image is filled as scipy.ndimage's modes say: constant, nearest, mirrored at the edge
+ * (reflect), or wrapped.
  */
 #include "../random.h"
 
@@ -186,8 +186,8 @@ static void mixup(const fnn_instr *in, const fnn_run *run) {
 }
 
 #define fnn_op_random_warp                                                                                             \
-    {"random_warp", "x y", "h w c kind fill nearest uniform stream own_seed ldx ldy", "a b c_low c_high fill_value",    \
-     random_warp}
+    {"random_warp", "x y", "h w c kind fill nearest uniform stream own_seed ldx ldy", \
+     "a b c_low c_high fill_value", random_warp}
 #define fnn_op_random_intensity                                                                                        \
     {"random_intensity", "x y", "pixels c kind stream own_seed ldx ldy", "a b low high", random_intensity}
 #define fnn_op_mixup {"mixup", "x y", "n ldx ldy stream own_seed", "alpha", mixup}

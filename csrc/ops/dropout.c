@@ -5,8 +5,8 @@
  *
  * mask has one bit for each element, 16 columns to a word, the first column lowest. Element (r, j) is number
  * r * round_up(n, 16) + j of the words that Philox draws for (seed, stream, step), see random.h, and is kept if the
- * upper 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads. Stream
- * 0 is that of a layer with a seed of its own, see noise.c, where other kinds of dropout are.
+ * upper 31 bits of its word are at least rate * 2^31: with the same seed, the same bits on any number of threads.
+ * Stream 0 is that of a layer with a seed of its own, see noise.c, where other kinds of dropout are.
  */
 #include "../random.h"
 

@@ -7,8 +7,8 @@
  *                        there are (count 1); others than [0, n) count for nothing
  *   discretize:          y[rows][n] = how many of boundaries[bins] are <= x; all of them for NaN
  *
- * ids is a matrix of ids_n columns: number q lies in row q / ids_n, column q % ids_n. Threads share out rows of y and of
- * the table, never a sum.
+ * ids is a matrix of ids_n columns: number q lies in row q / ids_n, column q % ids_n. Threads share out rows of y and
+ * of the table, never a sum.
  */
 static inline int64_t id_at(const float *ids, int64_t ids_n, int64_t ld, int64_t q, int64_t limit) {
     float id = ids[q / ids_n * ld + q % ids_n];

@@ -5,7 +5,7 @@
  *   scatter:        y[rows][n] -> out[total rows][n], C-contiguous, from row first * rows_per_sample on
  *   reshape:        x[rows_x][n_x] of each sample -> y[rows_y][n_y], in C order
  *
- * All five are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
+ * All four are one walk: a source's sample is a list of runs (values with one stride), a destination's is a list of
  * rows (contiguous values, then zeros as padding), and every piece that lies in one run and in one row is converted by
  * one call. A label that int32 cannot hold becomes -1, which is no class.
  */

@@ -15,8 +15,8 @@
  *   u = (upper 24 bits) / 2^24;  z = the normal distribution's quantile at (upper 24 bits + 1/2) / 2^24, so |z| < 5.5
  *
  * masked_forward shares words among elements: a sample has noise_rows rows of noise_n words, row r of the matrix reads
- * row map[r % rows_per_sample] of its sample's (map NULL: r % rows_per_sample), or of the only sample's if shared_batch;
- * with noise_n 1 all columns read one word.
+ * row map[r % rows_per_sample] of its sample's (map NULL: r % rows_per_sample), or of the only sample's if
+ * shared_batch; with noise_n 1 all columns read one word.
  */
 #include "../random.h"
 

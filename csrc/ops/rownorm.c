@@ -6,11 +6,12 @@
  *     centre alone       m = 0,         s = variance of x         (Keras's LayerNormalization with rms_scaling)
  *     unit               m = 0, inv = 1 / sqrt(max(sum of x^2, epsilon)) (UnitNormalization)
  *   rownorm_backward:    dx[rows][n], through every path
- *   column_gradients:    dgamma[n] = sum of dy * (x - m) * inv, dbeta[n] = sum of dy over the rows; mean and inv of each
- *                        row, or NULL: 0 and 1
+ *   column_gradients:    dgamma[n] = sum of dy * (x - m) * inv, dbeta[n] = sum of dy over the rows; mean and inv of
+ *                        each row, or NULL: 0 and 1
  *
- * mean[rows] and inv[rows] keep the statistics; with `unit`, a row whose norm was cut off is told by its inv. gamma NULL
- * is 1, beta NULL is 0. y may be x. The mean is corrected for rounding, as in batchnorm.c. What is not finite stays in
+ * mean[rows] and inv[rows] keep the statistics; with `unit`, a row whose norm was cut off is told by its inv. gamma
+ * NULL is 1, beta NULL is 0. y may be x. The mean is corrected for rounding, as in batchnorm.c. What is not finite
+ * stays in
  * its row.
  */
 typedef struct row_sums {

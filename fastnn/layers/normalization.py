@@ -142,9 +142,9 @@ class Normalization(Layer):
     Parameters
     ----------
     axis : int, tuple of int or None, default -1
-        Axes that have statistics of their own: the last one, or none (None).
+        Axes along which every place has statistics of its own: the last one, any others of a sample, or none (None).
     mean, variance : float or array_like, optional
-        Given both, `adapt` is not needed.
+        Given both, `adapt` is not needed. One number, or of the shape of those axes.
     invert : bool, default False
         ``x * sqrt(variance) + mean`` instead.
     """
@@ -156,10 +156,12 @@ class Normalization(Layer):
                 "When setting values directly, both `mean` and `variance` must be set. "
                 f"Received: mean={mean} and variance={variance}"
             )
-        axes = (axis,) if isinstance(axis, int) else axis
-        if axes and tuple(axes) != (-1,):
-            raise ValueError(f"Normalization: `axis` must be -1 or None. Received: axis={axis}")
-        self.axis = -1 if axes else None
+        self.axis = axis if axis is None or integer(axis) is not None else tuple(axis)
+        if self.axis == 0 or (isinstance(self.axis, tuple) and 0 in self.axis):
+            raise ValueError(
+                "Normalization: axis 0 is the batch, whose size is not known; name axes of a sample, from 1 on or "
+                f"negative. Received: axis={axis}"
+            )
         self.invert = flag(invert, "invert")
         if mean is not None:
             _numbers(mean, "mean", self.name)
@@ -168,17 +170,24 @@ class Normalization(Layer):
         self.mean = self.variance = self.count = None
         self._scale = self._shift = None
 
+    def _axes(self, ndim):
+        """The axes that `axis` names, in ascending order."""
+        if self.axis is None or self.axis == ():
+            return []
+        return sorted_axes(self, self.axis if isinstance(self.axis, tuple) else [self.axis], ndim)
+
     def build(self, input_shape):
-        n = input_shape[-1]
+        axes = self._axes(len(input_shape))
+        shape = tuple(input_shape[axis] for axis in axes)
+        n = math.prod(shape) if axes else input_shape[-1]
         self._scale = Variable(np.ones(n), "scale", trainable=False)
         self._shift = Variable(np.zeros(n), "shift", trainable=False)
         if self.input_mean is not None:
-            self.mean = _per_feature(self.input_mean, n, self.axis, "mean", self.name)
-            self.variance = _per_feature(self.input_variance, n, self.axis, "variance", self.name)
+            self.mean = _of_shape(self.input_mean, shape, "mean", self.name)
+            self.variance = _of_shape(self.input_variance, shape, "variance", self.name)
             if not (self.variance >= 0).all():
                 raise ValueError(f"Layer {self.name!r}: a variance is at least 0. Received: {self.input_variance}")
         else:
-            shape = (n,) if self.axis == -1 else ()
             self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
             self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
             self.count = self.add_weight((), "zeros", "count", trainable=False)
@@ -204,16 +213,17 @@ class Normalization(Layer):
         if data.ndim == 1:
             data = data[:, np.newaxis]
         self._build_for((None, *data.shape[1:]))
-        if data.shape[-1] != self._scale.shape[0]:
+        axes = self._axes(data.ndim)
+        if tuple(data.shape[axis] for axis in axes) != self.mean.shape:
             raise ValueError(
-                f"Layer {self.name!r} was built for {self._scale.shape[0]} features. "
-                f"Received data of shape {data.shape}."
+                f"Layer {self.name!r} was built for {self._features()}. Received data of shape {data.shape}."
             )
         count, mean, spread = 0, 0.0, 0.0
         rows = max(1, 2**20 // max(1, data[0].size))
         for start in range(0, len(data), rows):  # Chan, Golub and LeVeque's pairwise update: no cancellation
             chunk = np.asarray(data[start : start + rows], np.float64)
-            chunk = chunk.reshape(-1, chunk.shape[-1]) if self.axis == -1 else chunk.reshape(-1, 1)
+            last = range(chunk.ndim - len(axes), chunk.ndim)
+            chunk = np.moveaxis(chunk, axes, last).reshape(-1, math.prod(self.mean.shape))
             delta = chunk.mean(axis=0) - mean
             total = count + len(chunk)
             spread = spread + ((chunk - chunk.mean(axis=0)) ** 2).sum(axis=0) + delta**2 * count * len(chunk) / total
@@ -227,9 +237,10 @@ class Normalization(Layer):
     def _statistics_changed(self):
         """scale and shift are what the kernel multiplies with and adds."""
         n = self._scale.shape
-        mean = np.broadcast_to(np.asarray(self.mean, np.float64), n)
+        mean = np.broadcast_to(np.asarray(self.mean, np.float64).reshape(-1), n)
         # Keras's guard for features that do not vary
-        deviation = np.maximum(np.sqrt(np.broadcast_to(np.asarray(self.variance, np.float64), n)), 1e-7)
+        spread = np.broadcast_to(np.asarray(self.variance, np.float64).reshape(-1), n)
+        deviation = np.maximum(np.sqrt(spread), 1e-7)
         if self.invert:
             self._scale.assign(deviation)
             self._shift.assign(mean)
@@ -237,8 +248,20 @@ class Normalization(Layer):
             self._scale.assign(1 / deviation)
             self._shift.assign(-mean / deviation)
 
+    def _features(self):
+        shape = self.mean.shape
+        return f"{shape[0]} features" if len(shape) == 1 else f"places of shape {shape} along axis {self.axis}"
+
     def call(self, inputs):
-        return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
+        axes = self._axes(inputs.ndim)
+        if tuple(inputs.shape[axis] for axis in axes) != np.shape(self.mean):
+            raise ValueError(
+                f"Layer {self.name!r} was built for {self._features()}. Received an input of shape {inputs.shape}."
+            )
+        variables = {"scale": self._scale, "shift": self._shift}
+        if not axes:
+            return apply("affine", [inputs], variables)
+        return with_axes_last(inputs, axes, lambda tensor: apply("affine", [tensor], variables))
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -248,7 +271,7 @@ class Normalization(Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "axis": () if self.axis is None else (self.axis,),
+            "axis": () if self.axis is None else self.axis if isinstance(self.axis, tuple) else (self.axis,),
             "invert": self.invert,
             "mean": _as_list(self.input_mean),
             "variance": _as_list(self.input_variance),
@@ -273,8 +296,8 @@ class Rescaling(Layer):
 
     def build(self, input_shape):
         n = input_shape[-1]
-        self._scale = Variable(_per_feature(self.scale, n, -1, "scale", self.name), "scale", trainable=False)
-        self._shift = Variable(_per_feature(self.offset, n, -1, "offset", self.name), "shift", trainable=False)
+        self._scale = Variable(_per_feature(self.scale, n, "scale", self.name), "scale", trainable=False)
+        self._shift = Variable(_per_feature(self.offset, n, "offset", self.name), "shift", trainable=False)
 
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})
@@ -301,9 +324,22 @@ def _numbers(value, what, layer):
     return array.astype(np.float32).reshape(-1)
 
 
-def _per_feature(value, n, axis, what, layer):
+def _of_shape(value, shape, what, layer):
+    flat = _numbers(value, what, layer)
+    try:
+        return np.broadcast_to(flat.reshape(np.shape(value)), shape).copy()
+    except ValueError:
+        if flat.size == math.prod(shape):
+            return flat.reshape(shape)
+        raise ValueError(
+            f"Layer {layer!r}: `{what}` must be one number, or of the shape {shape} of the axes that have statistics. "
+            f"Received the shape {np.shape(value)}."
+        ) from None
+
+
+def _per_feature(value, n, what, layer):
     value = _numbers(value, what, layer)
-    if value.size not in ((1, n) if axis == -1 else (1,)):
+    if value.size not in (1, n):
         raise ValueError(
             f"Layer {layer!r}: `{what}` must be one number or one for each of {n} features. "
             f"Received {value.size} numbers."

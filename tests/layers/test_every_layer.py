@@ -55,6 +55,14 @@ LAYERS = {
         lambda L: L.Normalization(axis=None, mean=2.0, variance=4.0),
         [(3,), (4, 3)],
     ),
+    "normalization of each place": (
+        lambda L: L.Normalization(axis=(1, 2), mean=np.arange(12.0).reshape(4, 3), variance=np.full((4, 3), 2.0)),
+        [(4, 3)],
+    ),
+    "normalization of the first axis": (
+        lambda L: L.Normalization(axis=1, mean=[1.0, 2.0], variance=[3.0, 4.0]),
+        [(2, 3)],
+    ),
     "inverted normalization": (
         lambda L: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 4.0, 9.0], invert=True),
         [(3,)],

@@ -94,8 +94,10 @@ def test_row_normalisation_stays_when_frozen():
     np.testing.assert_allclose(model.freeze()(x), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(200, 3), (40, 5, 3)])
-@pytest.mark.parametrize("axis", [-1, None])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((200, 3), -1), ((40, 5, 3), -1), ((200, 3), None), ((40, 5, 3), None), ((40, 5, 3), (1, -1)), ((40, 5, 3), 1)],
+)
 def test_adapt_is_that_of_keras(shape, axis, keras):
     x = data(*shape) * [1, 10, 0.1] + [5, 0, -100]
     ours, theirs = layers.Normalization(axis=axis), keras.layers.Normalization(axis=axis)
@@ -147,7 +149,10 @@ def test_a_feature_that_does_not_vary_stays_finite():
         (lambda: layers.Normalization(mean=1.0, variance=1.0).adapt(data(2, 3)), "static"),
         (lambda: layers.Normalization(name="n").adapt(np.empty((0, 3))), "'n'.*empty"),
         (lambda: layers.Normalization(name="n").adapt(["a", "b"]), "'n'"),
-        (lambda: layers.Normalization(mean=[1, 2], variance=[1, 2])(data(2, 3)), "2 numbers"),
+        (
+            lambda: layers.Normalization(mean=[1, 2], variance=[1, 2])(data(2, 3)),
+            r"shape \(3,\).*Received the shape \(2,\)",
+        ),
         (lambda: layers.Rescaling([1, 2])(data(2, 3)), "`scale`.*3 features.*2 numbers"),
         (lambda: layers.Rescaling("a"), "`scale` must be one finite number.*scale='a'"),
         (lambda: layers.Rescaling("3"), "scale='3'"),
