@@ -17,15 +17,19 @@
 #include "ops/affine.c"
 #include "ops/gemm.c"
 #include "ops/dense.c"
+#include "ops/arrange.c"
 #include "ops/batchnorm.c"
 #include "ops/batchnorm_dense.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
+#include "ops/expression.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
+#include "ops/matmul.c"
 #include "ops/metric.c"
 #include "ops/optimizer.c"
 #include "ops/peak.c"
+#include "ops/reduce.c"
 
 static const fnn_op ops[] = {
     /* one line an operation; any order */
@@ -64,6 +68,14 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
+    fnn_op_expression,
+    fnn_op_reduce_columns,
+    fnn_op_reduce_rows,
+    fnn_op_batch_size,
+    fnn_op_arrange,
+    fnn_op_pack_panels,
+    fnn_op_unpack_panels,
+    fnn_op_matmul,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

@@ -31,6 +31,7 @@ from fastnn import (
     losses,
     metrics,
     models,
+    ops,
     optimizers,
     utils,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "set_threads",
     "show_config",

@@ -36,11 +36,6 @@ class Variable:
 
     def __init__(self, value, name="variable", trainable=True, layout="rows"):
         value = np.asarray(value, np.float32)
-        if layout == "rows" and value.ndim > 1:
-            raise ValueError(
-                f"Variable {name!r}: a variable of several axes needs layout='panels' and 2 axes. "
-                f"Received shape {value.shape}."
-            )
         self.shape = value.shape
         self.name = name
         self.path = name
@@ -49,7 +44,7 @@ class Variable:
         if layout == "panels":
             floats = kernels.packed_floats(*self.shape)
         else:
-            floats = value.size
+            floats = value.size // max(self._columns, 1) * self.row_stride
         self.nbytes = -(-max(floats, 1) // _LINE_FLOATS) * _LINE_FLOATS * 4
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
@@ -76,11 +71,24 @@ class Variable:
     def _floats(self):
         return self._buffer.array(self.nbytes // 4, np.float32, self._offset)
 
+    @property
+    def _columns(self):
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def row_stride(self):
+        """Floats from one row to the next, where the layout is "rows"."""
+        return -(-self._columns // _LINE_FLOATS) * _LINE_FLOATS
+
+    def _rows(self):
+        """The memory as rows with their padding."""
+        return self._floats()[: self.size // max(self._columns, 1) * self.row_stride].reshape(-1, self.row_stride)
+
     def numpy(self):
         """A copy of the value as a row-major float32 array."""
         if self.layout == "panels":
             return kernels.unpack(self._floats(), *self.shape)
-        return self._floats()[: self.size].reshape(self.shape).copy()
+        return self._rows()[:, : self._columns].reshape(self.shape).copy()
 
     @property
     def value(self):
@@ -103,10 +111,16 @@ class Variable:
             packed = kernels.pack(value)
             self._floats()[: packed.size] = packed
         else:
-            self._floats()[: self.size] = value.reshape(-1)
+            self._rows()[:, : self._columns] = value.reshape(-1, self._columns)
         if self.on_assign is not None:
             self.on_assign()
         return self
+
+    def lay_out(self, layout):
+        """Store the value in another layout, as long as no arena holds it; returns whether it lies so now."""
+        if self.layout != layout and not self.in_arena:
+            self.__init__(self.numpy(), self.name, self.trainable, layout)
+        return self.layout == layout
 
     def _move(self, buffer, offset):
         target = buffer.array(self.nbytes // 4, np.float32, offset)

@@ -162,7 +162,7 @@ class Evaluation:
             if kind == "labels":
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
             else:
-                targets[kind] = b.gather(key, y.rows_per_sample, y.n)
+                targets[kind] = b.gather(key, y.rows_per_sample, 1 if kind == "column" else y.n)
         return targets[kind]
 
     def _loss(self, b, number, head, y, target, weights):

@@ -153,6 +153,11 @@ def resolve(identifier, loss, output_n):
         metric = MeanLoss(metric, metric.name, None)
     elif metric in _FUNCTIONS:
         metric = _FUNCTIONS[metric]()
+    elif callable(metric) and not isinstance(metric, Metric):
+        metric = MeanMetricWrapper(metric, name=getattr(metric, "__name__", type(metric).__name__))
+    if type(metric) is MeanMetricWrapper:  # whatever the loss reads
+        metric.target_kind = "column" if loss is not None and loss.target_kind != "values" else "values"
+        return metric
     if not isinstance(metric, Metric):
         raise ValueError(
             f"Metric {getattr(metric, '__name__', metric)!r} cannot be compiled into a model, "

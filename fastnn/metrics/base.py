@@ -136,7 +136,7 @@ class Mean(Metric):
 
 
 class MeanMetricWrapper(Mean):
-    """The mean of what a function of ``(y_true, y_pred)`` returns for each sample.
+    """The mean of what a function of ``(y_true, y_pred)``, composed of `fastnn.ops`, returns for each sample.
 
     Parameters
     ----------
@@ -155,6 +155,14 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further targets, predictions and, if given, their weights."""
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+
+    def lower(self, b, prediction, target, values):
+        from fastnn.lowering.traced import row_values
+
+        def function(y_true, y_pred):
+            return self._fn(y_true, y_pred, **self._fn_kwargs)
+
+        row_values(b, function, f"metric {self.name!r}", prediction, target, None, values)
 
     def get_config(self):
         return {**super().get_config(), "fn": self._fn, **self._fn_kwargs}

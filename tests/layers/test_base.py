@@ -90,8 +90,9 @@ def test_variables_refuse_other_shapes():
         variable.assign(np.zeros(4))
     with pytest.raises(ValueError, match="copy"):
         np.array(variable, copy=False)
-    with pytest.raises(ValueError, match="layout='panels'"):
-        Variable(np.zeros((3, 4)))
+    several = Variable(np.arange(30).reshape(2, 5, 3), "v")
+    np.testing.assert_array_equal(several.numpy(), np.arange(30).reshape(2, 5, 3))
+    assert several.lay_out("rows")
 
 
 def test_symbolic_tensors_say_what_they_are():
