@@ -11,7 +11,6 @@ import inspect
 import numpy as np
 
 from fastnn.eager import Array
-from fastnn.graph import Tensor
 from fastnn.operations import apply
 from fastnn.operations.activation import KERNELS
 from fastnn.ops import core, elementwise, reductions, shapes

@@ -189,20 +189,43 @@ class Activation(Layer):
         return self.activation(inputs)
 
 
+class Lambda(Layer):
+    """A function as a layer.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the inputs, and what `arguments` says; composed of layers, activations and `fastnn.ops`.
+    output_shape, mask : None
+        Accepted for compatibility: tracing finds the shape.
+    arguments : dict, optional
+        Passed on to `function` by name.
+    """
+
+    def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"Lambda takes a function. Received: {function!r}")
+        self.function = function
+        self.arguments = dict(arguments or {})
+
+    def call(self, inputs):
+        return self.function(inputs, **self.arguments)
+
+
 class ReLU(Layer):
-    """``max(x, 0)``, or ``negative_slope * x`` below zero. `max_value` and `threshold` are not supported yet."""
+    """``max(x, 0)``; ``negative_slope * (x - threshold)`` below `threshold`, at most `max_value`."""
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        if max_value is not None or threshold:
-            raise ValueError(
-                f"ReLU: `max_value` and `threshold` are not supported yet. Received: max_value={max_value}, "
-                f"threshold={threshold}"
-            )
+        self.max_value = max_value
+        if max_value is not None:
+            self.max_value = number(self, "max_value", max_value, "a number of at least 0", at_least_0)
         self.negative_slope = number(self, "negative_slope", negative_slope, "a number of at least 0", at_least_0)
+        self.threshold = number(self, "threshold", threshold, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
-        return activations.relu(inputs, negative_slope=self.negative_slope)
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
 class LeakyReLU(Layer):
@@ -229,7 +252,7 @@ class ELU(Layer):
 
 
 class Softmax(Layer):
-    """Softmax over the last axis."""
+    """Softmax over an axis, or some; by default the last."""
 
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)

@@ -161,8 +161,10 @@ class Evaluation:
             key = ("targets", number)
             if kind == "labels":
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
+            elif kind == "column":
+                targets[kind] = b.gather(key, y.rows_per_sample, 1, without_gaps=y.rows_per_sample == 1)
             else:
-                targets[kind] = b.gather(key, y.rows_per_sample, 1 if kind == "column" else y.n)
+                targets[kind] = b.gather(key, y.rows_per_sample, y.n)
         return targets[kind]
 
     def _loss(self, b, number, head, y, target, weights):

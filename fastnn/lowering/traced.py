@@ -1,8 +1,8 @@
 """Functions of one's own in a program: traced once into a small graph, whose nodes the program computes and differentiates.
 
-    row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, and the gradient of their mean
-    penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
-    projection   a constraint ``fn(weight) -> weight``: the weight becomes what it returns
+row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, and the gradient of their mean
+penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
+projection   a constraint ``fn(weight) -> weight``: the weight becomes what it returns
 """
 
 from fastnn.graph import Graph, Tensor
@@ -64,7 +64,9 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
         Takes the gradient of ``scale`` times the mean of the values.
     """
     shape = b.output_shape(prediction)
-    target_shape = shape if target.n == prediction.n else (*shape[:-1], target.n)
+    target_shape = shape
+    if target.n != prediction.n:  # one number for each row
+        target_shape = (None,) if target.ld == 1 else (*shape[:-1], target.n)
     graph = trace(function, [target_shape, shape], ["y_true", "y_pred"], kind)
     (y_true, y_pred), (output,) = graph.inputs, graph.outputs
     part = b.part(graph, {y_true: target, y_pred: prediction}, {y_pred} if gradient is not None else ())
@@ -73,7 +75,9 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
     formula = Formula()
     inputs, term = [loss], formula.input(0)
     if not is_batched(output.shape) and output.shape:  # something of the weights alone
-        raise TypeError(f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number.")
+        raise TypeError(
+            f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number."
+        )
     if weights is not None:
         inputs, term = [*inputs, (weights, (None, 1, 1))], term * formula.input(1)
     emit_formula(b, formula, [term], inputs, [values], (None, prediction.rows_per_sample, 1))
@@ -145,7 +149,9 @@ def penalty(b, function, variable, factor=1.0):
     """
     part, output = _of_variable(b, function, variable, f"regularizer of {variable.path!r}")
     if output.shape not in ((), (1,)):
-        raise TypeError(f"The regularizer of {variable.path!r} must return one number. Received the shape {output.shape}.")
+        raise TypeError(
+            f"The regularizer of {variable.path!r} must return one number. Received the shape {output.shape}."
+        )
     value, y = part.slot(output), new_slot(b, ())
     formula = Formula()
     emit_formula(b, formula, [formula.input(0) * factor], [(value, ())], [y], ())
@@ -174,4 +180,6 @@ def projection(b, function, variable):
             f"The constraint of {variable.path!r} must return a tensor of shape {variable.shape}. Received the shape "
             f"{output.shape}."
         )
-    write_variable(b, variable, variable.storage, reshaped(b, part.slot(output), output.shape, variable.shape), commits=True)
+    write_variable(
+        b, variable, variable.storage, reshaped(b, part.slot(output), output.shape, variable.shape), commits=True
+    )

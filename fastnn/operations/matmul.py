@@ -22,7 +22,9 @@ class MatMul(Operation):
         if self._with_matrix(node):
             packed = self._packed(b, b.slot(w), w.shape)
             b.keep(node, packed)
-            self._dense(b, "dense_forward", node, x=b.slot(x), w=packed, y=y, ldx=b.slot(x).ld, ldy=y.ld, act=0, alpha=0)
+            self._dense(
+                b, "dense_forward", node, x=b.slot(x), w=packed, y=y, ldx=b.slot(x).ld, ldy=y.ld, act=0, alpha=0
+            )
         else:
             _product(b, b.slot(x), x.shape, b.slot(w), w.shape, y, node.output.shape)
         return y

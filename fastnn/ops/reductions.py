@@ -34,7 +34,9 @@ def _axes(x, axis, name):
 
 def _reduce(kind, x, axis, keepdims):
     if not symbolic(x):
-        return result(getattr(np, kind)(array(x), axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims))
+        return result(
+            getattr(np, kind)(array(x), axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+        )
     x = tensor(x)
     for each in _axes(x, axis, kind):
         x = apply("reduce", [x], kind=kind, axis=each, keepdims=bool(keepdims))

@@ -168,7 +168,9 @@ def getitem(x, index):
     """``x[index]`` of a symbolic tensor: numbers, slices, ``...`` and None (a new axis)."""
     index = index if isinstance(index, tuple) else (index,)
     for each in index:
-        if not (each is None or each is Ellipsis or isinstance(each, (_slice, int, np.integer))) or isinstance(each, bool):
+        if not (each is None or each is Ellipsis or isinstance(each, (_slice, int, np.integer))) or isinstance(
+            each, bool
+        ):
             raise TypeError(
                 f"{x!r} takes whole numbers, slices, ... and None as an index. Received: {each!r}. For places that are "
                 "computed, see ops.take, ops.take_along_axis and ops.one_hot."
@@ -229,12 +231,17 @@ def concatenate(xs, axis=-1):
     first = (batched or xs)[0]
     refuse_batch_axis(first, axis, "concatenate")
     offset = _offset(first)
-    xs = [reshape(each, each.shape[1:]) if offset and not is_batched(each) and each.shape[:1] == (1,) else each for each in xs]
+    xs = [
+        reshape(each, each.shape[1:]) if offset and not is_batched(each) and each.shape[:1] == (1,) else each
+        for each in xs
+    ]
     total, pieces, place = list(first.shape), [], axis - offset
     total[axis] = 0
     for each in xs:
         sizes = list(each.shape[_offset(each) :])
-        if len(sizes) != len(total) - offset or any(s != t for i, (s, t) in enumerate(zip(sizes, total[offset:], strict=True)) if i != place):
+        if len(sizes) != len(total) - offset or any(
+            s != t for i, (s, t) in enumerate(zip(sizes, total[offset:], strict=True)) if i != place
+        ):
             raise ValueError(f"ops.concatenate: the shapes {[x.shape for x in xs]} differ in more than axis {axis}.")
         walk = [(i, 1) for i in range(len(sizes))]
         pieces.append(Piece(sizes, walk, walk, (), [(place, total[axis])]))
