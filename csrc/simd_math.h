@@ -14,7 +14,7 @@
  *   vf_sin, vf_cos   2 / 2    or 2^-24, whichever is more; beyond 8192 one lane after the other by the C library
  *   vf_atan          3 / 3
  *   vf_floor, vf_nearest   exact; ties to even
- *   vf_pow           2 + 2 |y log x|, negative x to whole y too: what the rounding of y log x costs, without extra digits
+ *   vf_pow           2 + 2 |y log x|, negative x to whole y too: what the rounding of y log x costs
  *
  * exp: Cody and Waite (1980): x = k ln2 + r, |r| <= ln2 / 2, and a minimax polynomial for r. log: the same backwards.
  * The coefficients were fitted for least relative error with each one rounded to float32 before fitting the next.
@@ -169,8 +169,8 @@ static inline vf vf_nearest(vf x) { /* ties to even */
     return vf_select(vf_lt(vf_abs(x), vf_set(8388608.0f)), vf_add(t, up), x);
 }
 
-/* sin(x + quarter pi / 2): Cody and Waite's reduction to |r| <= pi / 4 with a pi / 2 of three parts, whose products with
- * k < 2^13 are exact. */
+/* sin(x + quarter pi / 2): Cody and Waite's reduction to |r| <= pi / 4 with a pi / 2 of three parts, whose products
+ * with k < 2^13 are exact. */
 static inline vf vf_sin_of(vf x, int32_t quarter) {
     vf k = vf_nearest(vf_mul(x, vf_set(0.636619772f)));
     vf r = vf_fnma(k, vf_set(1.5703125f), x);

@@ -2,8 +2,8 @@
 
 Each function below takes an array and returns one, or takes a symbolic tensor and adds a node to the graph; a function
 of one's own that is composed of them and of `fastnn.ops` can do both as well. The usual ones have kernels
-(``csrc/ops/activation.c``); the others are formulas, which become one instruction together with what is elementwise around
-them.
+(``csrc/ops/activation.c``); the others are formulas, which become one instruction together with what is elementwise
+around them.
 """
 
 import inspect
@@ -42,7 +42,8 @@ def linear(x):
 
 
 def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
-    """``max(x, 0)`` (Nair and Hinton, 2010); ``negative_slope * (x - threshold)`` below `threshold`, at most `max_value`."""
+    """``max(x, 0)`` (Nair and Hinton, 2010); ``negative_slope * (x - threshold)`` below `threshold`, at most
+    `max_value`."""
     if not threshold and max_value is None:
         return leaky_relu(x, negative_slope) if negative_slope else _elementwise("relu", x)
     above = elementwise.where(elementwise.greater(x, threshold), x, 0.0) if threshold else _elementwise("relu", x)
@@ -255,9 +256,9 @@ def sparse_sigmoid(x):
 FUNCTIONS = {
     each.__name__: each
     for each in (
-        linear, relu, leaky_relu, relu6, elu, celu, selu, sigmoid, tanh, softmax, log_softmax, sparsemax, softplus, silu, gelu,
-        mish, glu, softsign, squareplus, soft_shrink, hard_shrink, tanh_shrink, threshold, hard_sigmoid, hard_silu, hard_tanh,
-        log_sigmoid, exponential, sparse_plus, sparse_sigmoid,
+        linear, relu, leaky_relu, relu6, elu, celu, selu, sigmoid, tanh, softmax, log_softmax, sparsemax, softplus,
+        silu, gelu, mish, glu, softsign, squareplus, soft_shrink, hard_shrink, tanh_shrink, threshold, hard_sigmoid,
+        hard_silu, hard_tanh, log_sigmoid, exponential, sparse_plus, sparse_sigmoid,
     )
 }  # fmt: skip
 FUNCTIONS |= {"swish": silu, "hard_swish": hard_silu}

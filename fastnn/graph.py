@@ -57,9 +57,11 @@ class Tensor:
 
     def _no_values(self, function):
         return TypeError(
-            f"`{function}` on {self!r}: it is symbolic, it has a shape but no values yet. What a network, a loss or a metric "
+            f"`{function}` on {self!r}: it is symbolic, it has a shape but no values yet. What a network, a "
+            "loss or a metric "
             "computes is written with Python's operators and fastnn.ops (ops.exp, ops.where, ops.mean, ...), which are "
-            "compiled. What only Python can compute must happen before, on the data, or after, on predictions. For values, "
+            "compiled. What only Python can compute must happen before, on the data, or after, on "
+            "predictions. For values, "
             "build a model and call it on data."
         )
 

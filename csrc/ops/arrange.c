@@ -3,9 +3,9 @@
  *   arrange:  y[sample][ys . i] = (or +=) x[sample][xs . i] for every index i of a box of up to 6 axes
  *   panel_pack, panel_unpack:  a k x n matrix into the panels of gemm.c, and back; 0 in the padding
  *
- * `plan` holds int64 numbers: axes; floats of y to set to 0 first; add?; floats from a sample to the next in x and in y;
- * offsets in x and in y; then size, step in x and step in y of each axis. A step of 0 in x repeats, one of 0 in y adds up
- * (with add). With rows_per_sample 0 there is one sample, of values that belong to none.
+ * `plan` holds int64 numbers: axes; floats of y to set to 0 first; add?; floats from a sample to the next in x and
+ * in y; offsets in x and in y; then size, step in x and step in y of each axis. A step of 0 in x repeats, one of 0
+ * in y adds up (with add). With rows_per_sample 0 there is one sample, of values that belong to none.
  */
 enum { ARRANGE_HEAD = 7, ARRANGE_AXES = 6 };
 

@@ -2,10 +2,11 @@
  *
  *   expression:  o[...][rows][n] = formula(inputs, constants)
  *
- * A register is a strip: so many whole rows, or a piece of a long one. A step of the formula is one loop of vectors over
- * a strip, so that what a step costs beyond its arithmetic is a load and a store. Registers of operands that are laid out
- * like the strip, and of results, are the operands' own memory. What does not depend on the row (constants, parameters of
- * a column) is laid out once. `fixed` counts the rows where rows_per_sample is 0: values that no sample has a part in.
+ * A register is a strip: so many whole rows, or a piece of a long one. A step of the formula is one loop of vectors
+ * over a strip, so that what a step costs beyond its arithmetic is a load and a store. Registers of operands that
+ * are laid out like the strip, and of results, are the operands' own memory. What does not depend on the row
+ * (constants, parameters of a column) is laid out once. `fixed` counts the rows where rows_per_sample is 0: values
+ * that no sample has a part in.
  *
  * `code` holds int32 numbers:
  *   registers, inputs, constants, steps, outputs

@@ -2,8 +2,8 @@
  *
  *   matmul:  y[g][m][n] = a[g][m][k] . b[g][k][n]      g: samples times `groups`; b_groups 0: the same b for each
  *
- * Each element is one chain of fused multiply-adds in ascending order of k. Rows of b are read as they lie; products with
- * a weight matrix are dense_forward's. y is 0 in the padding.
+ * Each element is one chain of fused multiply-adds in ascending order of k. Rows of b are read as they lie; products
+ * with a weight matrix are dense_forward's. y is 0 in the padding.
  */
 enum { MATMUL_ROWS = 4 };
 

@@ -5,8 +5,8 @@
  *                    count 0: over the samples of the batch
  *   batch_size:      y[0] = the samples of this batch
  *
- * NaN is a sum's or an extreme's result, and never the place of one; of equal extremes the first counts. A sum of rows is
- * one chain in ascending order; one of columns is as many as there are lanes.
+ * NaN is a sum's or an extreme's result, and never the place of one; of equal extremes the first counts. A sum of
+ * rows is one chain in ascending order; one of columns is as many as there are lanes.
  */
 #include "../simd_math.h"
 

@@ -1,6 +1,6 @@
 """Emits the instructions of a program over symbolic slots, then binds them to memory."""
 
-import copy
+from copy import copy
 
 import numpy as np
 
@@ -108,7 +108,7 @@ class Builder:
         wanted : collection of Tensor
             Inputs whose gradients are asked for; `gradient` tells where they are after `backward`.
         """
-        part = copy.copy(self)
+        part = copy(self)
         part.graph = graph
         part._slots, part._given, part._wanted = dict(slots), slots, frozenset(wanted)
         part._absorbed, part._kept, part._groups, part._gradients, part._needs_gradient = {}, {}, {}, {}, {}
@@ -189,18 +189,18 @@ class Builder:
         """
         if variable not in self._committed:
             n = variable.nbytes // 4
-            copy = self.vector(n)
-            self._committed[variable] = copy, self.label
+            early = self.vector(n)
+            self._committed[variable] = early, self.label
             # It reads what the last step committed and writes what nobody has read yet.
-            self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=copy, n=n)
+            self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=early, n=n)
         return self._committed[variable][0]
 
     def commit(self):
         """Emit what makes the values of `committed` those of their variables; after the last of them was changed."""
-        for variable, (copy, label) in self._committed.items():
+        for variable, (early, label) in self._committed.items():
             n = variable.nbytes // 4
             self.label = label
-            self.emit("copy_vector", work=n / 16, commits=True, x=copy, y=variable, n=n)
+            self.emit("copy_vector", work=n / 16, commits=True, x=early, y=variable, n=n)
         self.label = ""
 
     # ---- forward --------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Which elementwise nodes of a graph become one instruction.
 
-A node joins the group of its consumers if nobody else reads its output and the shapes agree: a group is one formula over
-what comes from outside. Its backward pass computes what it needs of the forward values once more, from the group's inputs:
-that is arithmetic on values in registers, where keeping them would be traffic to memory.
+A node joins the group of its consumers if nobody else reads its output and the shapes agree: a group is one formula
+over what comes from outside. Its backward pass computes what it needs of the forward values once more, from the
+group's inputs: that is arithmetic on values in registers, where keeping them would be traffic to memory.
 """
 
 from fastnn.lowering.formula import Formula

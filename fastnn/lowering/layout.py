@@ -1,8 +1,8 @@
 """How tensors of any shape lie in a program's memory, and instructions over such tensors.
 
-A tensor of shape ``(None, ..., n)`` is a matrix with rows of n values; one of shape ``(None,)`` has a value for each sample,
-without gaps. A tensor whose shape has no None (a parameter, or what is computed from parameters or from sums over the
-batch) lies the same way, but is there once, whatever the batch: its slot has `rows_per_sample` 0.
+A tensor of shape ``(None, ..., n)`` is a matrix with rows of n values; one of shape ``(None,)`` has a value for each
+sample, without gaps. A tensor whose shape has no None (a parameter, or what is computed from parameters or from sums
+over the batch) lies the same way, but is there once, whatever the batch: its slot has `rows_per_sample` 0.
 """
 
 import math
@@ -238,8 +238,8 @@ def copy_reshaped(b, x, shape, y, out):
     old, new = (rows_per_sample(each) or fixed_rows(each) for each in (shape, out))
     cycles = elementwise_cycles(math.prod(body(out)), 2)
     b.emit(
-        "reshape", rows=1 if is_batched(out) else 0, **{"work_per_row" if is_batched(out) else "work": cycles}, x=x, y=y,
-        rows_x=old, n_x=columns(shape), ldx=x.ld, rows_y=new, n_y=columns(out), ldy=y.ld,
+        "reshape", rows=1 if is_batched(out) else 0, **{"work_per_row" if is_batched(out) else "work": cycles}, x=x,
+        y=y, rows_x=old, n_x=columns(shape), ldx=x.ld, rows_y=new, n_y=columns(out), ldy=y.ld,
     )  # fmt: skip
 
 

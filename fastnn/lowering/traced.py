@@ -1,4 +1,5 @@
-"""Functions of one's own in a program: traced once into a small graph, whose nodes the program computes and differentiates.
+"""Functions of one's own in a program: traced once into a small graph, whose nodes the program computes and
+differentiates.
 
 row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, and the gradient of their mean
 penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
@@ -36,7 +37,8 @@ def trace(function, shapes, names, kind):
         output = function(*inputs)
         if isinstance(output, (list, tuple)) or output is None:
             raise TypeError(
-                f"The {kind} must return a tensor, made of its arguments by fastnn.ops. Received: {output!r:.100} of type "
+                f"The {kind} must return a tensor, made of its arguments by fastnn.ops. Received: "
+                f"{output!r:.100} of type "
                 f"{type(output).__name__}"
             )
         output = core.tensor(output)

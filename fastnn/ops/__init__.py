@@ -1,8 +1,9 @@
-"""Mathematics of one's own, with the names of `keras.ops`: on symbolic tensors it becomes part of the compiled network, on arrays
-it is computed at once.
+# ruff: noqa: F401
+"""Mathematics of one's own, with the names of `keras.ops`: on symbolic tensors it becomes part of the compiled
+network, on arrays it is computed at once.
 
-Elementwise functions that follow each other become one instruction of the engine; gradients are derived symbolically. In
-a graph every number is a float32, truth is 1.0.
+Elementwise functions that follow each other become one instruction of the engine; gradients are derived
+symbolically. In a graph every number is a float32, truth is 1.0.
 """
 
 from fastnn.ops.elementwise import *  # noqa: F403

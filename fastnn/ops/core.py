@@ -1,8 +1,8 @@
 """How a function of `fastnn.ops` meets what it is given.
 
-Symbolic tensors, and variables while something is being traced: nodes are added to the graph. Arrays, numbers, and variables
-otherwise: NumPy computes at once, in float32. There is no engine in the eager path on purpose: it has no batch to share out,
-and serves to look at values and to build constants.
+Symbolic tensors, and variables while something is being traced: nodes are added to the graph. Arrays, numbers, and
+variables otherwise: NumPy computes at once, in float32. There is no engine in the eager path on purpose: it has no
+batch to share out, and serves to look at values and to build constants.
 """
 
 import numpy as np

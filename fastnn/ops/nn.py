@@ -1,4 +1,5 @@
-"""Functions of `keras.ops` that networks are named after. Those with kernels of their own are `fastnn.activations`'s."""
+"""Functions of `keras.ops` that networks are named after. Those with kernels of their own are
+`fastnn.activations`'s."""
 
 from fastnn import activations as _activations
 from fastnn.ops.core import shape_of

@@ -14,8 +14,8 @@ from fastnn.variables import Variable
 def matmul(x1, x2):
     """The product of matrices: ``(..., m, k) . (..., k, n)``; vectors count as a row or a column.
 
-    A variable that is a matrix is multiplied by the kernels of `layers.Dense`, and is from then on laid out for them if no
-    model owns it yet.
+    A variable that is a matrix is multiplied by the kernels of `layers.Dense`, and is from then on laid out for them
+    if no model owns it yet.
     """
     if not symbolic(x1, x2):
         return result(np.matmul(array(x1), array(x2)))
@@ -31,8 +31,10 @@ def matmul(x1, x2):
         return squeeze(matmul(expand_dims(x1, 0), x2), -2)
     if is_batched(x1) and x1.ndim == 2 and is_batched(x2):
         raise ValueError(
-            f"ops.matmul: axis 0 of {x1!r} and {x2!r} counts samples, which cannot be summed over or multiplied with each "
-            "other. For a product within each sample give both (batch, m, k) and (batch, k, n), or use ops.sum(a * b, -1)."
+            f"ops.matmul: axis 0 of {x1!r} and {x2!r} counts samples, which cannot be summed over or "
+            "multiplied with each "
+            "other. For a product within each sample give both (batch, m, k) and (batch, k, n), or use "
+            "ops.sum(a * b, -1)."
         )
     lead1, lead2 = x1.shape[:-2], x2.shape[:-2]
     if is_batched(x2) and not is_batched(x1):
@@ -40,7 +42,8 @@ def matmul(x1, x2):
         return _turned(swapped)
     if lead2 not in ((), lead1, lead1[1:]) or (lead2 == () and not is_batched(x1) and lead1 != ()):
         raise ValueError(
-            f"ops.matmul: the axes before the last two of {x1.shape} and {x2.shape} must agree, or the second has none. Use "
+            f"ops.matmul: the axes before the last two of {x1.shape} and {x2.shape} must agree, or the second "
+            "has none. Use "
             "ops.broadcast_to."
         )
     return apply("matmul", [x1, x2])
@@ -104,10 +107,11 @@ def einsum(subscripts, *operands):
     bad = not out or len(names) != len(xs) or len(xs) > 2 or any(len(set(n)) != len(n) for n in names)
     if bad or any(len(n) != x.ndim for n, x in zip(names, xs, strict=True)):
         raise ValueError(
-            f"ops.einsum: one or two operands, an output, and no letter twice in one operand. Received: {subscripts!r} for "
+            f"ops.einsum: one or two operands, an output, and no letter twice in one operand. Received: "
+            f"{subscripts!r} for "
             f"shapes {[x.shape for x in xs]}"
         )
-    for i, (name, x) in enumerate(zip(names, xs, strict=True)):  # sum over what nobody else has
+    for i, name in enumerate(names):  # sum over what nobody else has
         for letter in name:
             if letter not in out and not any(letter in other for j, other in enumerate(names) if j != i):
                 xs[i] = sum(xs[i], names[i].index(letter))

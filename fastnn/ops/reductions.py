@@ -1,7 +1,7 @@
 """Sums, means, extremes and what is made of them, as in `keras.ops`.
 
-A reduction over axis 0, or over all axes (``axis=None``), is one over the samples of the batch: what comes of it belongs to no
-sample, so the outputs of a network cannot depend on it, but losses can.
+A reduction over axis 0, or over all axes (``axis=None``), is one over the samples of the batch: what comes of it
+belongs to no sample, so the outputs of a network cannot depend on it, but losses can.
 """
 
 import numpy as np

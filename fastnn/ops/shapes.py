@@ -239,9 +239,8 @@ def concatenate(xs, axis=-1):
     total[axis] = 0
     for each in xs:
         sizes = list(each.shape[_offset(each) :])
-        if len(sizes) != len(total) - offset or any(
-            s != t for i, (s, t) in enumerate(zip(sizes, total[offset:], strict=True)) if i != place
-        ):
+        others = [size for i, size in enumerate(sizes) if i != place]
+        if others != [size for i, size in enumerate(total[offset:]) if i != place]:
             raise ValueError(f"ops.concatenate: the shapes {[x.shape for x in xs]} differ in more than axis {axis}.")
         walk = [(i, 1) for i in range(len(sizes))]
         pieces.append(Piece(sizes, walk, walk, (), [(place, total[axis])]))

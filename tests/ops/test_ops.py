@@ -1,4 +1,5 @@
-"""fastnn.ops: values and gradients in the engine beside real Keras on JAX; values on arrays beside those in the engine."""
+"""fastnn.ops: values and gradients in the engine beside real Keras on JAX; values on arrays beside those in the
+engine."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ UNARY += (
 )
 UNARY += "relu6 celu elu selu softsign squareplus soft_shrink hard_shrink tanh_shrink hard_sigmoid hard_silu hard_tanh "
 UNARY += "log_sigmoid sparse_plus sparse_sigmoid log_softmax softmax glu leaky_relu mish"
-BINARY = "add subtract multiply divide maximum minimum power mod floor_divide logaddexp arctan2 less greater_equal not_equal "
+BINARY = "add subtract multiply divide maximum minimum power mod floor_divide logaddexp arctan2 less "
+BINARY += "greater_equal not_equal "
 BINARY += "logical_and logical_or"
 OTHERS = {
     "sum": lambda o, x: o.sum(x, axis=-1),
