@@ -9,7 +9,6 @@ from fastnn.lowering import traced
 from fastnn.lowering.builder import Builder
 from fastnn.variables import Variable
 
-
 CASES = [("panels", (7, 5)), ("rows", (7, 5)), ("rows", (5,)), ("rows", (2, 3, 4))]
 
 
