@@ -17,6 +17,7 @@
 #include "ops/affine.c"
 #include "ops/gemm.c"
 #include "ops/dense.c"
+#include "ops/arrange.c"
 #include "ops/batchnorm.c"
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
@@ -25,10 +26,12 @@
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/embedding.c"
+#include "ops/expression.c"
 #include "ops/gather.c"
 #include "ops/loss.c"
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
+#include "ops/matmul.c"
 #include "ops/merge.c"
 #include "ops/dot.c"
 #include "ops/metric.c"
@@ -41,6 +44,7 @@
 #include "ops/peak.c"
 #include "ops/prelu.c"
 #include "ops/rearrange.c"
+#include "ops/reduce.c"
 #include "ops/rownorm.c"
 #include "ops/regularizer.c"
 
@@ -150,6 +154,14 @@ static const fnn_op ops[] = {
     fnn_op_random_warp,
     fnn_op_random_intensity,
     fnn_op_mixup,
+    fnn_op_expression,
+    fnn_op_reduce_columns,
+    fnn_op_reduce_rows,
+    fnn_op_batch_size,
+    fnn_op_arrange,
+    fnn_op_pack_panels,
+    fnn_op_unpack_panels,
+    fnn_op_matmul,
 };
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {

@@ -9,6 +9,12 @@
  *   vf_tanh          3 / 3    of the result, near 0 too
  *   vf_sigmoid       3 / 3    results below 2^-126 may give 0
  *   vf_normal_cdf    8 / 8    for x > -1; 80 in the lower tail, where rounding x^2 costs up to 2^-24 x^2
+ *   vf_log1p         3 / 3    near 0 too; -1 gives -infinity, less NaN
+ *   vf_erf           2 / 2    near 0 too
+ *   vf_sin, vf_cos   2 / 2    or 2^-24, whichever is more; beyond 8192 one lane after the other by the C library
+ *   vf_atan          3 / 3
+ *   vf_floor, vf_nearest   exact; ties to even
+ *   vf_pow           2 + 2 |y log x|, negative x to whole y too: what the rounding of y log x costs
  *
  * exp: Cody and Waite (1980): x = k ln2 + r, |r| <= ln2 / 2, and a minimax polynomial for r. log: the same backwards.
  * The coefficients were fitted for least relative error with each one rounded to float32 before fitting the next.
@@ -120,6 +126,103 @@ static inline vf vf_normal_cdf(vf x, vf *bell) {
     *bell = vf_exp(vf_mul(vf_mul(x, x), vf_set(-0.5f)));
     vf tail = vf_mul(vf_mul(q, t), *bell);
     return vf_select(vf_lt(x, vf_zero()), tail, vf_sub(vf_set(1.0f), tail));
+}
+
+/* log(1 + x) for any x: the logarithm of the rounded sum, times what the rounding of the sum has changed. */
+static inline vf vf_log1p(vf x) {
+    vf u = vf_add(vf_set(1.0f), x), d = vf_sub(u, vf_set(1.0f));
+    vf y = vf_mul(vf_log(u), vf_div(x, vf_select(vf_eq(d, vf_zero()), vf_set(1.0f), d)));
+    y = vf_select(vf_eq(d, vf_zero()), x, y);
+    return vf_select(vf_lt(x, vf_set(INFINITY)), y, vf_log(x)); /* infinity, NaN */
+}
+
+/* 2 / sqrt(pi) integral of exp(-t^2) from 0 to x: a polynomial up to 1, then by the normal distribution's tail. */
+static inline vf vf_erf(vf x) {
+    vf t = vf_mul(x, x), bell;
+    vf q = vf_set(-8.577988e-06f);
+    q = vf_fma(q, t, vf_set(1.0858782e-04f));
+    q = vf_fma(q, t, vf_set(-8.4232324e-04f));
+    q = vf_fma(q, t, vf_set(5.216406e-03f));
+    q = vf_fma(q, t, vf_set(-2.686355e-02f));
+    q = vf_fma(q, t, vf_set(1.12837434e-01f));
+    q = vf_fma(q, t, vf_set(-3.7612635e-01f));
+    q = vf_fma(q, t, vf_set(1.2837917e-01f));
+    vf magnitude = vf_abs(x);
+    vf tail = vf_normal_cdf(vf_mul(vf_min(vf_set(6.0f), magnitude), vf_set(-1.41421356f)), &bell);
+    vf outer = vf_copysign(vf_fnma(vf_set(2.0f), tail, vf_set(1.0f)), x);
+    vf y = vf_select(vf_lt(vf_set(1.0f), magnitude), outer, vf_fma(q, x, x));
+    return vf_select(vf_eq(x, x), y, x);
+}
+
+/* Floats from 2^23 on are whole; smaller ones go through integers. */
+static inline vf vf_floor(vf x) {
+    vm small = vf_lt(vf_abs(x), vf_set(8388608.0f));
+    vf t = vf_of(vi_of(vf_select(small, x, vf_zero())));
+    t = vf_sub(t, vf_select(vf_lt(x, t), vf_set(1.0f), vf_zero()));
+    return vf_select(small, t, x);
+}
+
+static inline vf vf_nearest(vf x) { /* ties to even */
+    vf t = vf_floor(x), d = vf_sub(x, t), half = vf_set(0.5f), one = vf_set(1.0f);
+    vf odd = vf_sub(t, vf_mul(vf_set(2.0f), vf_floor(vf_mul(t, half))));
+    vf up = vf_select(vf_lt(half, d), one, vf_select(vf_eq(d, half), odd, vf_zero()));
+    return vf_select(vf_lt(vf_abs(x), vf_set(8388608.0f)), vf_add(t, up), x);
+}
+
+/* sin(x + quarter pi / 2): Cody and Waite's reduction to |r| <= pi / 4 with a pi / 2 of three parts, whose products
+ * with k < 2^13 are exact. */
+static inline vf vf_sin_of(vf x, int32_t quarter) {
+    vf k = vf_nearest(vf_mul(x, vf_set(0.636619772f)));
+    vf r = vf_fnma(k, vf_set(1.5703125f), x);
+    r = vf_fnma(k, vf_set(4.837512969970703125e-4f), r);
+    r = vf_fnma(k, vf_set(7.54978995489188e-8f), r);
+    vf t = vf_mul(r, r);
+    vf s = vf_fma(vf_fma(vf_fma(vf_set(2.8036643e-06f), t, vf_set(-1.985026e-04f)), t, vf_set(8.333373e-03f)), t,
+                  vf_set(-1.6666667e-01f));
+    s = vf_fma(vf_mul(s, t), r, r);
+    vf c = vf_fma(vf_fma(vf_set(2.4432025e-05f), t, vf_set(-1.3887308e-03f)), t, vf_set(4.1666646e-02f));
+    c = vf_fma(vf_mul(c, t), t, vf_fnma(vf_set(0.5f), t, vf_set(1.0f)));
+    vm small = vf_lt(vf_abs(x), vf_set(8192.0f));
+    vi quadrant = vi_add(vi_of(vf_select(small, k, vf_zero())), vi_set(quarter));
+    vf y = vf_select(vf_eq(vf_of(vi_and(quadrant, vi_set(1))), vf_zero()), s, c);
+    y = vf_select(vf_eq(vf_of(vi_and(quadrant, vi_set(2))), vf_zero()), y, vf_neg(y));
+    if (vf_sum(vf_select(small, vf_zero(), vf_set(1.0f))) == 0.0f) return y;
+    float lane[VF], in[VF];
+    vf_store(lane, y);
+    vf_store(in, x);
+    for (int i = 0; i < VF; i++)
+        if (!(fabsf(in[i]) < 8192.0f)) lane[i] = quarter ? cosf(in[i]) : sinf(in[i]);
+    return vf_load(lane);
+}
+
+static inline vf vf_sin(vf x) { return vf_sin_of(x, 0); }
+static inline vf vf_cos(vf x) { return vf_sin_of(x, 1); }
+
+/* To [-tan(pi / 8), tan(pi / 8)] by atan(x) = pi / 2 - atan(1 / x) and atan(x) = pi / 4 + atan((x - 1) / (x + 1)). */
+static inline vf vf_atan(vf x) {
+    vf a = vf_abs(x), one = vf_set(1.0f);
+    vm large = vf_lt(vf_set(2.41421356f), a), middle = vf_lt(vf_set(0.41421356f), a);
+    vf r = vf_select(large, vf_div(vf_set(-1.0f), vf_max(one, a)),
+                     vf_select(middle, vf_div(vf_sub(a, one), vf_add(a, one)), a));
+    vf base = vf_select(large, vf_set(1.57079633f), vf_select(middle, vf_set(0.785398163f), vf_zero()));
+    vf t = vf_mul(r, r), q = vf_set(-6.047929e-02f);
+    q = vf_fma(q, t, vf_set(1.0581728e-01f));
+    q = vf_fma(q, t, vf_set(-1.4241855e-01f));
+    q = vf_fma(q, t, vf_set(1.9998378e-01f));
+    q = vf_fma(q, t, vf_set(-3.3333313e-01f));
+    vf y = vf_copysign(vf_add(base, vf_fma(vf_mul(q, t), r, r)), x);
+    return vf_select(vf_eq(x, x), y, x);
+}
+
+/* x to the power of y, with the special values of C's pow. */
+static inline vf vf_pow(vf x, vf y) {
+    vf one = vf_set(1.0f), zero = vf_zero(), a = vf_abs(x);
+    vf r = vf_exp(vf_mul(y, vf_log(a)));
+    vf whole = vf_floor(y), half = vf_mul(whole, vf_set(0.5f));
+    vf odd = vf_select(vf_eq(vf_floor(half), half), r, vf_neg(r));
+    r = vf_select(vf_lt(x, zero), vf_select(vf_eq(whole, y), odd, vf_set(NAN)), r);
+    r = vf_select(vf_eq(x, one), one, r);
+    return vf_select(vf_eq(y, zero), one, r);
 }
 
 #endif

@@ -35,8 +35,8 @@ class Tensor:
 
     @property
     def features(self):
-        """Size of the last axis."""
-        return self.shape[-1]
+        """Size of the last axis; 1 where there is none but the batch."""
+        return self.shape[-1] if self.shape and self.shape[-1] is not None else 1
 
     @property
     def rows_per_sample(self):
@@ -47,38 +47,29 @@ class Tensor:
         return rows
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError(
-            f"{self!r} is symbolic: it has a shape but no values yet. Build a model from it and call the model on data."
-        )
+        raise self._no_values("numpy.asarray")
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        raise self._no_arithmetic(f"numpy.{ufunc.__name__}")
+    def __float__(self):
+        raise self._no_values("float")
 
-    def _no_arithmetic(self, symbol):
+    def __int__(self):
+        raise self._no_values("int")
+
+    def __bool__(self):
+        raise self._no_values("if or bool")
+
+    def _no_values(self, function):
         return TypeError(
-            f"`{symbol}` on {self!r}: it is symbolic, it has no values yet, and there is no arithmetic on it. Apply "
-            "layers to it: layers.Rescaling(scale, offset) for `x * scale + offset` with numbers, layers.Activation or "
-            "fastnn.activations for functions. Layers that merge tensors (Add, Multiply, Concatenate) are not "
-            "supported yet."
+            f"`{function}` on {self!r}: it is symbolic, it has a shape but no values yet. What a network, a "
+            "loss or a metric "
+            "computes is written with Python's operators and fastnn.ops (ops.exp, ops.where, ops.mean, ...), which are "
+            "compiled. What only Python can compute must happen before, on the data, or after, on "
+            "predictions. For values, "
+            "build a model and call it on data."
         )
 
     def __repr__(self):
         return f"<Tensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
-
-
-def _refusing(symbol):
-    def operator(self, *others):
-        raise self._no_arithmetic(symbol)
-
-    return operator
-
-
-for _name, _symbol in zip(
-    "add sub mul truediv floordiv mod pow matmul".split(), "+ - * / // % ** @".split(), strict=True
-):
-    setattr(Tensor, f"__{_name}__", _refusing(_symbol))
-    setattr(Tensor, f"__r{_name}__", _refusing(_symbol))
-Tensor.__neg__, Tensor.__abs__ = _refusing("-"), _refusing("abs")
 
 
 class Node:

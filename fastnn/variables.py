@@ -19,9 +19,9 @@ class Variable:
     name : str
     trainable : bool
         Whether `fit` may change it.
-    layout : {"rows", "panels"}
-        How the engine stores it: as it is, row-major and padded at the end to a cache line, or panel-packed (the
-        kernels of dense layers). `numpy` and `assign` always speak of the plain row-major array.
+    layout : {"rows", "flat", "panels"}
+        How the engine stores it: rows of whole cache lines, one row after the other without padding (tables), or
+        panel-packed (the kernels of dense layers). `numpy` and `assign` always speak of the plain row-major array.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Variable:
         if layout == "panels":
             floats = kernels.packed_floats(*self.shape)
         else:
-            floats = value.size
+            floats = value.size // max(self._columns, 1) * self.row_stride
         self.nbytes = -(-max(floats, 1) // _LINE_FLOATS) * _LINE_FLOATS * 4
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
@@ -76,6 +76,19 @@ class Variable:
     def _floats(self):
         return self._buffer.array(self.nbytes // 4, np.float32, self._offset)
 
+    @property
+    def _columns(self):
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def row_stride(self):
+        """Floats from one row to the next, unless the layout is "panels"."""
+        return self._columns if self.layout == "flat" else -(-self._columns // _LINE_FLOATS) * _LINE_FLOATS
+
+    def _rows(self, floats):
+        """Memory as rows with their padding."""
+        return floats[: self.size // max(self._columns, 1) * self.row_stride].reshape(-1, max(self.row_stride, 1))
+
     def numpy(self):
         """A copy of the value as a row-major float32 array."""
         return self.unpacked(self._floats())
@@ -84,7 +97,7 @@ class Variable:
         """A row-major copy of memory that is laid out as this variable's."""
         if self.layout == "panels":
             return kernels.unpack(floats, *self.shape)
-        return floats[: self.size].reshape(self.shape).copy()
+        return self._rows(floats)[:, : self._columns].reshape(self.shape).copy()
 
     def pack_into(self, floats, value):
         """Write a row-major array into memory that is laid out as this variable's."""
@@ -92,7 +105,7 @@ class Variable:
             packed = kernels.pack(value)
             floats[: packed.size] = packed
         else:
-            floats[: self.size] = value.reshape(-1)
+            self._rows(floats)[:, : self._columns] = value.reshape(-1, self._columns)
 
     @property
     def value(self):
@@ -115,6 +128,12 @@ class Variable:
         if self.on_assign is not None:
             self.on_assign()
         return self
+
+    def lay_out(self, layout):
+        """Store the value in another layout, as long as no arena holds it; returns whether it lies so now."""
+        if self.layout != layout and not self.in_arena:
+            self.__init__(self.numpy(), self.name, self.trainable, layout)
+        return self.layout == layout
 
     def _move(self, buffer, offset):
         target = buffer.array(self.nbytes // 4, np.float32, offset)

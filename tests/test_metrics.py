@@ -198,7 +198,6 @@ def test_resolve_chooses_as_keras_does(keras):
         (lambda: metrics.resolve("sparse_categorical_accuracy", VALUES, 3),
          "Use a metric of the same kind: CategoricalAccuracy."),
         (lambda: metrics.resolve("mse", SPARSE, 3), "needs targets of one value for each column"),
-        (lambda: metrics.resolve(lambda y, p: 0, VALUES, 3), "cannot be compiled"),
         (lambda: metrics.resolve("precisoin", VALUES, 3), "'precisoin'"),
         (lambda: metrics.Mean().lower(None, None, None, None), "no compiled form"),
         (lambda: metrics.Mean(dtype="float64"), "float32"),

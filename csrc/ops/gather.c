@@ -203,7 +203,9 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
 
 static void gather(const fnn_instr *in, const fnn_run *run) {
     const fnn_source *source = in->p[0];
-    rows_to to = {in->rows_per_sample, in->d[0], in->d[1], fnn_round_up(in->d[0], FNN_ALIGN_FLOATS)};
+    /* rows of one value may follow each other without padding */
+    rows_to to = {in->rows_per_sample, in->d[0], in->d[1],
+                  fnn_round_up(in->d[0], in->d[1] == 1 ? 1 : FNN_ALIGN_FLOATS)};
     const int64_t *order = run->order ? run->order + run->first : NULL;
     copy_samples(source, order, run->first, run, in->p[1], converters[source->dtype].floats, to);
 }
@@ -228,9 +230,11 @@ static void scatter(const fnn_instr *in, const fnn_run *run) {
 }
 
 static void reshape(const fnn_instr *in, const fnn_run *run) {
-    fnn_source source = source_of_rows(in->p[0], run->samples, in->d[0], in->d[1], in->d[2]);
-    rows_to to = {in->d[3], in->d[4], in->d[5], fnn_round_up(in->d[4], FNN_ALIGN_FLOATS)};
-    copy_samples(&source, NULL, 0, run, in->p[1], floats_of_f32, to);
+    fnn_run one = *run; /* values that belong to no sample: as one */
+    if (!in->rows_per_sample) one.samples = 1;
+    fnn_source source = source_of_rows(in->p[0], one.samples, in->d[0], in->d[1], in->d[2]);
+    rows_to to = {in->d[3], in->d[4], in->d[5], fnn_round_up(in->d[4], in->d[5] == 1 ? 1 : FNN_ALIGN_FLOATS)};
+    copy_samples(&source, NULL, 0, &one, in->p[1], floats_of_f32, to);
 }
 
 #define fnn_op_gather {"gather", "source y", "n ldy", "", gather}

@@ -108,7 +108,7 @@ class Layer(Saveable):
         initializer : str or Initializer
         name : str
         trainable : bool
-        layout : {"rows", "panels"}
+        layout : {"rows", "flat", "panels"}
             See `fastnn.variables.Variable`.
         regularizer : str or Regularizer, optional
             Its penalty is part of the loss, as long as the variable is trainable.

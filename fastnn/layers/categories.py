@@ -75,7 +75,7 @@ class Embedding(Layer):
 
     def build(self, input_shape):
         shape = (self.input_dim, self.output_dim)
-        self.embeddings = self.add_weight(shape, self.embeddings_initializer, "embeddings")
+        self.embeddings = self.add_weight(shape, self.embeddings_initializer, "embeddings", layout="flat")
         if self._initial is not None:
             initial = self._initial[0] if np.ndim(self._initial) == 3 else self._initial
             self.embeddings.assign(initial)

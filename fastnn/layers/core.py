@@ -234,6 +234,30 @@ class Activation(Layer):
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
 
 
+class Lambda(Layer):
+    """A function as a layer.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the inputs, and what `arguments` says; composed of layers, activations and `fastnn.ops`.
+    output_shape, mask : None
+        Accepted for compatibility: tracing finds the shape.
+    arguments : dict, optional
+        Passed on to `function` by name.
+    """
+
+    def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"Lambda takes a function. Received: {function!r}")
+        self.function = function
+        self.arguments = dict(arguments or {})
+
+    def call(self, inputs):
+        return self.function(inputs, **self.arguments)
+
+
 class ReLU(Layer):
     """``min(x, max_value)`` above `threshold`, ``negative_slope * (x - threshold)`` below.
 
@@ -254,13 +278,15 @@ class ReLU(Layer):
         self.threshold = number(self, "threshold", threshold, "a number of at least 0", at_least_0)
 
     def call(self, inputs):
-        if self.max_value is None and not self.threshold:
-            return activations.relu(inputs, negative_slope=self.negative_slope)
-        most = math.inf if self.max_value is None else self.max_value
-        return apply("bounded_relu", [inputs], slope=self.negative_slope, threshold=self.threshold, max=most)
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
     def get_config(self):
-        return {**super().get_config(), "max_value": None, "negative_slope": self.negative_slope, "threshold": 0.0}
+        return {
+            **super().get_config(),
+            "max_value": self.max_value,
+            "negative_slope": self.negative_slope,
+            "threshold": self.threshold,
+        }
 
 
 class LeakyReLU(Layer):
@@ -293,7 +319,7 @@ class ELU(Layer):
 
 
 class Softmax(Layer):
-    """Softmax over the last axis."""
+    """Softmax over an axis, or some; by default the last."""
 
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)

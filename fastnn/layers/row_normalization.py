@@ -132,9 +132,9 @@ class LayerNormalization(_RowNormalization):
     def build(self, input_shape):
         shape = self._sizes(input_shape)
         if self.scale or self.rms_scaling:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma")
+            self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma", layout="flat")
         if self.center and not self.rms_scaling:
-            self.beta = self.add_weight(shape, self.beta_initializer, "beta")
+            self.beta = self.add_weight(shape, self.beta_initializer, "beta", layout="flat")
 
     def call(self, inputs):
         return self._normalised(inputs, "variance" if self.rms_scaling else "layer", self.gamma, self.beta)
@@ -168,7 +168,7 @@ class RMSNormalization(_RowNormalization):
         self.scale = None
 
     def build(self, input_shape):
-        self.scale = self.add_weight(self._sizes(input_shape), "ones", "scale")
+        self.scale = self.add_weight(self._sizes(input_shape), "ones", "scale", layout="flat")
 
     def call(self, inputs):
         return self._normalised(inputs, "rms", self.scale)

@@ -8,7 +8,7 @@ returns NumPy floats.
 """
 
 from fastnn import _eager, _registry
-from fastnn.losses.base import Loss
+from fastnn.losses.base import FunctionLoss, Loss
 from fastnn.losses.compiled import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -254,6 +254,10 @@ def resolve(identifier, target_kind=None, output_n=None):
     ------
     ValueError
         If the identifier is unknown, or something that no compiled step can run.
+
+    Notes
+    -----
+    A function of one's own, or a subclass with a `call` of its own, is traced: see `FunctionLoss`.
     """
     if str(identifier).lower() in ("crossentropy", "ce"):
         if output_n == 1:
@@ -272,13 +276,13 @@ def resolve(identifier, target_kind=None, output_n=None):
         loss = get(identifier)
     if loss is None:
         return None
+    kind = "column" if target_kind == "labels" and output_n != 1 else "values"
     if isinstance(loss, Loss):
-        if _eager.changed(loss, call="lower", __call__="lower"):
+        if _eager.changed(loss, __call__="lower"):
             raise loss.not_compiled()
+        if _eager.changed(loss, call="lower"):
+            return FunctionLoss(loss.call, kind, loss.name, loss.reduction)
         return loss
     if loss in _FUNCTIONS:
         return _FUNCTIONS[loss](name=identifier if isinstance(identifier, str) else loss.__name__)
-    raise ValueError(
-        f"Loss {getattr(loss, '__name__', loss)!r} is a Python function, which a compiled training "
-        f"step cannot run. Use one of: {', '.join(f.__name__ for f in _FUNCTIONS)}."
-    )
+    return FunctionLoss(loss, kind)

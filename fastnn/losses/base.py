@@ -23,8 +23,8 @@ class Loss:
 
     Attributes
     ----------
-    target_kind : {"labels", "values"}
-        What targets are: one class number for each row, or numbers like those predicted.
+    target_kind : {"labels", "values", "column"}
+        What targets are: one class number for each row, numbers like those predicted, or one number for each row.
     fused_activation : {"softmax", "sigmoid", None}
         The activation that the loss can compute together with itself.
     from_logits : bool
@@ -36,8 +36,8 @@ class Loss:
 
     Notes
     -----
-    A subclass that implements ``call(y_true, y_pred)`` with NumPy can be called on arrays. To be
-    trained with, it must also implement `lower`.
+    A loss of one's own is a subclass whose ``call(y_true, y_pred)`` is composed of `fastnn.ops`: it is traced
+    into the training step, and differentiated.
     """
 
     target_kind = "values"
@@ -132,6 +132,46 @@ class Loss:
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
+
+
+class FunctionLoss(Loss):
+    """A loss of one's own: a function of ``(y_true, y_pred)``, composed of `fastnn.ops`.
+
+    Parameters
+    ----------
+    function : callable
+        Returns a value for each sample, several (their mean counts), or one number for the whole batch.
+    target_kind : {"values", "column"}
+        Targets have the shape of the prediction, or a last axis of 1.
+    name, reduction
+        See `Loss`.
+    **kwargs
+        Passed on to `function`.
+    """
+
+    def __init__(self, function, target_kind="values", name=None, reduction="sum_over_batch_size", **kwargs):
+        super().__init__(name or getattr(function, "__name__", type(function).__name__), reduction)
+        self.target_kind = target_kind
+        self._function = function
+        self._kwargs = kwargs
+
+    def call(self, y_true, y_pred):
+        y_true, y_pred = _eager.same_rank(np.asarray(y_true), np.asarray(y_pred))
+        return np.asarray(self._function(y_true, y_pred, **self._kwargs), np.float32)
+
+    def lower(self, b, prediction, target, weights, row_loss, gradient, logits=None, scale=1.0):
+        from fastnn.lowering.traced import row_values
+
+        if self.reduction not in ("sum_over_batch_size", "mean"):
+            raise ValueError(
+                f"Loss {self.name!r}: training knows the reductions 'sum_over_batch_size' and 'mean'. "
+                f"Received: reduction={self.reduction!r}"
+            )
+
+        def function(y_true, y_pred):
+            return self._function(y_true, y_pred, **self._kwargs)
+
+        row_values(b, function, f"loss {self.name!r}", prediction, target, weights, row_loss, gradient, scale)
 
 
 def _reduced(values, sample_weight, reduction, mask):

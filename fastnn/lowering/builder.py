@@ -1,12 +1,18 @@
 """Emits the instructions of a program over symbolic slots, then binds them to memory."""
 
+from copy import copy
+
 import numpy as np
 
 from fastnn._engine.program import Instruction, Program
 from fastnn._engine.runtime import OPS, Buffer, Source
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.formula import Formula
+from fastnn.lowering.fusion import groups
+from fastnn.lowering.layout import emit_formula, is_batched, new_slot
 from fastnn.lowering.memory import plan
 from fastnn.operations.activation import KERNELS, Activation, saved_slot
+from fastnn.operations.parameter import Memory
 from fastnn.variables import Variable, runs_of
 
 _LINE_FLOATS = 16
@@ -84,6 +90,10 @@ class Builder:
         self._deferred = set()
         self._committed = {}
         self._kept = {}
+        self._groups = {}
+        self._wanted = frozenset()
+        self._given = {}
+        self._fixed_label = ""
         self.random_streams = 0
         self.mixed = []  # what targets must be mixed like, see operations/augment.py
         self._trained = set()
@@ -91,6 +101,25 @@ class Builder:
         self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)
         self._written_gradients = set()
         self._needs_gradient = {}
+
+    def part(self, graph, slots, wanted=()):
+        """A builder that adds another graph to the same program.
+
+        Parameters
+        ----------
+        graph : Graph
+        slots : dict of Tensor to Slot
+            Where the values of its inputs are.
+        wanted : collection of Tensor
+            Inputs whose gradients are asked for; `gradient` tells where they are after `backward`.
+        """
+        part = copy(self)
+        part.graph = graph
+        part._slots, part._given, part._wanted = dict(slots), slots, frozenset(wanted)
+        part._absorbed, part._kept, part._groups, part._gradients, part._needs_gradient = {}, {}, {}, {}, {}
+        part._deferred = set()
+        part._fixed_label = self.label
+        return part
 
     # ---- memory ---------------------------------------------------------------------------------------------------
 
@@ -111,6 +140,11 @@ class Builder:
     def vector(self, n):
         """n floats, whatever the batch."""
         return self._new(0, n, n, -(-n // _LINE_FLOATS) * _LINE_FLOATS * 4)
+
+    def fixed(self, rows, n):
+        """A float32 matrix that is there once, whatever the batch."""
+        ld = row_stride(n)
+        return self._new(0, n, ld, rows * ld * 4)
 
     def mask(self, rows_per_sample, n):
         """One bit for each value of a matrix."""
@@ -145,6 +179,7 @@ class Builder:
         """
         index = len(self._emitted)
         for value in bindings.values():
+            value = value.operand if isinstance(value, Memory) else value
             if isinstance(value, Slot):
                 value.first = index if value.first is None else value.first
                 value.last = index
@@ -165,18 +200,18 @@ class Builder:
         """
         if variable not in self._committed:
             n = variable.nbytes // 4
-            copy = self.vector(n)
-            self._committed[variable] = copy, self.label
+            early = self.vector(n)
+            self._committed[variable] = early, self.label
             # It reads what the last step committed and writes what nobody has read yet.
-            self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=copy, n=n)
+            self.emit("copy_vector", work=n / 16, fence=False, x=variable, y=early, n=n)
         return self._committed[variable][0]
 
     def commit(self):
         """Emit what makes the values of `committed` those of their variables; after the last of them was changed."""
-        for variable, (copy, label) in self._committed.items():
+        for variable, (early, label) in self._committed.items():
             n = variable.nbytes // 4
             self.label = label
-            self.emit("copy_vector", work=n / 16, commits=True, x=copy, y=variable, n=n)
+            self.emit("copy_vector", work=n / 16, commits=True, x=early, y=variable, n=n)
         self.label = ""
 
     # ---- forward --------------------------------------------------------------------------------------------------
@@ -185,16 +220,24 @@ class Builder:
         """Where a tensor's value is."""
         slot = self._slots.get(tensor)
         if slot is None:  # an input that nothing has read before
-            slot = self._slots[tensor] = self.gather(tensor, tensor.rows_per_sample, tensor.features)
+            slot = self._slots[tensor] = self.gather(tensor, tensor.rows_per_sample, tensor.features, tensor.ndim == 1)
         return slot
+
+    def reads_data(self, tensor):
+        """Is this an input whose values come from the data?"""
+        return tensor in self.graph.inputs and tensor not in self._given
+
+    def output_shape(self, slot):
+        """The shape of the graph's output that lies in a slot."""
+        return next(each.shape for each in self.graph.outputs if self._slots.get(each) is slot)
 
     def source(self, key):
         """The data behind a key, usually an input of the graph."""
         return self.sources.setdefault(key, Source())
 
-    def gather(self, key, rows_per_sample, n):
-        """Emit the copy of a batch's rows from the data into a matrix."""
-        y = self.matrix(rows_per_sample, n)
+    def gather(self, key, rows_per_sample, n, without_gaps=False):
+        """Emit the copy of a batch's rows from the data into a matrix; rows of one value may be `without_gaps`."""
+        y = self.per_row(rows_per_sample) if without_gaps else self.matrix(rows_per_sample, n)
         self.emit(
             "gather",
             rows=rows_per_sample,
@@ -214,9 +257,13 @@ class Builder:
 
     def forward(self):
         """Emit the forward pass of the whole graph."""
+        self._groups = groups(self.graph, self._deferred)
         for node in self.graph.nodes:
-            self.label = node.output.name
-            if node in self._deferred:
+            self.label = self._fixed_label or node.output.name
+            if node in self._groups:
+                if self._groups[node].root is node:
+                    self._slots[node.output] = self._groups[node].forward(self)
+            elif node in self._deferred:
                 self._slots[node.output] = self.matrix(node.output.rows_per_sample, node.output.features)
             else:
                 self._slots[node.output] = node.operation.forward(node, self)
@@ -263,7 +310,7 @@ class Builder:
         known = self._needs_gradient
         if not known:
             for each in self.graph.inputs:
-                known[each] = False
+                known[each] = each in self._wanted
             for node in self.graph.nodes:
                 known[node.output] = any(known[each] for each in node.inputs) or any(
                     self.trains(each) for each in node.variables.values()
@@ -294,6 +341,10 @@ class Builder:
         else:
             self._gradients[tensor] = slot
 
+    def gradient(self, tensor):
+        """Where the gradient of a tensor is; None if nothing depends on it."""
+        return self._gradients.get(tensor)
+
     def propagate(self, tensor, write, accumulates=False, epilogue=False):
         """Let an operation write the gradient of one of its inputs.
 
@@ -319,7 +370,7 @@ class Builder:
         if existing is not None and accumulates:
             write(existing, True, None)
             return
-        slot = self.matrix(tensor.rows_per_sample, tensor.features)
+        slot = new_slot(self, tensor.shape)
         write(slot, False, derivative)
         self.set_gradient(tensor, slot)
 
@@ -328,19 +379,16 @@ class Builder:
         if not self.needs_gradient(tensor):
             return
         if self.graph.only_consumer(tensor) is None:  # it will be added to, but the output's must stay
-            zero_copy = self.matrix(tensor.rows_per_sample, tensor.features)
-            self.emit(
-                "reshape", rows=1, work_per_row=elementwise_cycles(slot.rows_per_sample * slot.n, 2), x=slot,
-                y=zero_copy, rows_x=slot.rows_per_sample, n_x=slot.n, ldx=slot.ld,
-                rows_y=zero_copy.rows_per_sample, n_y=zero_copy.n, ldy=zero_copy.ld,
-            )  # fmt: skip
-            slot = zero_copy
+            own = new_slot(self, tensor.shape)
+            formula = Formula()
+            emit_formula(self, formula, [formula.input(0)], [(slot, tensor.shape)], [own], tensor.shape)
+            slot = own
         self.set_gradient(tensor, slot)
 
     def _epilogue(self, tensor, kind):
         """The activation whose output alone this tensor is, as an epilogue; None if it cannot be one."""
         node = tensor.node
-        if node is None or not isinstance(node.operation, Activation):
+        if node is None or not isinstance(node.operation, Activation) or node in self._groups:
             return None
         if self.graph.only_consumer(tensor) is None or self.graph.only_consumer(node.inputs[0]) is None:
             return None
@@ -350,6 +398,11 @@ class Builder:
 
     def _add(self, tensor, slot):
         total = self._gradients[tensor]
+        if tensor.ndim < 2 or not is_batched(tensor.shape):
+            formula = Formula()
+            inputs = [(total, tensor.shape), (slot, tensor.shape)]
+            emit_formula(self, formula, [formula.input(0) + formula.input(1)], inputs, [total], tensor.shape)
+            return
         self.emit(
             "add", rows=total.rows_per_sample, work_per_row=elementwise_cycles(total.n, 3), a=total, b=slot, y=total,
             n=total.n, lda=total.ld, ldb=slot.ld, ldy=total.ld,
@@ -360,8 +413,9 @@ class Builder:
         for node in reversed(self.graph.nodes):
             gradient = self._gradients.get(node.output)
             if gradient is not None:
-                self.label = node.output.name
-                node.operation.backward(node, self, gradient)
+                self.label = self._fixed_label or node.output.name
+                backward = self._groups[node].backward if node in self._groups else node.operation.backward
+                backward(*(() if node in self._groups else (node,)), self, gradient)
         self.label = ""
 
     # ---- binding --------------------------------------------------------------------------------------------------
@@ -408,6 +462,8 @@ class Builder:
 
     @staticmethod
     def _bind(value, places, sources):
+        if isinstance(value, Memory):
+            value = value.operand
         if isinstance(value, Source):
             return sources.get(value, value)
         if isinstance(value, Slot):

@@ -219,6 +219,8 @@ class Evaluation:
             key = ("targets", number)
             if kind == "labels":
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
+            elif kind == "column":
+                targets[kind] = b.gather(key, y.rows_per_sample, 1, without_gaps=y.rows_per_sample == 1)
             else:
                 targets[kind] = b.gather(key, y.rows_per_sample, y.n)
             targets[kind] = mixed_targets(b, kind, targets[kind])

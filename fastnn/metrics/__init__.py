@@ -237,6 +237,11 @@ def resolve(identifier, loss, output_n):
         metric = _FUNCTIONS[metric](name=metric.__name__)
     elif losses.of_function(metric) is not None:
         metric = MeanLoss(losses.of_function(metric), metric.__name__, None)
+    elif callable(metric) and not isinstance(metric, Metric):
+        metric = MeanMetricWrapper(metric, name=getattr(metric, "__name__", type(metric).__name__))
+    if type(metric) is MeanMetricWrapper and metric.is_own:  # it reads whatever the loss reads
+        metric.target_kind = "column" if loss is not None and loss.target_kind != "values" else "values"
+        return metric
     if not isinstance(metric, Metric):
         raise ValueError(
             f"Metric {getattr(metric, '__name__', metric)!r} cannot be compiled into a model, "

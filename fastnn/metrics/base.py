@@ -234,7 +234,7 @@ class StateMetric(Metric):
 
 
 class MeanMetricWrapper(Mean):
-    """The mean of what a function of ``(y_true, y_pred)`` returns for each sample.
+    """The mean of what a function of ``(y_true, y_pred)``, composed of `fastnn.ops`, returns for each sample.
 
     Parameters
     ----------
@@ -255,14 +255,28 @@ class MeanMetricWrapper(Mean):
             self.target_kind = self._loss.target_kind
             self.depends_on_batch = self._loss.of_batch
 
+    @property
+    def is_own(self):
+        """Is the function a user's, which is traced, and none of fastnn's?"""
+        return self._loss is None and getattr(self._fn, "__module__", "").partition(".")[0] != "fastnn"
+
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further targets, predictions and, if given, their weights."""
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
     def lower(self, b, prediction, target, values):
-        if self._loss is None:
+        if self._loss is not None:
+            self._loss.lower_rows(b, prediction, target, values)
+            return
+        from fastnn.lowering.traced import row_values
+
+        if not self.is_own:
             raise self.not_compiled()
-        self._loss.lower_rows(b, prediction, target, values)
+
+        def function(y_true, y_pred):
+            return self._fn(y_true, y_pred, **self._fn_kwargs)
+
+        row_values(b, function, f"metric {self.name!r}", prediction, target, None, values)
 
     def get_config(self):
         return {**super().get_config(), "fn": self._fn, **self._fn_kwargs}

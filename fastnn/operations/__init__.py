@@ -4,18 +4,23 @@ from fastnn.operations import (  # noqa: F401  (they register)
     activation,
     activity_penalty,
     affine,
+    arrange,
     augment,
     batchnorm,
     dense,
     dot,
     dropout,
+    elementwise,
     embedding,
     identity,
     lookup,
+    matmul,
     merge,
     noise,
+    parameter,
     prelu,
     rearrange,
+    reduce,
     reshape,
     rownorm,
 )
@@ -27,6 +32,16 @@ from fastnn.operations.base import (
     inside_call,
     is_inside_call,
     layers_being_called,
+    tracing,
 )
 
-__all__ = ["REGISTRY", "Operation", "apply", "calling", "inside_call", "is_inside_call", "layers_being_called"]
+__all__ = [
+    "REGISTRY",
+    "Operation",
+    "apply",
+    "calling",
+    "inside_call",
+    "is_inside_call",
+    "layers_being_called",
+    "tracing",
+]

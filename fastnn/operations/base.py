@@ -58,7 +58,7 @@ _calling = _Calling()
 
 class calling:
     """While this context lasts, new nodes belong to the given layer, and the names of new variables begin with its
-    name."""
+    name. None: to no layer."""
 
     def __init__(self, layer):
         self.layer = layer
@@ -91,7 +91,12 @@ def is_inside_call():
 
 def layers_being_called():
     """The layers that are being built or traced, the innermost last."""
-    return tuple(_calling.layers)
+    return tuple(layer for layer in _calling.layers if layer is not None)
+
+
+def tracing():
+    """Is something being traced: a layer, or a function of the user's own?"""
+    return bool(_calling.layers)
 
 
 def apply(name, inputs, variables=None, **attributes):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.layout import columns, copy_reshaped, is_batched, new_slot
 from fastnn.operations.base import Operation
 
 
@@ -12,11 +12,12 @@ class Reshape(Operation):
     name = "reshape"
 
     def output_shape(self, node):
-        return (None, *node.attributes["shape"])
+        batch = (None,) if is_batched(node.inputs[0].shape) else ()
+        return (*batch, *node.attributes["shape"])
 
     def forward(self, node, b):
         source, target = node.inputs[0], node.output
-        if source in b.graph.inputs:  # gather the data in its new shape at once
+        if b.reads_data(source) and target.ndim > 1:  # gather the data in its new shape at once
             return b.gather(source, target.rows_per_sample, target.features)
         x = b.slot(source)
         consumers = b.graph.consumers(target)
@@ -26,18 +27,29 @@ class Reshape(Operation):
             and all(isinstance(each.operation, Reshape) for each in consumers)
         ):
             return x  # they read the values in whatever shape these are
-        if (x.rows_per_sample, x.n) == (target.rows_per_sample, target.features):
+        if self._same_memory(source.shape, target.shape):
             return x
-        y = b.matrix(target.rows_per_sample, target.features)
-        self._copy(b, x, y)
+        y = new_slot(b, target.shape)
+        copy_reshaped(b, x, source.shape, y, target.shape)
         return y
 
     def backward(self, node, b, gradient):
-        source = node.inputs[0]
-        if (gradient.rows_per_sample, gradient.n) == (source.rows_per_sample, source.features):
+        source, target = node.inputs[0], node.output
+        if self._same_memory(source.shape, target.shape):
             b.propagate_alias(source, gradient)
-        else:
-            b.propagate(source, lambda dx, accumulate, epilogue: self._copy(b, gradient, dx))
+            return
+
+        def write(dx, accumulate, epilogue):
+            copy_reshaped(b, gradient, target.shape, dx, source.shape)
+
+        b.propagate(source, write)
+
+    @staticmethod
+    def _same_memory(old, new):
+        """Do the values of the two shapes lie alike? Those of a vector over the samples have no gaps between them."""
+        if is_batched(old) and 1 in (len(old), len(new)) and len(old) != len(new):
+            return False
+        return columns(old) == columns(new)
 
     def fold(self, node, f):
         """A pending scaling goes through if it can be told from the position on the new last axis alone."""
@@ -52,18 +64,3 @@ class Reshape(Operation):
                 return f.keep(node)
             vectors.append(rows[0])
         return f.keep(node, inputs=[f.unscaled(value)]).with_affine(*vectors, value.affine_from)
-
-    def _copy(self, b, x, y):
-        b.emit(
-            "reshape",
-            rows=1,
-            work_per_row=elementwise_cycles(x.rows_per_sample * x.n, 2),
-            x=x,
-            y=y,
-            rows_x=x.rows_per_sample,
-            n_x=x.n,
-            ldx=x.ld,
-            rows_y=y.rows_per_sample,
-            n_y=y.n,
-            ldy=y.ld,
-        )

@@ -121,8 +121,8 @@ def check_targets(y, kind, output_shape, name, ignored=None):
     Parameters
     ----------
     y : ndarray
-    kind : {"labels", "values"}
-        The loss's `target_kind`: class numbers, or numbers like those predicted.
+    kind : {"labels", "values", "column"}
+        The loss's `target_kind`: class numbers, numbers like those predicted, or one number for each row.
     output_shape : tuple of int
         Of the prediction for one sample.
     name : str
@@ -141,7 +141,7 @@ def check_targets(y, kind, output_shape, name, ignored=None):
         If `y` has another shape, or holds something else than labels in ``[0, classes)``.
     """
     output_shape = tuple(output_shape)
-    wanted = output_shape[:-1] if kind == "labels" else output_shape
+    wanted = {"labels": output_shape[:-1], "column": (*output_shape[:-1], 1)}.get(kind, output_shape)
     view = _matching(y, wanted)
     if view is None:
         raise ValueError(

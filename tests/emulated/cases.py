@@ -11,6 +11,7 @@ from fastnn._engine.runtime import OPS, Source
 
 from emulated.recording import Recording, Region
 from fastnn._engine import kernels
+from fastnn.operations.primitives import PRIMITIVES
 from reference.activations import NAMES as ACTIVATIONS
 from reference.arrays import GARBAGE
 
@@ -709,6 +710,74 @@ def mixup(m):
         yield m.case(samples, operands, per, same_bits=False, n=n, alpha=0.4, stream=4, seed=9)
 
 
+def numbers(values, dtype):
+    return Region(np.asarray(values, dtype))
+
+
+def expression(m):
+    """Every step there is, of whole rows, of pieces of long ones, of operands that are laid out otherwise."""
+    count = 1 + max(each.opcode for each in PRIMITIVES.values())
+    for samples, per, n, extra in [SHAPES[2], (3, 1, 1100, 0)]:
+        rows = samples * per
+        for opcode in range(count):
+            # registers: x, a value a row, a value a column, a constant, the step's result, the sum
+            steps = [(opcode, 4, 0, 1, 2), (18, 5, 4, 3, 3)]
+            code = [6, 3, 1, 2, 1, 0, 0, n, 1, 0, 1, 16, 1, 1, 0, 2, 0, n, 1, 1, *sum(steps, ()), 3, 0, 5]
+            x, y = matrix(m.uniform(rows, n), extra), result(rows, n)
+            code[6], code[-2] = x.ld, y.ld
+            operands = dict(code=numbers(code, np.int32), constants=numbers([0.5], np.float32), o0=x,
+                            o1=matrix(m.uniform(rows, 1)), o2=vector(m.uniform(n)), o3=y)  # fmt: skip
+            yield m.case(samples, operands, per, same_bits=False, n=n, rtol=1e-4)
+
+
+def reduce_columns(m):
+    for samples, per, n, extra in SHAPES:
+        for kind in range(5):
+            operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples, per))
+            yield m.case(samples, operands, n=n, per=per, kind=kind, same_bits=False)
+
+
+def reduce_rows(m):
+    for samples, per, n, extra in SHAPES:
+        for kind in range(3):
+            x = matrix(m.normal(samples * per, n), extra)
+            yield m.case(samples, dict(x=x, y=result(samples, n)), n=n, inner=1, count=per, kind=kind)
+            operands = dict(x=x, y=result(per, n))
+            yield m.case(samples, operands, 0, n=n, inner=per, count=0, kind=kind, fixed=per)
+
+
+def batch_size(m):
+    yield m.case(5, dict(y=vector(m.normal(1))))
+
+
+def arrange(m):
+    for samples, per, n, extra in SHAPES:
+        x, y = matrix(m.normal(samples * per, n), extra), result(samples * n, per)
+        plan = [2, n * y.ld, 0, per * x.ld, n * y.ld, 0, 0, per, x.ld, 1, n, 1, y.ld]
+        yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=y))
+        total = result(samples, n)
+        plan = [2, total.ld, 1, per * x.ld, total.ld, 0, 0, per, x.ld, 0, n, 1, 1]
+        yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=total))
+
+
+def pack_panels(m):
+    for _, k, n in PRODUCTS:
+        yield m.case(1, dict(x=matrix(m.normal(k, n)), y=panels(m.normal(k, n))), 0, k=k, n=n)
+
+
+def unpack_panels(m):
+    for _, k, n in PRODUCTS:
+        yield m.case(1, dict(x=panels(m.normal(k, n)), y=result(k, n)), 0, k=k, n=n)
+
+
+def matmul(m):
+    for height, k, n in PRODUCTS[:5]:
+        for shared in 0, 1:
+            operands = dict(a=matrix(m.normal(3 * height, k)), b=matrix(m.normal((1 if shared else 3) * k, n)),
+                            y=result(3 * height, n))  # fmt: skip
+            yield m.case(3, operands, height=height, k=k, n=n, groups=1, a_groups=1, b_groups=1 - shared)
+
+
 GENERATORS = {
     "merge_forward": merge_forward,
     "merge_backward": merge_backward,
@@ -814,6 +883,14 @@ GENERATORS = {
     "random_warp": random_warp,
     "random_intensity": random_intensity,
     "mixup": mixup,
+    "expression": expression,
+    "reduce_columns": reduce_columns,
+    "reduce_rows": reduce_rows,
+    "batch_size": batch_size,
+    "arrange": arrange,
+    "pack_panels": pack_panels,
+    "unpack_panels": unpack_panels,
+    "matmul": matmul,
 }
 
 

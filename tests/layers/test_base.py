@@ -90,8 +90,10 @@ def test_variables_refuse_other_shapes():
         variable.assign(np.zeros(4))
     with pytest.raises(ValueError, match="copy"):
         np.array(variable, copy=False)
-    several = np.arange(24.0).reshape(2, 3, 4)
-    np.testing.assert_array_equal(Variable(several, "v").numpy(), several)
+    several = np.arange(30.0).reshape(2, 5, 3)
+    for layout in "rows", "flat":
+        np.testing.assert_array_equal(Variable(several, "v", layout=layout).numpy(), several)
+    assert Variable(several, "v").lay_out("flat")
 
 
 def test_symbolic_tensors_say_what_they_are():

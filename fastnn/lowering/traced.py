@@ -1,0 +1,187 @@
+"""Functions of one's own in a program: traced once into a small graph, whose nodes the program computes and
+differentiates.
+
+row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, and the gradient of their mean
+penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
+projection   a constraint ``fn(weight) -> weight``: the weight becomes what it returns
+"""
+
+from fastnn.graph import Graph, Tensor
+from fastnn.lowering.formula import Formula
+from fastnn.lowering.layout import emit_formula, emit_reduce, is_batched, new_slot, reshaped
+from fastnn.operations import apply, calling
+from fastnn.operations.parameter import write_variable
+
+
+def trace(function, shapes, names, kind):
+    """The graph of a function of symbolic tensors.
+
+    Parameters
+    ----------
+    function : callable
+    shapes : list of tuple
+        None at the first place is the batch.
+    names : list of str
+    kind : str
+        What the function is, for errors: "loss 'mine'".
+
+    Raises
+    ------
+    TypeError
+        If it returns something else than a tensor or a number.
+    """
+    from fastnn.ops import core, reductions
+
+    inputs = [Tensor(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
+    with calling(None):
+        output = function(*inputs)
+        if isinstance(output, (list, tuple)) or output is None:
+            raise TypeError(
+                f"The {kind} must return a tensor, made of its arguments by fastnn.ops. Received: "
+                f"{output!r:.100} of type "
+                f"{type(output).__name__}"
+            )
+        output = core.tensor(output)
+        if output.ndim and is_batched(output.shape):
+            output = reductions.mean(output, list(range(1, output.ndim)))
+    return Graph(inputs, [output])
+
+
+def row_values(b, function, kind, prediction, target, weights, values, gradient=None, scale=1.0):
+    """Emit a loss or a metric of one's own.
+
+    Parameters
+    ----------
+    b : Builder
+    function : callable (y_true, y_pred)
+        Returns a value for each sample, values for each (their mean counts), or one number for the whole batch.
+    kind : str
+        What it is, for errors.
+    prediction, target : Slot
+    weights : Slot or None
+        One for each sample.
+    values : Slot
+        Takes one value for each row of the prediction, times the weight of its sample.
+    gradient : Slot or None
+        Takes the gradient of ``scale`` times the mean of the values.
+    """
+    shape = b.output_shape(prediction)
+    target_shape = shape
+    if target.n != prediction.n:  # one number for each row
+        target_shape = (None,) if target.ld == 1 else (*shape[:-1], target.n)
+    graph = trace(function, [target_shape, shape], ["y_true", "y_pred"], kind)
+    (y_true, y_pred), (output,) = graph.inputs, graph.outputs
+    part = b.part(graph, {y_true: target, y_pred: prediction}, {y_pred} if gradient is not None else ())
+    part.forward()
+    loss = part.slot(output), (None, 1, 1) if is_batched(output.shape) else ()
+    formula = Formula()
+    inputs, term = [loss], formula.input(0)
+    if not is_batched(output.shape) and output.shape:  # something of the weights alone
+        raise TypeError(
+            f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number."
+        )
+    if weights is not None:
+        inputs, term = [*inputs, (weights, (None, 1, 1))], term * formula.input(1)
+    emit_formula(b, formula, [term], inputs, [values], (None, prediction.rows_per_sample, 1))
+    if gradient is None:
+        return
+    part.set_gradient(output, _unit_gradient(b, output.shape, weights, scale))
+    part.backward()
+    _copy(b, part.gradient(y_pred), gradient, shape)
+
+
+def _unit_gradient(b, shape, weights, scale):
+    """The gradient of ``scale * mean(value * weight)`` by the values of the samples, or by the one value."""
+    samples = new_slot(b, ())
+    b.emit("batch_size", rows=0, work=1, y=samples)
+    formula = Formula()
+    y = new_slot(b, shape)
+    if is_batched(shape):
+        term = scale / formula.input(0)
+        inputs = [(samples, ())]
+        if weights is not None:
+            inputs, term = [*inputs, (weights, (None,))], term * formula.input(1)
+    elif weights is None:
+        inputs, term = [(samples, ())], formula.constant(scale)
+    else:
+        total = new_slot(b, ())
+        emit_reduce(b, 0, weights, (None,), 0, total, ())
+        inputs, term = [(samples, ()), (total, ())], formula.input(1) * scale / formula.input(0)
+    emit_formula(b, formula, [term], inputs, [y], shape)
+    return y
+
+
+def _copy(b, source, target, shape):
+    formula = Formula()
+    term = formula.constant(0) if source is None else formula.input(0)
+    emit_formula(b, formula, [term], [(source, shape)], [target], shape)
+
+
+def _of_variable(b, function, variable, kind):
+    def of_weight():
+        return function(apply("parameter", [], {"value": variable}))
+
+    graph = trace(of_weight, [], [], kind)
+    part = b.part(graph, {})
+    part.forward()
+    return part, graph.outputs[0]
+
+
+def penalty(b, function, variable, factor=1.0):
+    """Emit a regularizer's value and, where the variable is trained, add its gradient to the variable's.
+
+    Parameters
+    ----------
+    b : Builder
+    function : callable (weight)
+        Composed of fastnn.ops; returns one number.
+    variable : Variable
+        Of any layout.
+    factor : float, default 1.0
+        The penalty is multiplied by it.
+
+    Returns
+    -------
+    Slot
+        Of one float: the penalty.
+
+    Notes
+    -----
+    Emit it anywhere between `train` and the optimizer's update: before or after the backward pass.
+    """
+    part, output = _of_variable(b, function, variable, f"regularizer of {variable.path!r}")
+    if output.shape not in ((), (1,)):
+        raise TypeError(
+            f"The regularizer of {variable.path!r} must return one number. Received the shape {output.shape}."
+        )
+    value, y = part.slot(output), new_slot(b, ())
+    formula = Formula()
+    emit_formula(b, formula, [formula.input(0) * factor], [(value, ())], [y], ())
+    if b.trains(variable):
+        seed, formula = new_slot(b, output.shape), Formula()
+        emit_formula(b, formula, [formula.constant(factor)], [], [seed], output.shape)
+        part.set_gradient(output, seed)
+        part.backward()
+    return y
+
+
+def projection(b, function, variable):
+    """Emit ``variable = function(variable)``, after the optimizer's update of it.
+
+    Parameters
+    ----------
+    b : Builder
+    function : callable (weight)
+        Composed of fastnn.ops; returns a tensor of the weight's shape.
+    variable : Variable
+        Of any layout.
+    """
+    part, output = _of_variable(b, function, variable, f"constraint of {variable.path!r}")
+    if output.shape != variable.shape:
+        raise TypeError(
+            f"The constraint of {variable.path!r} must return a tensor of shape {variable.shape}. Received the shape "
+            f"{output.shape}."
+        )
+    write_variable(
+        b, variable, variable.storage, reshaped(b, part.slot(output), output.shape, variable.shape), commits=True
+    )
