@@ -33,6 +33,7 @@ class Prediction:
     """
 
     def __init__(self, graph, batch, training=False):
+        graph = graph.in_mode(training)
         b = Builder(graph, batch, training=training)
         b.forward()
         self.graph = graph
@@ -119,7 +120,7 @@ class Evaluation:
     training = False
 
     def __init__(self, graph, batch, heads, weighted=False):
-        self.graph = graph
+        self.graph = graph = graph.in_mode(self.training)
         self.batch = batch
         self.heads = heads
         self.trackers = []
@@ -193,9 +194,9 @@ class Evaluation:
         self._penalised = bool(variables or b.penalties)
         for variable in variables:
             b.label = variable.path
-            grad, accumulate = b.variable_gradient(variable)
-            sums = regularizers.lower(b, variable.regularizer, variable, grad, accumulate)
-            b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
+            sums = regularizers.lower(b, variable.regularizer, variable)
+            if sums is not None:
+                b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
         if self._penalised:
             b.label = "penalties"
             b.emit("add_penalty", sums=None, acc=weights, count=0, counts=True)

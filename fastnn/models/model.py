@@ -7,6 +7,7 @@ from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer, as_floats, several
 from fastnn.layers.core import InputLayer
+from fastnn.layers.tracing import traced
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
 from fastnn.operations.lookup import reads_text
@@ -113,13 +114,7 @@ class Model(SaveableModel, Layer, Trainer):
         """Find out what `call` makes of inputs of this shape, or structure of shapes."""
         inputs = _inputs_of(shape)
         with inside_call():
-            outputs = self.call(inputs, **({"training": None} if self._call_takes_training() else {}))
-        for each in _tree.flatten(outputs):
-            if not isinstance(each, Tensor):
-                raise TypeError(
-                    f"{type(self).__name__}.call of model {self.name!r} must return symbolic tensors, made by layers "
-                    f"of its inputs. Received: {each!r:.100} of type {type(each).__name__}"
-                )
+            outputs = traced(self, inputs, {"training": None} if self._call_takes_training() else {})
         self._network = Network(inputs, outputs)
 
     def call(self, inputs, training=None):

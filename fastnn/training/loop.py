@@ -75,6 +75,8 @@ class Trainer:
         """
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        if self._network is not None:
+            self._told.weights(len(self.graph.outputs), self._heads_names())
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
         self._compiled = True
@@ -368,7 +370,7 @@ class Trainer:
         # What is measured of a batch as a whole is measured of batches of the size that was asked for.
         one_by_one = hooks.has_test_batch_hooks
         count = len(samples)
-        by_batch = one_by_one or any(head.depends_on_batch for head in self._heads)
+        by_batch = one_by_one or self.graph.adds_losses or any(head.depends_on_batch for head in self._heads)
         batch = min(batch_size if by_batch else self._chunk, count)
         program = self._program("test", batch if by_batch else self._chunk, samples.weighted)
         program.reset()
