@@ -252,6 +252,11 @@ class Evaluation:
         self.totals[:] = 0
         self._penalties[:] = 0
 
+    def go_on_from(self, other):
+        """Take over the sums of another program of the same heads: one for smaller batches, or other weights."""
+        self.totals[:] = other.totals
+        self._penalties[:] = other._penalties
+
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
         data = dict(host_values(self.graph, inputs))
