@@ -329,6 +329,10 @@ class Builder:
         self._written_gradients.add(variable)
         return self._variable_gradients[variable], seen
 
+    def gradient_places(self):
+        """Where the gradients of the trained variables are: (Buffer, offset, nbytes) by variable."""
+        return dict(self._variable_gradients)
+
     @property
     def gradients_written(self):
         """Trained variables that the loss depends on."""

@@ -420,6 +420,46 @@ class Model(SaveableModel, Layer, Trainer):
         means, deviations = self._monte_carlo[1].run(inputs, samples, passes, seed, step)
         return self._packed(means, np.ndarray), self._packed(deviations, np.ndarray)
 
+    def gradients(self, x, y, sample_weight=None):
+        """The gradient of the loss by each trainable weight, on one batch; the model stays as it is.
+
+        They are those that `train_on_batch` would use for its next step, before the optimizer clips or adds them up:
+        layers behave as in training and draw the same random numbers, batch normalisation uses the statistics of the
+        batch (but does not move its averages), and the loss includes the penalties of regularizers.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `train_on_batch`. All samples are one batch, whose activations are all in memory.
+
+        Returns
+        -------
+        list of ndarray of float32
+            One for each of `trainable_weights`, of its shape; zeros where the loss does not depend on it. What is
+            `trainable` now counts, not what was when the model was compiled.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled, or the data does not fit it.
+
+        Examples
+        --------
+        >>> norms = [np.linalg.norm(each) for each in model.gradients(x[:256], y[:256])]
+        """
+        self._require_compiled("gradients")
+        samples = self._checked_data(x, y, sample_weight, None)
+        count = len(samples)
+        program = self._program("gradients", self._capacity("gradients", samples), samples.weighted)
+        program.program.run(
+            count,
+            batch=count,
+            step=self.optimizer.steps if self.optimizer else 0,
+            seed=self._seed_of_training,
+            sources=self._bound(program, samples),
+        )
+        return program.values()
+
     def freeze(self):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
 

@@ -14,11 +14,13 @@ class BatchTrainer:
     # ---- programs ----------------------------------------------------------------------------------------------------
 
     def _program(self, kind, batch, weighted):
-        """The training or evaluation program for batches of up to `batch` samples, made when first needed."""
+        """The program of a kind, "train", "test" or "gradients", for batches of up to `batch` samples, made when first
+        needed."""
         from fastnn.lowering import programs
 
         self._settle_variables()
-        made_for = batch, self.graph.state(), self.optimizer.structure() if kind == "train" and self.optimizer else None
+        structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
+        made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
         key = kind, weighted
         known = self._programs.get(key)
         if known is not None and known[0] == made_for:
@@ -30,6 +32,8 @@ class BatchTrainer:
                 self._trained = set(self.trainable_weights)
             trained = [variable for variable in self.graph.variables if variable in self._trained]
             program = programs.Training(self.graph, batch, self._heads, weighted, self.optimizer, trained)
+        elif kind == "gradients":
+            program = programs.Gradients(self.graph, batch, self._heads, weighted, self.trainable_weights)
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
         self._programs[key] = (made_for, program)
