@@ -20,6 +20,7 @@ class Reshape(Operation):
         if b.reads_data(source) and target.ndim > 1:  # gather the data in its new shape at once
             return b.gather(source, target.rows_per_sample, target.features)
         x = b.slot(source)
+        lies_as = self._lies_as(source, x, b)
         consumers = b.graph.consumers(target)
         if (
             consumers
@@ -27,11 +28,21 @@ class Reshape(Operation):
             and all(isinstance(each.operation, Reshape) for each in consumers)
         ):
             return x  # they read the values in whatever shape these are
-        if self._same_memory(source.shape, target.shape):
+        if self._same_memory(lies_as, target.shape):
             return x
         y = new_slot(b, target.shape)
-        copy_reshaped(b, x, source.shape, y, target.shape)
+        copy_reshaped(b, x, lies_as, y, target.shape)
         return y
+
+    @staticmethod
+    def _lies_as(tensor, slot, b):
+        """The shape in which a tensor's values lie in its slot: that of the first tensor of a chain that shares it."""
+        while tensor.node is not None and isinstance(tensor.node.operation, Reshape):
+            before = tensor.node.inputs[0]
+            if b.reads_data(before) or b.slot(before) is not slot:
+                break
+            tensor = before
+        return tensor.shape
 
     def backward(self, node, b, gradient):
         source, target = node.inputs[0], node.output
