@@ -46,7 +46,7 @@ def matmul(x1, x2):
             "has none. Use "
             "ops.broadcast_to."
         )
-    return apply("matmul", [x1, x2])
+    return apply("matmul", [x1, x2], turned=False)
 
 
 def _turned(x):

@@ -101,6 +101,8 @@ def transpose(x, axes=None):
     offset = _offset(x)
     if offset and order[0] != 0:
         refuse_batch_axis(x, 0, "transpose")
+    if order == list(range(x.ndim)):
+        return x
     sizes = [x.shape[each] for each in order]
     walk = [(each - offset, 1) for each in order[offset:]]
     return _arranged([x], sizes, [Piece(sizes[offset:], walk, [(i, 1) for i in range(len(walk))])])
@@ -131,10 +133,12 @@ def broadcast_to(x, shape):
     x = tensor(x)
     shape = tuple(shape)
     target = (None, *shape[1:]) if is_batched(x) else shape
+    if target == x.shape:
+        return x
     offset = _offset(x)
     aligned = (1,) * (len(target) - x.ndim) + x.shape
     sizes = target[offset:]
-    walk = [(i - len(target) + x.ndim - 0, 1) if one == want else (-1, 0)
+    walk = [(i - len(target) + x.ndim, 1) if one == want else (-1, 0)
             for i, (one, want) in enumerate(zip(aligned[offset:], sizes, strict=True))]  # fmt: skip
     if any(one not in (1, want) for one, want in zip(aligned[offset:], sizes, strict=True)):
         raise ValueError(f"ops.broadcast_to: {x!r} cannot be broadcast to {shape}.")

@@ -187,3 +187,17 @@ def test_eager_calls_refuse_what_is_no_batch(layer, x, message):
 def test_a_dense_layer_that_no_memory_can_hold_is_refused():
     with pytest.raises(MemoryError, match="'giant'.*'kernel'.*1099511627776"):
         layers.Dense(2**40, name="giant")(data(2, 5))
+
+
+def test_reshapes_behind_each_other():
+    """Only the last one of a chain moves values, whatever shapes are between."""
+    inputs = fastnn.Input((4,))
+    hidden = layers.Dense(15)(inputs)
+    shapes = [(3, 5), (5, 3), (1, 5, 3), (15,), (3, 5, 1)]
+    outputs = hidden
+    for shape in shapes:
+        outputs = layers.Reshape(shape)(outputs)
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    model = fastnn.Model(inputs, outputs)
+    np.testing.assert_array_equal(model(x).ravel(), fastnn.Model(inputs, hidden)(x).ravel())
+    np.testing.assert_array_equal(model.predict(x, verbose=0).ravel(), fastnn.Model(inputs, hidden)(x).ravel())
