@@ -3,10 +3,12 @@
 from fastnn.operations import (  # noqa: F401  (they register)
     activation,
     activity_penalty,
+    added_loss,
     affine,
     arrange,
     augment,
     batchnorm,
+    by_mode,
     dense,
     dot,
     dropout,

@@ -75,6 +75,8 @@ class Trainer(BatchTrainer):
         """
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        if self._network is not None:
+            self._told.weights(len(self.graph.outputs), self._heads_names())
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
         self._compiled = True

@@ -14,11 +14,13 @@ class BatchTrainer:
     # ---- programs ----------------------------------------------------------------------------------------------------
 
     def _program(self, kind, batch, weighted):
-        """The training or evaluation program for batches of up to `batch` samples, made when first needed."""
+        """The program of a kind, "train", "test" or "gradients", for batches of up to `batch` samples, made when first
+        needed."""
         from fastnn.lowering import programs
 
         self._settle_variables()
-        made_for = batch, self.graph.state(), self.optimizer.structure() if kind == "train" and self.optimizer else None
+        structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
+        made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
         key = kind, weighted
         known = self._programs.get(key)
         if known is not None and known[0] == made_for:
@@ -30,6 +32,8 @@ class BatchTrainer:
                 self._trained = set(self.trainable_weights)
             trained = [variable for variable in self.graph.variables if variable in self._trained]
             program = programs.Training(self.graph, batch, self._heads, weighted, self.optimizer, trained)
+        elif kind == "gradients":
+            program = programs.Gradients(self.graph, batch, self._heads, weighted, self.trainable_weights)
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
         self._programs[key] = (made_for, program)
@@ -121,7 +125,7 @@ class BatchTrainer:
         measured together."""
         samples = self._checked_data(x, y, sample_weight, None)
         rows = len(samples)
-        whole = any(head.depends_on_batch for head in self._heads)
+        whole = self.graph.adds_losses or any(head.depends_on_batch for head in self._heads)
         capacity = self._capacity("test", samples) if whole else self._chunk
         program = self._program("test", capacity, samples.weighted)
         batch = min(rows, capacity)

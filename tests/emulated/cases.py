@@ -327,6 +327,8 @@ def confusion_matrix(m):
         if i == 3:
             operands["targets"] = None
             operands["labels"] = Region(m.random.integers(-1, n + 1, samples * per).astype(np.int32))
+            operands["weights"].before[0, 0] = 1e30  # beyond all integers
+            operands["weights"]._fill()
         settings = dict(n=n, classes=n if i % 2 else 2, by_row=i % 2, above=(i + 1) % 2, threshold=0.5)
         yield m.case(samples, operands, per, ignored=i - 2, whole=int(i == 3), rtol=1e-12, **settings)
 
@@ -578,7 +580,9 @@ def column_gradients(m):
 
 
 def _ids(m, samples, per, vocabulary):
-    return matrix(m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32))
+    ids = m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32)
+    ids.ravel()[::5] = np.resize(np.float32([np.nan, np.inf, -np.inf, 1e30, 2.5]), ids.ravel()[::5].size)
+    return matrix(ids)
 
 
 def embedding(m):
@@ -728,6 +732,17 @@ def expression(m):
             operands = dict(code=numbers(code, np.int32), constants=numbers([0.5], np.float32), o0=x,
                             o1=matrix(m.uniform(rows, 1)), o2=vector(m.uniform(n)), o3=y)  # fmt: skip
             yield m.case(samples, operands, per, same_bits=False, n=n, rtol=1e-4)
+    # A value a row, with gaps (o0) and without (o1): x - x', and x + x' into results that lie either way.
+    for gaps in 1, 16:
+        x, y = matrix(m.normal(48, 1)), vector(m.normal(48))
+        results = [result(48, 1) if gaps > 1 else vector(np.zeros(48)) for _ in range(2)]
+        code = [4, 2, 0, 2, 2, 0, x.ld, 1, 1, 0, 1, 1, 1, 1, 0, 19, 2, 0, 1, 1, 18, 3, 0, 1, 1, 2, gaps, 2, 3, gaps, 3]
+        operands = dict(code=numbers(code, np.int32), constants=numbers([0], np.float32), o0=x, o1=y)
+        yield m.case(48, operands | dict(o2=results[0], o3=results[1]), n=1)
+    # A sum of what no sample has a part in.
+    operands = dict(code=numbers([3, 2, 0, 1, 1, 0, 64, 50, 1, 0, 1, 64, 50, 1, 1, 18, 2, 0, 1, 1, 2, 64, 2], np.int32))
+    operands |= dict(constants=numbers([0], np.float32), o0=matrix(m.normal(9, 50)), o1=matrix(m.normal(1, 50)))
+    yield m.case(2, operands | dict(o2=result(9, 50)), 0, n=50, fixed=9)
 
 
 def reduce_columns(m):
@@ -735,6 +750,11 @@ def reduce_columns(m):
         for kind in range(5):
             operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples, per))
             yield m.case(samples, operands, n=n, per=per, kind=kind, same_bits=False)
+            # to a value a row, without gaps; of some, NaN
+            x = m.normal(samples * per, n)
+            x[::3, n // 2] = np.nan
+            operands = dict(x=matrix(x, extra), y=vector(np.zeros(samples * per)))
+            yield m.case(samples, operands, per, n=n, per=1, ldy=1, kind=kind, same_bits=False)
 
 
 def reduce_rows(m):
@@ -744,6 +764,11 @@ def reduce_rows(m):
             yield m.case(samples, dict(x=x, y=result(samples, n)), n=n, inner=1, count=per, kind=kind)
             operands = dict(x=x, y=result(per, n))
             yield m.case(samples, operands, 0, n=n, inner=per, count=0, kind=kind, fixed=per)
+        x = m.normal(1, samples * per)
+        x[:, 3::7] = np.nan
+        operands = dict(x=vector(x.ravel()), y=vector(np.zeros(samples)))  # without gaps
+        yield m.case(samples, operands, n=1, ldx=1, ldy=1, inner=1, count=per, kind=2)
+        yield m.case(samples, operands | dict(y=result(1, 1)), 0, n=1, ldx=1, inner=1, count=0, kind=0, fixed=1)
 
 
 def batch_size(m):

@@ -52,13 +52,16 @@ def test_dense_refuses_units(units):
         layers.Dense(units)
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint"],
-)
-def test_what_is_not_supported_is_not_ignored(option):
-    with pytest.raises(ValueError, match=f"`{option}` is not supported"):
-        layers.Dense(3, **{option: "l2"})
+def test_one_shape_after_another():
+    """Only the last of them moves values: those before it hand them on as they lie."""
+    x = data(7, 5)
+    shapes = [layers.Reshape(shape) for shape in ((2, 3), (3, 2), (1, 6))]
+    model = fastnn.Sequential([fastnn.Input((5,)), layers.Dense(6), *shapes, layers.Flatten()])
+    model.compile("sgd", "mse")
+    expected = x @ model.get_weights()[0]
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    loss = model.fit(x, np.zeros((7, 6)), verbose=0).history["loss"]
+    np.testing.assert_allclose(loss, np.mean(expected**2), rtol=1e-5)
 
 
 def test_unknown_activation_and_initializer():
