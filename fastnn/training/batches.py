@@ -56,6 +56,8 @@ class Batches:
         Batches of an epoch.
     shuffle : callable, optional
         Takes a number and returns as many indices in a new order: in this order the batches of a `PyDataset` come.
+    anew : bool, default False
+        Let each epoch begin a new pass, whatever the number of steps, as far as the iterable can begin one.
     name : str
         Of the argument, for messages.
 
@@ -67,10 +69,11 @@ class Batches:
         What is iterated over, for messages.
     """
 
-    def __init__(self, iterable, steps=None, shuffle=None, name="x"):
+    def __init__(self, iterable, steps=None, shuffle=None, anew=False, name="x"):
         self._iterable = iterable
         self._limit = steps
         self._shuffle = shuffle
+        self._anew = anew
         self.description = f"`{name}`, a {type(iterable).__name__},"
         self._iterator = None
         self._taken = 0  # from the iterator
@@ -147,9 +150,9 @@ class Batches:
             self._iterator, goes_on = None, False  # the last epoch has ended where its pass did
             self._begin()
         self._taken += done
-        if self._limit is None or done < self._limit:
-            if done < (self._limit or 1):
-                warnings.warn(RAN_OUT, stacklevel=stacklevel + 1)
+        if done < (self._limit or 1):
+            warnings.warn(RAN_OUT, stacklevel=stacklevel + 1)
+        if self._anew or self._limit is None or done < self._limit:
             self._iterator = None
         if self.steps is None:
             self.steps = done

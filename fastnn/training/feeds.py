@@ -186,7 +186,9 @@ def training(
             if class_weight is not None:
                 validation.weights = None  # classes weigh in training only, as in Keras
     if yields_batches(validation_data):
-        validating = Fetched(model, "test", Batches(validation_data, validation_steps, name="validation_data"))
+        validating = Fetched(
+            model, "test", Batches(validation_data, validation_steps, anew=True, name="validation_data")
+        )
     elif validation_data is not None:
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         validation = model._checked_data(*data.unpack(validation_data), None, names=names)

@@ -115,7 +115,8 @@ class BatchTrainer:
             head = self._heads[0]
             labels = any(each.target_kind == "labels" for each in (head.loss, *head.metrics))
             classes = self.graph.outputs[0].features if labels else None
-            if len(program.sources) == 2:  # nothing is read but this input and these targets
+            # Nothing is read but this input, as it is, and these targets.
+            if program.sources.keys() == {self.graph.inputs[0], ("targets", 0)}:
                 self._known_batch = KnownBatch(program, self.graph, x, y, samples, classes)
         return len(samples), program, sources
 

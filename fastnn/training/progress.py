@@ -103,9 +103,10 @@ class Progress:
             return
         self.close()
         steps = self._steps if steps is None else steps
+        self._steps = self._steps or steps  # known from now on
         parts = [
             self._title,
-            f"{steps}/{self._steps or steps}",
+            f"{steps}/{self._steps}",
             _duration(seconds),
             _rate(steps, seconds),
             _values(logs),

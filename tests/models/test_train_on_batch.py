@@ -122,3 +122,21 @@ def test_assigning_what_was_compiled_is_refused(name, other):
     for method in (model.train_on_batch, model.fit):
         with pytest.raises(ValueError, match=f"`model.{name}` was assigned after"):
             method(x, y)
+
+
+def test_what_is_looked_up_on_the_host_is_so_in_every_batch():
+    codes, y = np.arange(12).reshape(-1, 1) % 3 + 5, np.ones(12)
+
+    def model():
+        fastnn.utils.set_random_seed(1)
+        code = fastnn.Input((1,), dtype="int64")
+        found = layers.Embedding(4, 2)(layers.IntegerLookup(vocabulary=[5, 6, 7])(code))
+        made = fastnn.Model(code, layers.Dense(1)(layers.Flatten()(found)))
+        made.compile("sgd", "mse")
+        return made
+
+    ours, other = model(), model()
+    for _ in range(3):
+        ours.train_on_batch(codes, y)
+        other.fit(codes, y, batch_size=12, shuffle=False, verbose=0)
+    assert all((a == b).all() for a, b in zip(ours.get_weights(), other.get_weights(), strict=True))

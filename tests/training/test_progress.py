@@ -192,3 +192,23 @@ def test_lines_may_go_to_the_log(capsys, caplog):
     assert capsys.readouterr().out == ""
     assert caplog.messages == ["Epoch 1/2 - 10/10 - 1.0s - 10 steps/s - loss: 0.5000"]
     assert config.is_interactive_logging_enabled()
+
+
+def test_an_unknown_number_of_steps(monkeypatch, clock):
+    """A generator's first epoch; its length is known afterwards."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    shown = Progress(1, 2, None)
+    shown.epoch_begin(0)
+    for step in (1, 2, 3):
+        clock.now += 1
+        shown.update(step, lambda: {"loss": 1.5})
+    assert "3/? " in stream.getvalue()
+    shown.epoch_end(LOGS, 3.0, 3)
+    assert "Epoch 1/2 - 3/3 - 3.0s" in stream.getvalue()
+    shown.epoch_begin(1)
+    clock.now += 1
+    shown.update(1, lambda: {"loss": 1.5})
+    assert "1/3 " in stream.getvalue()
+    shown.epoch_end(LOGS, 2.0, 2)
+    assert "Epoch 2/2 - 2/3 - 2.0s" in stream.getvalue()
