@@ -148,12 +148,16 @@ def test_the_branch_of_inference_is_saved_and_frozen(tmp_path):
 
 def test_own_penalties_are_saved(tmp_path):
     regularizer, constraint = own(fastnn)[1][-2:]
-    dense = fastnn.layers.Dense(2, kernel_regularizer=regularizer(0.5), kernel_constraint=constraint())
+    options = {"bias_regularizer": "l2", "bias_constraint": "non_neg", "activity_regularizer": regularizer(0.0)}
+    dense = fastnn.layers.Dense(2, kernel_regularizer=regularizer(0.5), kernel_constraint=constraint(), **options)
     model = fastnn.Sequential([fastnn.Input((6,)), dense])
     model.compile("sgd", "mse")
     model.save(tmp_path / "own.keras")
     loaded = fastnn.models.load_model(tmp_path / "own.keras", {"Entropy": regularizer, "Halved": constraint})
     assert loaded.layers[0].kernel_regularizer.strength == 0.5
+    assert loaded.layers[0].activity_regularizer.strength == 0
+    assert loaded.layers[0].bias_regularizer.l2 == pytest.approx(0.01)
+    assert isinstance(loaded.layers[0].bias_constraint, fastnn.constraints.NonNeg)
     assert loaded.evaluate(X, T, verbose=0) == model.evaluate(X, T, verbose=0)
     expected = np.mean((model.predict(X, verbose=0) - T) ** 2) + 0.5 * np.log1p(dense.get_weights()[0] ** 2).sum()
     np.testing.assert_allclose(model.evaluate(X, T, verbose=0), expected, rtol=1e-5)
