@@ -180,6 +180,27 @@ def test_a_layer_with_an_unused_output_is_trained_by_its_own_loss():
     np.testing.assert_allclose(layer.get_weights()[0], 0.8, rtol=1e-6)
 
 
+def test_noise_drawn_in_the_branch_of_training():
+    class AddNoise(fastnn.layers.Layer):
+        def call(self, inputs, training=None):
+            if training:
+                return inputs + fastnn.random.normal(fastnn.ops.shape(inputs), mean=1.0, stddev=0.5)
+            return inputs
+
+    model = fastnn.Sequential([fastnn.Input((6,)), AddNoise()])
+    x = np.zeros((3000, 6), np.float32)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    first, second = (np.asarray(model(x, training=True)) for _ in range(2))
+    assert first.mean() == pytest.approx(1, abs=0.02)
+    assert first.std() == pytest.approx(0.5, abs=0.02)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
+    assert model.predict_mc(x[:4], 50)[1].min() > 0.2
+    np.testing.assert_array_equal(model.freeze()(x[:5]), x[:5])
+    model.compile("sgd", "mse")
+    assert model.train_on_batch(x, x) == pytest.approx(1.25, abs=0.05)
+    assert model.evaluate(x, x, verbose=0) == 0
+
+
 def test_what_cannot_be_is_refused():
     class Shapes(fastnn.layers.Layer):
         def call(self, inputs, training=None):
