@@ -10,6 +10,7 @@ import numpy as np
 from fastnn import _random
 from fastnn._naming import unique_name
 from fastnn.eager import Array, is_symbolic
+from fastnn.operations import apply
 
 __all__ = [
     "SeedGenerator",
@@ -87,7 +88,12 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     Returns
     -------
     Array
+        Or, in the `call` of a layer and with the shape of a batch, ``ops.shape(x)``, a symbolic tensor: the engine
+        draws in every step. An integer `seed` then starts a sequence.
     """
+    if len(shape) > 1 and shape[0] is None:
+        own = int(seed) if isinstance(seed, (int, np.integer)) else None
+        return apply("random_normal", [], shape=tuple(shape), mean=mean, stddev=stddev, seed=own, training=True)
     return _array(_generator(seed).normal(mean, stddev, shape), dtype)
 
 

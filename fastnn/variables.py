@@ -1,12 +1,38 @@
 """Parameters: arrays outside, the kernels' layout inside."""
 
+import contextlib
+import threading
+
 import numpy as np
 
 from fastnn import _revision
 from fastnn._engine import kernels
 from fastnn._engine.runtime import Buffer
+from fastnn.graph import Tensor
 
 _LINE_FLOATS = 16
+
+
+class _Assigned(threading.local):
+    tensors = None
+
+
+_assigned = _Assigned()
+
+
+@contextlib.contextmanager
+def recording_assignments():
+    """While a function is traced: a dictionary of what it assigns to variables, which later reads of them see."""
+    outer, _assigned.tensors = _assigned.tensors, {}
+    try:
+        yield _assigned.tensors
+    finally:
+        _assigned.tensors = outer
+
+
+def assigned(variable):
+    """What the function being traced has assigned to a variable; None if nothing."""
+    return _assigned.tensors.get(variable) if _assigned.tensors else None
 
 
 class Variable:
@@ -118,7 +144,19 @@ class Variable:
         ------
         ValueError
             If the shape is not the variable's.
+        TypeError
+            For a symbolic tensor, but in the `update_state` of a metric.
         """
+        if _assigned.tensors is not None:
+            from fastnn.ops.core import tensor
+
+            _assigned.tensors[self] = tensor(value)
+            return self
+        if isinstance(value, Tensor):
+            raise TypeError(
+                f"Variable {self.path!r} cannot be assigned {value!r} here: a step computes it later. The state of a "
+                "metric can be assigned in its update_state(); layers keep no state between steps but what fastnn's do."
+            )
         value = np.asarray(value, np.float32)
         if value.shape != self.shape:
             raise ValueError(
@@ -128,6 +166,14 @@ class Variable:
         if self.on_assign is not None:
             self.on_assign()
         return self
+
+    def assign_add(self, value):
+        """Add to the value."""
+        return self.assign(self + value)
+
+    def assign_sub(self, value):
+        """Subtract from the value."""
+        return self.assign(self - value)
 
     def lay_out(self, layout):
         """Store the value in another layout, as long as no arena holds it; returns whether it lies so now."""

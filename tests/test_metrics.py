@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import losses, metrics
 
 ACCURACIES = [
@@ -225,9 +226,13 @@ def test_metrics_of_ones_own_are_not_silently_replaced_by_what_they_inherit():
         def update_state(self, y_true, y_pred, sample_weight=None):
             super().update_state(np.max(y_pred, -1), sample_weight)
 
-    for cls in (Root, Half, Mine):
+    for cls in (Root, Half):
         with pytest.raises(ValueError, match=f"{cls.__name__} has no compiled form"):
             metrics.resolve(cls(), VALUES, 3)
+    model = fastnn.Sequential([fastnn.Input((2,)), fastnn.layers.Dense(3)])
+    model.compile("sgd", "mse", metrics=[Mine()])
+    with pytest.raises(TypeError, match="symbolic"):
+        model.evaluate(np.zeros((4, 2)), np.zeros((4, 3)), verbose=0)
     assert Mine()([[0, 1]], [[3, 5]]) == 5
 
     class Finished(Root):

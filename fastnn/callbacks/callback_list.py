@@ -1,5 +1,7 @@
 """Several callbacks as one."""
 
+import functools
+
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.loggers import ProgbarLogger
 from fastnn.callbacks.simple import History
@@ -49,25 +51,21 @@ class CallbackList(Callback):
             self.callbacks.append(self.history)
         if add_progbar and not any(isinstance(callback, ProgbarLogger) for callback in self.callbacks):
             self.callbacks.append(ProgbarLogger())
-        # Who listens is looked up once: an epoch's hooks cost next to nothing where nobody does.
-        heard = [(callback, _hooks_of(callback)) for callback in self.callbacks]
-        if draws_progress:
-            heard = [(callback, hooks) for callback, hooks in heard if not isinstance(callback, ProgbarLogger)]
-        for when in ("begin", "end"):
-            setattr(self, f"on_epoch_{when}", _epoch_hook(_listeners(heard, f"on_epoch_{when}")))
-        for stage in ("train", "test", "predict"):
-            wanted = False
-            for when in ("begin", "end"):
-                # The default of on_train_batch_end calls on_batch_end, its older name.
-                names = [f"on_{stage}_batch_{when}"] + [f"on_batch_{when}"] * (stage == "train")
-                listeners = _listeners(heard, *names)
-                wanted = wanted or bool(listeners)
-                setattr(self, names[0], _batch_hook(listeners))
-                name = f"on_{stage}_{when}"
-                setattr(self, name, _stage_hook(_listeners(heard, name)))
-            setattr(self, f"has_{stage}_batch_hooks", wanted)
-        self.on_batch_begin = self.on_train_batch_begin
-        self.on_batch_end = self.on_train_batch_end
+        # Who listens is looked up once. A hook that nobody overrides stays the one inherited, which does nothing.
+        listeners = {}
+        for callback in self.callbacks:
+            if draws_progress and isinstance(callback, ProgbarLogger):
+                continue
+            for name in _hooks_of(callback):
+                listeners.setdefault(name, []).append(getattr(callback, name))
+        for name, hooks in listeners.items():
+            setattr(self, name, _KINDS[name](hooks))
+        for stage, (begin, end) in _BATCH_HOOKS.items():
+            setattr(self, f"has_{stage}_batch_hooks", begin in listeners or end in listeners)
+            if stage == "train" and begin in listeners:
+                self.on_batch_begin = self.on_train_batch_begin
+            if stage == "train" and end in listeners:
+                self.on_batch_end = self.on_train_batch_end
         if model is not None:
             self.set_model(model)
         if params:
@@ -97,56 +95,58 @@ def flat(callbacks):
         yield callbacks
 
 
-_HOOKS = [
-    "on_batch_begin",
-    "on_batch_end",
-    *(f"on_{what}_{when}" for what in ("epoch", "train", "test", "predict") for when in ("begin", "end")),
-    *(f"on_{what}_batch_{when}" for what in ("train", "test", "predict") for when in ("begin", "end")),
-]
-
-
 def _hooks_of(callback):
-    """The hooks that a callback overrides."""
-    return {
-        name
-        for name in _HOOKS
-        if not getattr(getattr(callback, name, None), "_is_default", False) and hasattr(callback, name)
-    }
+    """The hooks that a callback overrides; or whose default calls an older name that it does."""
+    if not _KINDS.keys().isdisjoint(vars(callback)):  # made by its __init__
+        return _overridden(callback)
+    return _overridden_by_class(type(callback))
 
 
-def _listeners(heard, hook, *older_names):
-    """The hooks of those callbacks that override it, or one that its default calls."""
-    return [getattr(callback, hook) for callback, hooks in heard if hook in hooks or not hooks.isdisjoint(older_names)]
+def _overridden(callback):
+    return [name for name in _KINDS if _overrides(callback, name) or _overrides(callback, name.replace("_train_", "_"))]
+
+
+def _overrides(callback, name):
+    hook = getattr(callback, name, None)
+    return hook is not None and not getattr(hook, "_is_default", False)
+
+
+_overridden_by_class = functools.lru_cache(maxsize=64)(_overridden)
 
 
 def _epoch_hook(listeners):
     def call(epoch, logs=None):
-        if listeners:
-            logs = _shared(logs)
-            for hook in listeners:
-                hook(epoch, logs)
+        logs = _shared(logs)
+        for hook in listeners:
+            hook(epoch, logs)
 
     return call
 
 
 def _batch_hook(listeners):
     def call(batch, logs=None):
-        if listeners:
-            logs = _shared(logs)
-            for hook in listeners:
-                hook(batch, logs=logs)
+        logs = _shared(logs)
+        for hook in listeners:
+            hook(batch, logs=logs)
 
     return call
 
 
 def _stage_hook(listeners):
     def call(logs=None):
-        if listeners:
-            logs = _shared(logs)
-            for hook in listeners:
-                hook(logs)
+        logs = _shared(logs)
+        for hook in listeners:
+            hook(logs)
 
     return call
+
+
+_KINDS = {
+    **{f"on_epoch_{when}": _epoch_hook for when in ("begin", "end")},
+    **{f"on_{stage}_{when}": _stage_hook for stage in ("train", "test", "predict") for when in ("begin", "end")},
+    **{f"on_{stage}_batch_{when}": _batch_hook for stage in ("train", "test", "predict") for when in ("begin", "end")},
+}
+_BATCH_HOOKS = {each: (f"on_{each}_batch_begin", f"on_{each}_batch_end") for each in ("train", "test", "predict")}
 
 
 def _shared(logs):

@@ -224,3 +224,8 @@ class ActivityRegularization(Layer):
 
     def call(self, inputs):
         return inputs
+
+    def get_config(self):
+        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        config.pop("activity_regularizer")  # made of the two
+        return config

@@ -2,6 +2,7 @@
 differentiates.
 
 row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, and the gradient of their mean
+update_state what the `update_state` of a metric does to its variables
 penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
 projection   a constraint ``fn(weight) -> weight``: the weight becomes what it returns
 """
@@ -11,6 +12,7 @@ from fastnn.lowering.formula import Formula
 from fastnn.lowering.layout import emit_formula, emit_reduce, is_batched, new_slot, reshaped
 from fastnn.operations import apply, calling
 from fastnn.operations.parameter import write_variable
+from fastnn.variables import recording_assignments
 
 
 def trace(function, shapes, names, kind):
@@ -88,6 +90,40 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
     part.set_gradient(output, _unit_gradient(b, output.shape, weights, scale))
     part.backward()
     _copy(b, part.gradient(y_pred), gradient, shape)
+
+
+def update_state(b, metric, prediction, target, weights):
+    """Emit what a metric's `update_state` assigns to its variables.
+
+    Parameters
+    ----------
+    b : Builder
+    metric : Metric
+    prediction, target : Slot
+    weights : Slot or None
+        One for each sample.
+    """
+    shape = b.output_shape(prediction)
+    target_shape = shape
+    if target.n != prediction.n:
+        target_shape = (None,) if target.ld == 1 else (*shape[:-1], target.n)
+    inputs = {Tensor(target_shape, name="y_true"): target, Tensor(shape, name="y_pred"): prediction}
+    arguments, weighted = list(inputs), {}
+    if weights is not None:
+        weighted = {"sample_weight": Tensor((None,), name="sample_weight")}
+        inputs[weighted["sample_weight"]] = weights
+    with calling(None), recording_assignments() as changed:
+        metric.update_state(*arguments, **weighted)
+    for variable, tensor in changed.items():
+        if tensor.shape != variable.shape:
+            raise ValueError(
+                f"Metric {metric.name!r}: variable {variable.name!r} has shape {variable.shape} and cannot be assigned "
+                f"a value of shape {tensor.shape}."
+            )
+    part = b.part(Graph(list(inputs), list(changed.values())), inputs)
+    part.forward()
+    for variable, tensor in changed.items():
+        write_variable(b, variable, variable.storage, part.slot(tensor))
 
 
 def _unit_gradient(b, shape, weights, scale):

@@ -248,6 +248,11 @@ def resolve(identifier, loss, output_n):
             f"whose steps run without Python. Use one of: {COMPILED}; or compute yours from "
             "predict()."
         )
+    own_mean = type(metric).lower is Mean.lower and not _eager.changed(metric, result="finish")
+    if metric.variables or (own_mean and _eager.changed(metric, update_state="lower")):
+        metric.target_kind = "column" if loss is not None and loss.target_kind != "values" else "values"
+        metric.depends_on_batch = True
+        return metric
     if _eager.changed(metric, update_state=metric._lowered_by, result="finish"):
         raise metric.not_compiled()
     if isinstance(identifier, str):

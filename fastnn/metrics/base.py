@@ -4,6 +4,7 @@ import numpy as np
 
 from fastnn import _eager, losses
 from fastnn._naming import unique_name
+from fastnn.graph import Tensor
 
 
 class Metric:
@@ -22,9 +23,13 @@ class Metric:
 
     Notes
     -----
-    A subclass that implements `update_state`, `result` and `reset_state` can be used on arrays. To
-    be compiled into a model, it must also implement `lower`, and `finish` if it is no plain mean; or,
-    if a sum and a count are not all that it has to remember, `state_size`, `accumulate` and `finish`.
+    A metric of one's own is a subclass that makes its state with `add_variable`, changes it in
+    ``update_state(y_true, y_pred, sample_weight=None)`` with `assign`, `assign_add` and `fastnn.ops`, and computes
+    `result` of it. Compiled into a model, `update_state` is traced into the step. Or it is a subclass of `Mean` whose
+    `update_state` passes values for each sample on to ``super().update_state``.
+
+    Those here implement `lower`, and `finish` if they are no plain mean; or, if a sum and a count are not all that
+    they have to remember, `state_size`, `accumulate` and `finish`.
     """
 
     target_kind = "values"
@@ -37,6 +42,42 @@ class Metric:
         if dtype not in (None, "float32"):
             raise ValueError(f"Metrics are computed in float32. Received: dtype={dtype!r}")
         self.name = name or unique_name(type(self).__name__)
+        self._variables = []
+
+    def add_variable(self, shape, initializer, dtype=None, aggregation="sum", name=None):
+        """Make a variable of the state, that `update_state` changes.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        initializer : str or Initializer
+        dtype : str, optional
+            "float32", the only type.
+        aggregation : str
+            Accepted for compatibility.
+        name : str, optional
+
+        Returns
+        -------
+        fastnn.variables.Variable
+        """
+        from fastnn import initializers
+        from fastnn.variables import Variable
+
+        if dtype not in (None, "float32"):
+            raise ValueError(f"Metrics are computed in float32. Received: dtype={dtype!r}")
+        value = initializers.get(initializer)(tuple(shape), dtype="float32")
+        self._variables.append(Variable(value, name or "variable", trainable=False))
+        return self._variables[-1]
+
+    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+        """The same as `add_variable`."""
+        return self.add_variable(shape, "zeros" if initializer is None else initializer, dtype, name=name)
+
+    @property
+    def variables(self):
+        """What `add_variable` has made."""
+        return list(self._variables)
 
     def update_state(self, *args, **kwargs):
         """Take in further values."""
@@ -48,7 +89,10 @@ class Metric:
 
     def reset_state(self):
         """Forget everything."""
-        raise NotImplementedError(f"{type(self).__name__} must implement reset_state().")
+        if not self._variables:
+            raise NotImplementedError(f"{type(self).__name__} must implement reset_state().")
+        for variable in self._variables:
+            variable.assign(np.zeros(variable.shape))
 
     def __call__(self, *args, **kwargs):
         """Update the state and return the result."""
@@ -75,7 +119,7 @@ class Metric:
         n : int
             Columns of the prediction.
         """
-        return 2
+        return 0 if self._variables else 2
 
     def accumulate(self, b, prediction, target, weights, state):
         """Emit what adds a batch to the metric's state in a program.
@@ -89,6 +133,11 @@ class Metric:
         state : tuple
             Memory of `state_size` float64 numbers, all 0 at the start of an epoch.
         """
+        if self._variables:
+            from fastnn.lowering.traced import update_state
+
+            update_state(b, self, prediction, target, weights)
+            return
         values = b.per_row(prediction.rows_per_sample)
         self.lower(b, prediction, target, values)
         accumulate_mean(b, values, weights, state)
@@ -111,6 +160,8 @@ class Metric:
             Of a mean: the sum of the rows' values (times weights), and the number of rows (or the sum of
             their weights).
         """
+        if self._variables:
+            return float(self.result())
         total, count = state
         return float(total / count) if count else 0.0
 
@@ -149,12 +200,34 @@ class Mean(Metric):
         sample_weight : array_like, optional
             Of the same shape, or for the first axes only.
         """
+        if isinstance(values, Tensor):  # passed on by a metric of one's own, which is being traced
+            self._traced = values, sample_weight
+            return
         values, weights = _samplewise(np.asarray(values, np.float32), sample_weight, np.mean)
         self.total += float(values.sum(dtype=np.float64))
         if weights is None:
             self.count += len(values) if values.ndim else 1
         else:
             self.count += float(weights.sum(dtype=np.float64))
+
+    def lower(self, b, prediction, target, values):
+        from fastnn.lowering.traced import row_values
+
+        if not _eager.changed(self, update_state="lower"):
+            raise self.not_compiled()
+
+        def function(y_true, y_pred):
+            self._traced = None, None
+            self.update_state(y_true, y_pred)
+            (found, weights), self._traced = self._traced, None
+            if found is None or weights is not None:
+                raise ValueError(
+                    f"Metric {self.name!r}: update_state() of a Mean must pass values for each sample, and no weights "
+                    "of its own, to super().update_state(). Make the state of other metrics with add_variable()."
+                )
+            return found
+
+        row_values(b, function, f"metric {self.name!r}", prediction, target, None, values)
 
     def reset_state(self):
         self.total = 0.0

@@ -5,6 +5,8 @@ numbers are a function of (seed, instruction, step, element), see ``csrc/ops/noi
 """
 
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.formula import Formula
+from fastnn.lowering.layout import emit_formula, new_slot
 from fastnn.operations.activation import KERNELS
 from fastnn.operations.base import Operation
 
@@ -85,6 +87,31 @@ class GaussianNoise(Operation):
             raise cannot_freeze(node)
         f.note(f"{node.output.name} dropped")
         return f.value(node.inputs[0])
+
+
+class RandomNormal(Operation):
+    """Numbers of their own, for no input. Attributes: `shape`, `mean`, `stddev`."""
+
+    name = "random_normal"
+
+    def output_shape(self, node):
+        return node.attributes["shape"]
+
+    def is_random(self, node, b):
+        return True
+
+    def forward(self, node, b):
+        shape = node.output.shape
+        mean, y, formula = new_slot(b, shape), new_slot(b, shape), Formula()
+        emit_formula(b, formula, [formula.constant(node.attributes["mean"])], [], [mean], shape)
+        _emit(b, "add", mean, y, 0.0, node.attributes["stddev"], drawing(node, b))
+        return y
+
+    def backward(self, node, b, gradient):
+        """Random numbers have no gradient."""
+
+    def fold(self, node, f):
+        raise cannot_freeze(node)
 
 
 class RandomReLU(Operation):

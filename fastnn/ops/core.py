@@ -11,7 +11,7 @@ from fastnn.eager import Array
 from fastnn.graph import Tensor
 from fastnn.operations import apply, tracing
 from fastnn.operations.primitives import PRIMITIVES
-from fastnn.variables import Variable
+from fastnn.variables import Variable, assigned
 
 
 def symbolic(*values):
@@ -24,7 +24,8 @@ def tensor(value):
     if isinstance(value, Tensor):
         return value
     if isinstance(value, Variable):
-        return apply("parameter", [], {"value": value})
+        known = assigned(value)
+        return apply("parameter", [], {"value": value}) if known is None else known
     return apply("parameter", [], {"value": Variable(array(value), "constant", trainable=False)})
 
 

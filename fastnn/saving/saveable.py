@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import threading
 
-from fastnn.saving.serialization import PLAIN_TYPES
+from fastnn.saving.serialization import PLAIN_TYPES, serialize_keras_object
 
 # How Keras writes the type of a layer's computation: a policy, of which there is one here.
 FLOAT32_POLICY = {
@@ -78,6 +78,8 @@ class Saveable:
         """
         config = {"name": self.name, "trainable": self._trainable, "dtype": FLOAT32_POLICY}
         if type(self).get_config is not Saveable.get_config:
+            if getattr(self, "activity_regularizer", None) is not None:
+                config["activity_regularizer"] = serialize_keras_object(self.activity_regularizer)
             return config
         arguments = self.__dict__["_arguments"]
         if arguments is None:

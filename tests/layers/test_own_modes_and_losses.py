@@ -148,12 +148,16 @@ def test_the_branch_of_inference_is_saved_and_frozen(tmp_path):
 
 def test_own_penalties_are_saved(tmp_path):
     regularizer, constraint = own(fastnn)[1][-2:]
-    dense = fastnn.layers.Dense(2, kernel_regularizer=regularizer(0.5), kernel_constraint=constraint())
+    options = {"bias_regularizer": "l2", "bias_constraint": "non_neg", "activity_regularizer": regularizer(0.0)}
+    dense = fastnn.layers.Dense(2, kernel_regularizer=regularizer(0.5), kernel_constraint=constraint(), **options)
     model = fastnn.Sequential([fastnn.Input((6,)), dense])
     model.compile("sgd", "mse")
     model.save(tmp_path / "own.keras")
     loaded = fastnn.models.load_model(tmp_path / "own.keras", {"Entropy": regularizer, "Halved": constraint})
     assert loaded.layers[0].kernel_regularizer.strength == 0.5
+    assert loaded.layers[0].activity_regularizer.strength == 0
+    assert loaded.layers[0].bias_regularizer.l2 == pytest.approx(0.01)
+    assert isinstance(loaded.layers[0].bias_constraint, fastnn.constraints.NonNeg)
     assert loaded.evaluate(X, T, verbose=0) == model.evaluate(X, T, verbose=0)
     expected = np.mean((model.predict(X, verbose=0) - T) ** 2) + 0.5 * np.log1p(dense.get_weights()[0] ** 2).sum()
     np.testing.assert_allclose(model.evaluate(X, T, verbose=0), expected, rtol=1e-5)
@@ -174,6 +178,27 @@ def test_a_layer_with_an_unused_output_is_trained_by_its_own_loss():
     model.compile(fastnn.optimizers.SGD(0.1), "mse")
     assert model.train_on_batch(X[:4, :2], X[:4, :2]) == pytest.approx(3)
     np.testing.assert_allclose(layer.get_weights()[0], 0.8, rtol=1e-6)
+
+
+def test_noise_drawn_in_the_branch_of_training():
+    class AddNoise(fastnn.layers.Layer):
+        def call(self, inputs, training=None):
+            if training:
+                return inputs + fastnn.random.normal(fastnn.ops.shape(inputs), mean=1.0, stddev=0.5)
+            return inputs
+
+    model = fastnn.Sequential([fastnn.Input((6,)), AddNoise()])
+    x = np.zeros((3000, 6), np.float32)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    first, second = (np.asarray(model(x, training=True)) for _ in range(2))
+    assert first.mean() == pytest.approx(1, abs=0.02)
+    assert first.std() == pytest.approx(0.5, abs=0.02)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
+    assert model.predict_mc(x[:4], 50)[1].min() > 0.2
+    np.testing.assert_array_equal(model.freeze()(x[:5]), x[:5])
+    model.compile("sgd", "mse")
+    assert model.train_on_batch(x, x) == pytest.approx(1.25, abs=0.05)
+    assert model.evaluate(x, x, verbose=0) == 0
 
 
 def test_what_cannot_be_is_refused():
