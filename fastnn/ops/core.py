@@ -25,7 +25,7 @@ def tensor(value):
         return value
     if isinstance(value, Variable):
         return apply("parameter", [], {"value": value})
-    return apply("parameter", [], {"value": Variable(array(value), "constant", trainable=False)})
+    return apply("parameter", [], {"value": Variable(array(value), name="constant", trainable=False)})
 
 
 def array(value):

@@ -16,11 +16,12 @@ from fastnn.training.compiled import Compiled, results
 from fastnn.training.known_batch import KnownBatch
 from fastnn.training.progress import Progress
 from fastnn.training.samples import checked
+from fastnn.training.steps import Steps
 
 _REDRAW_SECONDS = 0.1
 
 
-class Trainer:
+class Trainer(Steps):
     """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed`, `_checked_inputs`,
     `_forward` and `_packed`."""
 
@@ -39,7 +40,7 @@ class Trainer:
 
     def _reset_programs(self):
         self._programs = {}
-        self._known_batch = None
+        self._known_batch = self._last_program = None
         self._heads = None
         self._trained = None
 
@@ -73,6 +74,7 @@ class Trainer:
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
+        self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
         self.optimizer, self.loss = optimizer, loss
@@ -302,6 +304,7 @@ class Trainer:
             shuffle(order, seed, self._epochs_shuffled)
             self._epochs_shuffled += 1
         program.reset()
+        self._last_program = program
         optimizer = self.optimizer
         one_by_one = hooks.has_train_batch_hooks
         done = 0
@@ -372,6 +375,7 @@ class Trainer:
         batch = min(batch_size if by_batch else self._chunk, count)
         program = self._program("test", batch if by_batch else self._chunk, samples.weighted)
         program.reset()
+        self._last_program = program
         sources = self._bound(program, samples)
         seed = self._seed_of_training  # a layer may draw random numbers in inference, too
         hooks.on_test_begin()
@@ -439,6 +443,7 @@ class Trainer:
         else:
             count, program, sources = self._new_batch(x, y, sample_weight, class_weight)
         program.reset()
+        self._last_program = program
         optimizer = self.optimizer
         try:
             program.program.run(
