@@ -3,9 +3,10 @@
     python docs/keras_names.py --out docs
 
 Both libraries are looked at, not remembered: a name counts as working if fastnn has it under the same path and takes
-every argument that Keras takes, with the same default; a base class if it also has Keras's public methods and properties. What is out of the
-domain (convolutions, sequences, images, other devices) is left out by the patterns below, each with its reason. What
-works but not in the same way is listed in `DIFFERS`, what is missing in `MISSING`, with reasons. That the numbers are Keras's, too, is what tests/ are for.
+every argument that Keras takes, with the same default; a base class if it also has Keras's public methods and
+properties. What is out of the domain (convolutions, sequences, images, other devices) is left out by the patterns below,
+each with its reason. What works but not in the same way is listed in `DIFFERS`, what is missing in `MISSING`, with
+reasons. That the numbers are Keras's, too, is what tests/ are for.
 """
 
 import argparse
@@ -47,7 +48,8 @@ ELSEWHERE = {
     """.split(),
     "images (beyond the augmentations of rows), sound and text": """
         layers.RandomColor* layers.RandomPerspective layers.RandomErasing layers.RandomCrop
-        layers.RandomElasticTransform        layers.RandomGaussianBlur layers.RandomGrayscale layers.RandomHue layers.RandomInvert
+        layers.RandomElasticTransform layers.RandomGaussianBlur layers.RandomGrayscale
+        layers.RandomHue layers.RandomInvert
         layers.RandomPosterization layers.RandomSaturation layers.RandomSharpness layers.RandomShear layers.RandAugment
         layers.AugMix layers.AutoContrast layers.CutMix layers.Equalization
         layers.ContrastLimitedAdaptiveHistogramEqualization layers.Resizing layers.CenterCrop layers.Solarization
@@ -90,6 +92,9 @@ ELSEWHERE = {
     """.split(),
     "names that Keras itself only has in order to refuse them": "*.add_metric".split(),
 }  # fmt: skip
+
+# What fastnn has all the same, as far as it has a meaning here.
+HERE_THOUGH_LEFT_OUT = set()
 
 # Arguments whose subject is one of the above: other types, devices and frameworks; images; sequences.
 ARGUMENTS_ELSEWHERE = {
@@ -154,35 +159,45 @@ def names(keras):
     """Paths of every public name of Keras in `MODULES` and of the members of `MEMBERS_OF`, without modules."""
     found = []
     for module in MODULES:
-        found += [_joined(module, name) for name in _public(_lookup(keras, module)) if _is_name(keras, module, name)]
+        found += [_joined(module, name) for name in _public(lookup(keras, module)) if _is_name(keras, module, name)]
         if module == "datasets":
             found += [f"datasets.{name}.load_data" for name in _public(keras.datasets)]
     for owner in MEMBERS_OF:
-        found += [f"{owner}.{name}" for name in _public(_lookup(keras, owner))]
+        found += [f"{owner}.{name}" for name in _public(lookup(keras, owner))]
     return sorted(dict.fromkeys(found))
 
 
 def elsewhere(path):
     """Why a path does not concern dense networks; None if it does."""
     for reason, patterns in ELSEWHERE.items():
-        if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+        if any(matches(path, pattern) for pattern in patterns):
             return reason
     return None
 
 
+def matches(path, pattern):
+    """Does a pattern of `ELSEWHERE` mean this path?"""
+    return fnmatch.fnmatchcase(path, pattern)
+
+
 def compare(path, keras, fastnn):
     """The `Entry` of one path."""
-    theirs = _lookup(keras, path)
-    try:
-        ours = _lookup(fastnn, path)
-    except AttributeError:
-        if not _has_instance_member(fastnn, path):
-            return Entry(path, "not here", MISSING.get(path, ""))
-        ours = None  # an attribute that the constructor makes
+    if not exists(fastnn, path):
+        return Entry(path, "not here", MISSING.get(path, ""))
     if path in DIFFERS:
         return Entry(path, "differs", DIFFERS[path])
-    differences = _differences(theirs, ours)
-    return Entry(path, "differs", "; ".join(differences)) if differences else Entry(path, "works")
+    # What only an object of the class has, but not the class, has no arguments.
+    found = differences(lookup(keras, path), lookup(fastnn, path, None))
+    return Entry(path, "differs", "; ".join(found)) if found else Entry(path, "works")
+
+
+def exists(library, path):
+    """Does the library have this name, or an object of its class this member?"""
+    if lookup(library, path, None) is not None:
+        return True
+    owner, _, name = path.rpartition(".")
+    examples = {"Variable": lambda: library.Variable(0.0), "layers.Layer": library.layers.Layer, "Model": library.Model}
+    return hasattr(examples[owner](), name) if owner in examples else hasattr(lookup(library, owner, None), name)
 
 
 def page(entries, left_out, versions):
@@ -238,28 +253,22 @@ def _public(owner):
 
 
 def _is_name(keras, module, name):
-    return not inspect.ismodule(getattr(_lookup(keras, module), name))
+    return not inspect.ismodule(getattr(lookup(keras, module), name))
 
 
 def _joined(module, name):
     return f"{module}.{name}" if module else name
 
 
-def _lookup(library, path):
+def lookup(library, path, *default):
+    """What is found at a path; if nothing is, the default, if there is one."""
     found = library
     for name in filter(None, path.split(".")):
-        found = getattr(found, name)
+        found = getattr(found, name, *default)
     return found
 
 
-def _has_instance_member(library, path):
-    """Does an object of the class have it, if not the class?"""
-    owner, _, name = path.rpartition(".")
-    examples = {"Variable": lambda: library.Variable(0.0), "layers.Layer": library.layers.Layer, "Model": library.Model}
-    return owner in examples and hasattr(examples[owner](), name)
-
-
-def _differences(theirs, ours):
+def differences(theirs, ours):
     """What differs in the arguments: those that are missing, and those with another default."""
     try:
         wanted, known = _parameters(theirs), _parameters(ours, inherited=True)

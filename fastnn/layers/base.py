@@ -139,7 +139,7 @@ class Layer(Saveable):
             raise ValueError(f"`name` is given by name. Received: add_weight({shape!r}, ...)")
         if overwrite_with_gradient:
             raise ValueError(
-                f"Layer {self.name!r}: `overwrite_with_gradient` is for variables of 8 bits, which fastnn does not have."
+                f"Layer {self.name!r}: `overwrite_with_gradient` is for variables of 8 bits, which fastnn has not."
             )
         name = name or "variable"
         shape = tuple(shape or ())
