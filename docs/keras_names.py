@@ -4,8 +4,8 @@
 
 Both libraries are looked at, not remembered: a name counts as working if fastnn has it under the same path and takes
 every argument that Keras takes, with the same default; a base class if it also has Keras's public methods and
-properties. What is out of the domain (convolutions, sequences, images, other devices) is left out by the patterns below,
-each with its reason. What works but not in the same way is listed in `DIFFERS`, what is missing in `MISSING`, with
+properties. What is out of the domain (convolutions, sequences, images, devices) is left out by the patterns below, each
+with its reason. What works but not in the same way is listed in `DIFFERS`, what is missing in `MISSING`, with
 reasons. That the numbers are Keras's, too, is what tests/ are for.
 """
 
@@ -104,7 +104,7 @@ ARGUMENTS_ELSEWHERE = {
 
 # What is there but not the same, and why.
 DIFFERS = {
-    "Model.train_step": "takes `(x, y)` and trains on it; it can be called, but a subclass that overrides it is refused "
+    "Model.train_step": "takes `(x, y)` and trains on it; can be called, but a subclass that overrides it is refused "
     "by `compile`, as a step is compiled as a whole (Keras's own signature depends on the backend)",
     "Model.test_step": "as `train_step`",
     "Model.predict_step": "as `train_step`",
@@ -118,7 +118,7 @@ DIFFERS = {
     "ops.signbit": "in a traced function -0.0 is not negative",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
-    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by its name",
+    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by name",
     "config.set_floatx": 'only "float32"',
     "config.set_epsilon": "only 1e-7",
     "backend.set_floatx": 'only "float32"',

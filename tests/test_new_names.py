@@ -13,7 +13,8 @@ def test_variables():
     v.assign_sub(3.0)
     assert v.numpy().tolist() == [-1.0, 0.0]
     assert fastnn.Variable("ones", shape=(2, 3)).numpy().tolist() == [[1.0] * 3] * 2
-    assert float(fastnn.Variable(3)) == 3.0 and int(fastnn.Variable([4])) == 4
+    assert float(fastnn.Variable(3)) == 3.0
+    assert int(fastnn.Variable([4])) == 4
     with fastnn.name_scope("outer"), fastnn.name_scope("inner"):
         assert fastnn.Variable(0.0, name="w").path == "outer/inner/w"
     with pytest.raises(ValueError, match="the `shape` argument should be specified"):
@@ -27,10 +28,12 @@ def test_variables():
 def test_shapes_are_told_without_variables():
     dense = layers.Dense(5)
     assert dense.compute_output_shape((None, 3)) == (None, 5)
-    assert not dense.built and dense.path is None
+    assert not dense.built
+    assert dense.path is None
     assert layers.Concatenate().compute_output_shape([(None, 3), (None, 4)]) == (None, 7)
     dense.build((None, 3))
-    assert dense.path == dense.name and dense.dtype == "float32"
+    assert dense.path == dense.name
+    assert dense.dtype == "float32"
 
 
 def test_input_spec_is_checked():
@@ -69,7 +72,8 @@ def test_metric_of_ones_own_on_arrays():
             return self.value.numpy()
 
     metric = Largest()
-    assert metric([0.0], [3.0]) == 3.0 and metric([0.0], [2.0]) == 3.0
+    assert metric([0.0], [3.0]) == 3.0
+    assert metric([0.0], [2.0]) == 3.0
     assert [each.path for each in metric.variables] == ["largest/value"]
     metric.reset_state()
     assert metric.result() == 0.0
@@ -91,7 +95,8 @@ def trained():
 def test_steps_and_results():
     model, x, y = trained()
     logs = model.test_step((x, y))
-    assert model.get_metrics_result() == logs and set(logs) == {"loss", "mae"}
+    assert model.get_metrics_result() == logs
+    assert set(logs) == {"loss", "mae"}
     y_pred = model.predict_step((x, y))
     assert model.compute_loss(x, y, y_pred) == pytest.approx(logs["loss"], rel=1e-5)
     assert model.compute_metrics(x, y, y_pred)["mae"] == pytest.approx(logs["mae"], rel=1e-5)
@@ -136,13 +141,17 @@ def test_small_helpers(capsys):
     config.freeze()
     with pytest.raises(ValueError, match="frozen"):
         config.c = 3
-    assert config.to_json() == '{"a": 1, "b": 2}' and config["b"] == config.b == 2
+    assert config.to_json() == '{"a": 1, "b": 2}'
+    assert config["b"] == config.b == 2
     with pytest.raises(AttributeError, match="Unknown attribute"):
         config.missing
     model = fastnn.Sequential([fastnn.Input((2,)), *(layers.Dense(2, name=f"d{i}") for i in range(4))])
     model.summary(layer_range=("d1", "d2"))
     printed = capsys.readouterr().out
-    assert "d1" in printed and "d2" in printed and "d0" not in printed and "d3" not in printed
+    assert "d1" in printed
+    assert "d2" in printed
+    assert "d0" not in printed
+    assert "d3" not in printed
     assert saving.CustomObjectScope
     with pytest.warns(UserWarning, match="Could not reach"):
         fastnn.callbacks.RemoteMonitor("http://127.0.0.1:9").on_epoch_end(0, {"loss": np.float32(1)})
