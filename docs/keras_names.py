@@ -3,9 +3,10 @@
     python docs/keras_names.py --out docs
 
 Both libraries are looked at, not remembered: a name counts as working if fastnn has it under the same path and takes
-every argument that Keras takes; a base class if it also has Keras's public methods and properties. What is out of the
-domain (convolutions, sequences, images, other devices) is left out by the patterns below, each with its reason. What
-works but not in the same way is listed in `DIFFERS`. That the numbers are Keras's, too, is what tests/ are for.
+every argument that Keras takes, with the same default; a base class if it also has Keras's public methods and
+properties. What is out of the domain (convolutions, sequences, images, devices) is left out by the patterns below, each
+with its reason. What works but not in the same way is listed in `DIFFERS`, what is missing in `MISSING`, with
+reasons. That the numbers are Keras's, too, is what tests/ are for.
 """
 
 import argparse
@@ -46,8 +47,9 @@ ELSEWHERE = {
         *.supports_masking
     """.split(),
     "images (beyond the augmentations of rows), sound and text": """
-        layers.RandomColor* layers.RandomPerspective layers.RandomErasing layers.RandomCrop layers.RandomElasticTransform
-        layers.RandomGaussianBlur layers.RandomGrayscale layers.RandomHue layers.RandomInvert
+        layers.RandomColor* layers.RandomPerspective layers.RandomErasing layers.RandomCrop
+        layers.RandomElasticTransform layers.RandomGaussianBlur layers.RandomGrayscale
+        layers.RandomHue layers.RandomInvert
         layers.RandomPosterization layers.RandomSaturation layers.RandomSharpness layers.RandomShear layers.RandAugment
         layers.AugMix layers.AutoContrast layers.CutMix layers.Equalization
         layers.ContrastLimitedAdaptiveHistogramEqualization layers.Resizing layers.CenterCrop layers.Solarization
@@ -57,14 +59,14 @@ ELSEWHERE = {
     """.split(),
     "other frameworks, devices and precisions; programs as functions of their state": """
         layers.JaxLayer layers.FlaxLayer layers.TorchModuleWrapper layers.TFSMLayer
-        *DTypePolicy *.dtype_policy *.set_dtype_policy *.compute_dtype *.variable_dtype *.input_dtype *.autocast
+        *DTypePolicy *.dtype_policy *.set_dtype_policy *.compute_dtype *.variable_dtype *.input_dtype
         *.quantize *.quantized_* *.quantization_mode *.get_quantization_layer_structure Quantizer
         optimizers.LossScaleOptimizer *.overwrite_with_gradient device remat RematScope *.rematerialized_call
         StatelessScope SymbolicScope *.stateless_* *.symbolic_call *.jax_state_sync *.compute_loss_and_updates
-        *.get_state_tree *.set_state_tree *.jit_compile *.supports_jit *.make_train_function *.make_test_function
-        *.make_predict_function *.distribute_* *.export config.is_nnx_enabled config.set_backend
-        config.*_traceback_filtering config.is_traceback_filtering_enabled callbacks.OrbaxCheckpoint Variable.aggregation
-        Variable.synchronization
+        *.get_state_tree *.set_state_tree *.jit_compile *.make_train_function *.make_test_function
+        *.make_predict_function *.export config.is_nnx_enabled config.set_backend
+        config.*_traceback_filtering config.is_traceback_filtering_enabled callbacks.OrbaxCheckpoint
+        Variable.aggregation Variable.synchronization
     """.split(),
     "Keras's own limits and newest experiments": """
         config.max_epochs config.set_max_epochs config.max_steps_per_epoch config.set_max_steps_per_epoch
@@ -88,9 +90,60 @@ ELSEWHERE = {
         ops.cond ops.fori_loop ops.map ops.scan ops.switch ops.while_loop ops.vectorize ops.vectorized_map
         ops.custom_gradient Function Operation
     """.split(),
+    "names that Keras itself only has in order to refuse them": "*.add_metric".split(),
 }  # fmt: skip
 
-DIFFERS = {}
+# What fastnn has all the same, as far as it has a meaning here.
+HERE_THOUGH_LEFT_OUT = set()
+
+# Arguments whose subject is one of the above: other types, devices and frameworks; images; sequences.
+ARGUMENTS_ELSEWHERE = {
+    "lora_rank", "lora_alpha", "quantization_config", "autocast", "aggregation", "synchronization", "layout",
+    "overwrite_with_gradient", "sparse", "ragged", "data_format", "mask", "preferred_backend", "bounding_box_format",
+}  # fmt: skip
+
+# What is there but not the same, and why.
+DIFFERS = {
+    "Model.train_step": "takes `(x, y)` and trains on it; can be called, but a subclass that overrides it is refused "
+    "by `compile`, as a step is compiled as a whole (Keras's own signature depends on the backend)",
+    "Model.test_step": "as `train_step`",
+    "Model.predict_step": "as `train_step`",
+    "Model.compute_loss": "can be called, but not overridden",
+    "Model.compute_metrics": "can be called, but not overridden; gives the compiled metrics without the loss",
+    "Model.run_eagerly": "always False: everything is compiled",
+    "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
+    "none before its first data",
+    "ops.einsum": "in a traced function one or two operands, no letter twice in one of them",
+    "ops.take": "in a traced function the places must be known: `ops.take_along_axis` or `ops.one_hot` otherwise",
+    "ops.signbit": "in a traced function -0.0 is not negative",
+    "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
+    "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
+    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by name",
+    "config.set_floatx": 'only "float32"',
+    "config.set_epsilon": "only 1e-7",
+    "backend.set_floatx": 'only "float32"',
+    "backend.set_epsilon": "only 1e-7",
+    "config.set_image_data_format": 'only "channels_last"',
+    "backend.set_image_data_format": 'only "channels_last"',
+}
+
+# What is not here, and why.
+MISSING = {
+    "optimizers.Adafactor": "keeps its memory by rows and columns of a matrix, for which no kernel is written",
+    "optimizers.Muon": "orthogonalises its steps by products of matrices, for which no kernel is written",
+    "optimizers.Optimizer.add_variable": "an update rule in Python is not supported: updates are kernels",
+    "optimizers.Optimizer.add_variable_from_reference": "as `add_variable`",
+    "optimizers.Optimizer.add_optimizer_variables": "as `add_variable`",
+    "optimizers.Optimizer.update_step": "as `add_variable`",
+    "losses.Circle": "a loss of pairs of samples, which a step of rows does not know",
+    "losses.circle": "as `Circle`",
+    "layers.EinsumDense": "`ops.einsum` in a layer of one's own does it",
+    "layers.Hashing": "Keras hashes by TensorFlow; `StringLookup` and `IntegerLookup` need no hash",
+    "layers.HashedCrossing": "as `Hashing`",
+    "utils.FeatureSpace": "the preprocessing layers are here; what would choose among them is not",
+    "utils.model_to_dot": "`plot_model` draws without Graphviz",
+    "saving.KerasFileEditor": "files are JSON and safetensors or HDF5, which other tools edit",
+}
 
 
 @dataclass(frozen=True)
@@ -106,35 +159,45 @@ def names(keras):
     """Paths of every public name of Keras in `MODULES` and of the members of `MEMBERS_OF`, without modules."""
     found = []
     for module in MODULES:
-        found += [_joined(module, name) for name in _public(_lookup(keras, module)) if _is_name(keras, module, name)]
+        found += [_joined(module, name) for name in _public(lookup(keras, module)) if _is_name(keras, module, name)]
         if module == "datasets":
             found += [f"datasets.{name}.load_data" for name in _public(keras.datasets)]
     for owner in MEMBERS_OF:
-        found += [f"{owner}.{name}" for name in _public(_lookup(keras, owner))]
+        found += [f"{owner}.{name}" for name in _public(lookup(keras, owner))]
     return sorted(dict.fromkeys(found))
 
 
 def elsewhere(path):
     """Why a path does not concern dense networks; None if it does."""
     for reason, patterns in ELSEWHERE.items():
-        if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+        if any(matches(path, pattern) for pattern in patterns):
             return reason
     return None
 
 
+def matches(path, pattern):
+    """Does a pattern of `ELSEWHERE` mean this path?"""
+    return fnmatch.fnmatchcase(path, pattern)
+
+
 def compare(path, keras, fastnn):
     """The `Entry` of one path."""
-    theirs = _lookup(keras, path)
-    try:
-        ours = _lookup(fastnn, path)
-    except AttributeError:
-        return Entry(path, "not here", DIFFERS.get(path, ""))
+    if not exists(fastnn, path):
+        return Entry(path, "not here", MISSING.get(path, ""))
     if path in DIFFERS:
         return Entry(path, "differs", DIFFERS[path])
-    missing = _missing_arguments(theirs, ours)
-    if missing:
-        return Entry(path, "differs", f"does not take {', '.join(f'`{each}`' for each in missing)}")
-    return Entry(path, "works")
+    # What only an object of the class has, but not the class, has no arguments.
+    found = differences(lookup(keras, path), lookup(fastnn, path, None))
+    return Entry(path, "differs", "; ".join(found)) if found else Entry(path, "works")
+
+
+def exists(library, path):
+    """Does the library have this name, or an object of its class this member?"""
+    if lookup(library, path, None) is not None:
+        return True
+    owner, _, name = path.rpartition(".")
+    examples = {"Variable": lambda: library.Variable(0.0), "layers.Layer": library.layers.Layer, "Model": library.Model}
+    return hasattr(examples[owner](), name) if owner in examples else hasattr(lookup(library, owner, None), name)
 
 
 def page(entries, left_out, versions):
@@ -144,8 +207,12 @@ def page(entries, left_out, versions):
         "# Keras's names\n",
         f"Made by `python docs/keras_names.py --out docs` from Keras {versions[0]} and fastnn {versions[1]}; not "
         "edited by hand.\n",
+        "A name works if fastnn has it under the same path and takes every argument that Keras takes, with the same "
+        'default; `tests/` compare what comes of it. Everywhere: numbers are float32, so `dtype` may say "float32" and '
+        f"nothing else; the arguments {', '.join(f'`{each}`' for each in sorted(ARGUMENTS_ELSEWHERE))} are about other "
+        "types, devices or kinds of data and were not asked for.\n",
         f"Of the {len(entries)} public names of Keras 3 that concern dense networks, **{counts['works']} "
-        f"({counts['works'] / len(entries):.1%}) work**: fastnn has the name and takes every argument. "
+        f"({counts['works'] / len(entries):.1%}) work**: they are here and do the same. "
         f"{counts['differs']} differ, {counts['not here']} are not here. A further {len(left_out)} are about something "
         "else; the last section says what.\n",
     ]
@@ -186,36 +253,61 @@ def _public(owner):
 
 
 def _is_name(keras, module, name):
-    return not inspect.ismodule(getattr(_lookup(keras, module), name))
+    return not inspect.ismodule(getattr(lookup(keras, module), name))
 
 
 def _joined(module, name):
     return f"{module}.{name}" if module else name
 
 
-def _lookup(library, path):
+def lookup(library, path, *default):
+    """What is found at a path; if nothing is, the default, if there is one."""
     found = library
     for name in filter(None, path.split(".")):
-        found = getattr(found, name)
+        found = getattr(found, name, *default)
     return found
 
 
-def _missing_arguments(theirs, ours):
-    """Names of the arguments that Keras's takes and ours does not."""
+def differences(theirs, ours):
+    """What differs in the arguments: those that are missing, and those with another default."""
     try:
-        wanted, known = _parameters(theirs), _parameters(ours)
+        wanted, known = _parameters(theirs), _parameters(ours, inherited=True)
     except (TypeError, ValueError):
         return []
-    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
-        return []
-    named = (each for each in wanted.values() if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL))
-    return [each.name for each in named if each.name not in known and each.name != "self"]
+    named = [each for each in wanted.values() if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    named = [each for each in named if each.name not in ARGUMENTS_ELSEWHERE | {"self"}]
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in known.values())
+    missing = [f"`{each.name}`" for each in named if each.name not in known and not open_ended]
+    defaults = [
+        f"`{each.name}` is {known[each.name].default!r} by default"
+        if known[each.name].default is not each.empty
+        else f"`{each.name}` must be given"
+        for each in named
+        if each.name in known and each.default is not each.empty and not _same(each.default, known[each.name].default)
+    ]
+    return ([f"does not take {', '.join(missing)}"] if missing else []) + defaults
 
 
-def _parameters(value):
+def _same(theirs, ours):
+    return ours == theirs or repr(ours) == repr(theirs)
+
+
+def _parameters(value, inherited=False):
+    """The arguments of something callable; of a class, if `inherited`, also those that it hands on to its base class as
+    ``**kwargs``."""
     if not callable(value):
         return {}
-    return inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters
+    if not inspect.isclass(value) or not inherited:
+        return dict(inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters)
+    found = {}
+    for each in value.__mro__:
+        if "__init__" in vars(each) and each is not object:
+            own = inspect.signature(each.__init__).parameters
+            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD]
+            found = {**{name: one for name, one in own.items() if name not in found}, **found}
+            if not handed_on:
+                return {name: one for name, one in found.items() if one.kind is not one.VAR_KEYWORD}
+    return found
 
 
 def main():

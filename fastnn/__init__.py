@@ -41,14 +41,37 @@ from fastnn import (
     utils,
 )
 from fastnn._engine.runtime import get_threads, set_threads
+from fastnn._naming import name_scope
 from fastnn.config import get_include, show_config
-from fastnn.layers import Input
+from fastnn.graph import Tensor as KerasTensor
+from fastnn.initializers import Initializer
+from fastnn.layers import Input, InputSpec, Layer
+from fastnn.losses import Loss
+from fastnn.metrics import Metric
 from fastnn.models import Model, Sequential
+from fastnn.optimizers import Optimizer
+from fastnn.regularizers import Regularizer
+from fastnn.variables import Variable
+
+
+def version():
+    """Return the version of fastnn, as `__version__` does."""
+    return __version__
+
 
 __all__ = [
+    "Initializer",
     "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
+    "Variable",
     "activations",
     "backend",
     "callbacks",
@@ -62,6 +85,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
     "random",
@@ -70,4 +94,5 @@ __all__ = [
     "set_threads",
     "show_config",
     "utils",
+    "version",
 ]

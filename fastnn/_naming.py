@@ -1,8 +1,44 @@
 """Names of layers, models, metrics and optimizers that were given none."""
 
 import re
+import threading
 
 _counts = {}
+
+
+class _Scopes(threading.local):
+    def __init__(self):
+        self.names = []
+
+
+_scopes = _Scopes()
+
+
+class name_scope:
+    """While this context lasts, the paths of new variables begin with its name.
+
+    Parameters
+    ----------
+    name : str
+        Without "/".
+    """
+
+    def __init__(self, name, **kwargs):
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f"Argument `name` must be a string and cannot contain '/'. Received: name={name!r}")
+        self.name = name
+
+    def __enter__(self):
+        _scopes.names.append(self.name)
+        return self
+
+    def __exit__(self, *error):
+        _scopes.names.pop()
+
+
+def scopes_open():
+    """The names of the scopes that are open, the outermost first."""
+    return tuple(_scopes.names)
 
 
 def to_snake_case(name):

@@ -121,6 +121,18 @@ def image_data_format():
     return "channels_last"
 
 
+def set_image_data_format(data_format):
+    """Choose the order of an image's axes. The kernels know one, so only "channels_last" is accepted.
+
+    Raises
+    ------
+    ValueError
+        For any other order.
+    """
+    if data_format != "channels_last":
+        raise ValueError(f"Images are 'channels_last' in fastnn. Received: data_format={data_format!r}")
+
+
 def get_value(x):
     """Return the value of a variable, of a learning rate or of anything else that has one, as an array or number.
 

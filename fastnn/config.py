@@ -4,12 +4,13 @@ import os
 import platform
 import sys
 
-from fastnn.backend import backend, epsilon, floatx, image_data_format, set_epsilon, set_floatx
+from fastnn.backend import backend, epsilon, floatx, image_data_format, set_epsilon, set_floatx, set_image_data_format
 
 __all__ = [
     "backend",
     "disable_interactive_logging",
     "enable_interactive_logging",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "get_include",
@@ -17,6 +18,7 @@ __all__ = [
     "is_interactive_logging_enabled",
     "set_epsilon",
     "set_floatx",
+    "set_image_data_format",
     "show_config",
 ]
 
@@ -38,6 +40,10 @@ def disable_interactive_logging():
 def is_interactive_logging_enabled():
     """Return whether progress is printed to standard output."""
     return _interactive_logging
+
+
+def enable_unsafe_deserialization():
+    """Accepted for compatibility, and changes nothing: no file is ever let run code, whatever `safe_mode` says."""
 
 
 def get_include():

@@ -8,6 +8,7 @@ import numpy as np
 from fastnn import _revision
 from fastnn._engine import kernels
 from fastnn._engine.runtime import Buffer
+from fastnn._naming import scopes_open
 from fastnn.graph import Tensor
 
 _LINE_FLOATS = 16
@@ -40,11 +41,17 @@ class Variable:
 
     Parameters
     ----------
-    value : array_like
-        Initial value; its shape is the variable's shape for ever.
-    name : str
-    trainable : bool
+    initializer : array_like, Initializer, callable or str
+        Initial value, whose shape is the variable's for ever; or what makes one of the given `shape`.
+    shape : tuple of int, optional
+        For an initializer. An array's shape must be equal, if both are given.
+    dtype : str, optional
+        Only "float32"; data of other types is converted.
+    trainable : bool, default True
         Whether `fit` may change it.
+    autocast, aggregation, synchronization
+        Accepted for compatibility: there is one type, and one machine.
+    name : str, default "variable"
     layout : {"rows", "flat", "panels"}
         How the engine stores it: rows of whole cache lines, one row after the other without padding (tables), or
         panel-packed (the kernels of dense layers). `numpy` and `assign` always speak of the plain row-major array.
@@ -64,12 +71,31 @@ class Variable:
     variables that it is the first to own into one contiguous arena, so that its optimizer is one pass.
     """
 
-    def __init__(self, value, name="variable", trainable=True, layout="rows"):
-        value = np.asarray(value, np.float32)
-        self.shape = value.shape
-        self.name = name
-        self.path = name
+    def __init__(
+        self,
+        initializer,
+        shape=None,
+        dtype=None,
+        trainable=True,
+        autocast=True,
+        aggregation="none",
+        synchronization="auto",
+        name=None,
+        layout="rows",
+    ):
+        if dtype not in (None, "float32", float, np.float32):
+            raise ValueError(f"fastnn computes in float32: a variable holds nothing else. Received: dtype={dtype!r}")
+        value = _first_value(initializer, shape)
+        self.name = name or "variable"
+        self.path = "/".join([*scopes_open(), self.name])
+        self._lay_out(value, layout)
         self.trainable = bool(trainable)
+        self.regularizer = self.constraint = None
+        self.on_assign = None
+
+    def _lay_out(self, value, layout):
+        """Take memory for a value in this layout, and write it there."""
+        self.shape = value.shape
         self.layout = layout
         if layout == "panels":
             floats = kernels.packed_floats(*self.shape)
@@ -79,9 +105,7 @@ class Variable:
         self._buffer = Buffer(self.nbytes)
         self._offset = 0
         self.in_arena = False
-        self.regularizer = self.constraint = None
-        self.on_assign = None
-        self.assign(value)
+        self.pack_into(self._floats(), value)
 
     dtype = "float32"
 
@@ -178,7 +202,7 @@ class Variable:
     def lay_out(self, layout):
         """Store the value in another layout, as long as no arena holds it; returns whether it lies so now."""
         if self.layout != layout and not self.in_arena:
-            self.__init__(self.numpy(), self.name, self.trainable, layout)
+            self._lay_out(self.numpy(), layout)
         return self.layout == layout
 
     def _move(self, buffer, offset):
@@ -186,6 +210,17 @@ class Variable:
         target[:] = self._floats()
         self._buffer, self._offset, self.in_arena = buffer, offset, True
         _revision.changed()
+
+    def __float__(self):
+        return float(self._single())
+
+    def __int__(self):
+        return int(self._single())
+
+    def _single(self):
+        if self.size != 1:
+            raise TypeError(f"Only a variable of one value is a number. {self.path!r} has shape {self.shape}.")
+        return self.numpy().item()
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
@@ -201,6 +236,23 @@ class Variable:
 
     def __repr__(self):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, trainable={self.trainable}>"
+
+
+def _first_value(initializer, shape):
+    """The first value of a variable, as an array."""
+    if isinstance(initializer, str) or callable(initializer):
+        from fastnn import initializers
+
+        if shape is None:
+            raise ValueError(
+                "When creating a Variable from an initializer, the `shape` argument should be specified. Received: "
+                f"initializer={initializer!r}"
+            )
+        return np.asarray(initializers.get(initializer)(tuple(shape), dtype="float32"), np.float32)
+    value = np.asarray(initializer, np.float32)
+    if shape is not None and tuple(shape) != value.shape:
+        raise ValueError(f"A value of shape {value.shape} was given for a variable of shape {tuple(shape)}.")
+    return value
 
 
 def move_to_arena(variables):

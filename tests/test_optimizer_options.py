@@ -189,7 +189,7 @@ def test_a_subclass_keeps_its_settings():
         (lambda: optimizers.SGD().apply([np.zeros(3)]), "must already be built"),
         (lambda: optimizers.SGD().apply([np.zeros(3)], []), "a gradient for each"),
         (lambda: optimizers.SGD().apply([None], [Variable(np.zeros(3))]), "No gradients provided"),
-        (lambda: optimizers.SGD().apply([np.zeros(4)], [Variable(np.zeros(3), "w")]), "'w' must have its shape"),
+        (lambda: optimizers.SGD().apply([np.zeros(4)], [Variable(np.zeros(3), name="w")]), "'w' must have its shape"),
     ],
 )
 def test_wrong_use_of_apply_is_refused(call, message):

@@ -60,7 +60,7 @@ def twins(keras, name, options):
     mine = getattr(optimizers, name)(name="mine", **options)
     their_variables = [keras.Variable(value, name=name) for value, name in zip(START, NAMES, strict=True)]
     my_variables = [
-        Variable(value, name, layout="panels" if value.ndim > 1 else "rows")
+        Variable(value, name=name, layout="panels" if value.ndim > 1 else "rows")
         for value, name in zip(START, NAMES, strict=True)
     ]
     return theirs, mine, their_variables, my_variables

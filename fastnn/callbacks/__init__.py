@@ -17,6 +17,7 @@ from fastnn.callbacks.learning_rate import (
 )
 from fastnn.callbacks.loggers import CSVLogger, ProgbarLogger, TensorBoard
 from fastnn.callbacks.monitor import MonitorCallback
+from fastnn.callbacks.remote import RemoteMonitor
 from fastnn.callbacks.simple import History, LambdaCallback, TerminateOnNaN
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "MonitorCallback",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
     "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",

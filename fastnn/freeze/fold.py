@@ -89,7 +89,7 @@ class Folder:
         if value.affine is not None:
             scale, shift = value.affine
             self.note(f"{value.affine_from} kept as a scaling: no dense layer is there to take it")
-            variables = {"scale": Variable(scale, "scale"), "shift": Variable(shift, "shift")}
+            variables = {"scale": Variable(scale, name="scale"), "shift": Variable(shift, name="shift")}
             tensor = Node(REGISTRY["affine"], [tensor], variables, {}, None).output
             tensor.name = old.name
             self._values[old] = Value(tensor)
@@ -100,8 +100,8 @@ class Folder:
         if value.tensor is None:
             node, x, kernel, bias = value.dense
             variables = {
-                "kernel": Variable(kernel, "kernel", layout="panels"),
-                "bias": Variable(bias, "bias"),
+                "kernel": Variable(kernel, name="kernel", layout="panels"),
+                "bias": Variable(bias, name="bias"),
             }
             value.tensor = Node(REGISTRY["dense"], [x], variables, {}, None).output
             value.tensor.name = node.output.name
@@ -138,7 +138,7 @@ class Folder:
 
     def _copies(self, node):
         return {
-            name: variable and Variable(variable.numpy(), variable.name, layout=variable.layout)
+            name: variable and Variable(variable.numpy(), name=variable.name, layout=variable.layout)
             for name, variable in node.variables.items()
         }
 

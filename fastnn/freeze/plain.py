@@ -33,7 +33,7 @@ def from_plain(plain):
     inputs = list(tensors)
     for each in plain["nodes"]:
         variables = {
-            name: value and Variable(value[0], name, layout=value[1]) for name, value in each["variables"].items()
+            name: value and Variable(value[0], name=name, layout=value[1]) for name, value in each["variables"].items()
         }
         given = [tensors[number] for number in each["inputs"]]
         output = Node(REGISTRY[each["operation"]], given, variables, each["attributes"], None).output

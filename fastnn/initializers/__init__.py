@@ -126,9 +126,9 @@ def serialize(initializer):
     return _registry.serialize(initializer)
 
 
-def deserialize(config):
+def deserialize(config, custom_objects=None):
     """Make an initializer from its configuration."""
-    return _registry.deserialize(config, _OBJECTS, "initializer")
+    return _registry.deserialize(config, {**_OBJECTS, **(custom_objects or {})}, "initializer")
 
 
 def get(identifier):

@@ -27,6 +27,7 @@ from fastnn.layers.core import (
     Reshape,
     Softmax,
 )
+from fastnn.layers.input_spec import InputSpec
 from fastnn.layers.lookup import IntegerLookup, StringLookup
 from fastnn.layers.merging import (
     Add,
@@ -55,6 +56,7 @@ from fastnn.layers.row_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from fastnn.layers.wrapper import Wrapper
 
 __all__ = [
     "ELU",
@@ -78,6 +80,7 @@ __all__ = [
     "Identity",
     "Input",
     "InputLayer",
+    "InputSpec",
     "IntegerLookup",
     "Lambda",
     "Layer",
@@ -107,12 +110,48 @@ __all__ = [
     "Subtract",
     "ThresholdedReLU",
     "UnitNormalization",
+    "Wrapper",
     "add",
     "average",
     "concatenate",
+    "deserialize",
     "dot",
     "maximum",
     "minimum",
     "multiply",
+    "serialize",
     "subtract",
 ]
+
+
+def serialize(layer):
+    """Return a layer's configuration as a dictionary."""
+    from fastnn.saving.serialization import serialize_keras_object
+
+    return serialize_keras_object(layer)
+
+
+def deserialize(config, custom_objects=None):
+    """Make a layer from its configuration.
+
+    Parameters
+    ----------
+    config : dict
+        What `serialize` returned, here or in Keras.
+    custom_objects : dict of str to class or function, optional
+        What names mean that this library does not know.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it describes no layer that is known.
+    """
+    from fastnn.saving.serialization import deserialize_keras_object
+
+    layer = deserialize_keras_object(config, custom_objects)
+    if not isinstance(layer, Layer):
+        raise ValueError(
+            f"`keras.layers.deserialize` was passed a `config` object that is not a `keras.layers.Layer`. "
+            f"Received: {config}"
+        )
+    return layer

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from fastnn import _random, _revision, _tree, constraints, initializers, regularizers
-from fastnn._naming import unique_name
+from fastnn._naming import scopes_open, unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
+from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
 from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
 from fastnn.saving.saveable import Saveable, check_allocation, dtype_name
@@ -35,24 +36,34 @@ class Layer(Saveable):
         Unique in its model; made from the class name by default.
     dtype : str, optional
         Only "float32".
+    autocast : bool, default True
+        Accepted for compatibility: there is one type.
     input_shape : tuple, optional
         Shape of one sample, for the first layer of a `Sequential` without an `Input`.
 
     Attributes
     ----------
     built : bool
+    path : str or None
+        The names of the layers around it and its own, joined by "/"; None before it is built.
+    input_spec : InputSpec or list of InputSpec, optional
+        What inputs must look like. A subclass may assign it.
     trainable : bool
     weights : list of Variable
         Trainable ones first.
     """
+
+    dtype = "float32"
+    input_spec = None
 
     def __init__(
         self,
         *,
         activity_regularizer=None,
         trainable=True,
-        name=None,
         dtype=None,
+        autocast=True,
+        name=None,
         input_shape=None,
         input_dim=None,
     ):
@@ -63,6 +74,7 @@ class Layer(Saveable):
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
+        self.path = None
         self._build_shape = None  # what build() was called with
         self.first_input_shape = None if input_shape is None else tuple(input_shape)
         self._trainable = flag(trainable, "trainable")
@@ -94,36 +106,55 @@ class Layer(Saveable):
 
     def add_weight(
         self,
-        shape=(),
-        initializer="glorot_uniform",
-        name="weight",
+        shape=None,
+        initializer=None,
+        dtype=None,
         trainable=True,
-        layout="rows",
+        autocast=True,
         regularizer=None,
         constraint=None,
+        aggregation="none",
+        overwrite_with_gradient=False,
+        name=None,
+        layout="rows",
     ):
         """Make a variable.
 
         Parameters
         ----------
-        shape : tuple of int
-        initializer : str or Initializer
-        name : str
-        trainable : bool
-        layout : {"rows", "flat", "panels"}
-            See `fastnn.variables.Variable`.
+        shape : tuple of int, default ()
+        initializer : str or Initializer, default "glorot_uniform"
+        dtype : str, optional
+            Only "float32".
+        trainable : bool, default True
         regularizer : str or Regularizer, optional
             Its penalty is part of the loss, as long as the variable is trainable.
         constraint : str or Constraint, optional
             What the value is held to after every update.
+        name : str, default "variable"
+        layout : {"rows", "flat", "panels"}
+            See `fastnn.variables.Variable`.
+        autocast, aggregation, overwrite_with_gradient
+            Accepted for compatibility: there is one type, and one machine.
         """
-        shape = tuple(shape)
+        if isinstance(shape, str):
+            raise ValueError(f"`name` is given by name. Received: add_weight({shape!r}, ...)")
+        if overwrite_with_gradient:
+            raise ValueError(
+                f"Layer {self.name!r}: `overwrite_with_gradient` is for variables of 8 bits, which fastnn has not."
+            )
+        name = name or "variable"
+        shape = tuple(shape or ())
         if math.prod(shape) >= 2**60:
             raise MemoryError(f"Layer {self.name!r}: no machine has memory for {name!r} of shape {shape}.")
         check_allocation(math.prod(shape), name)
         try:
             variable = Variable(
-                initializers.get(initializer)(shape, dtype="float32"), name, trainable and self._trainable, layout
+                initializers.get(initializer or "glorot_uniform")(shape, dtype="float32"),
+                dtype=dtype,
+                trainable=trainable and self._trainable,
+                name=name,
+                layout=layout,
             )
         except (MemoryError, OverflowError) as error:
             message = f"Layer {self.name!r}: there is no memory for {name!r} of shape {shape}: {error}"
@@ -137,9 +168,11 @@ class Layer(Saveable):
         variable.constraint = constraints.get(constraint)
         scopes = layers_being_called()
         outer = scopes if scopes and scopes[-1] is self else (*scopes, self)
-        variable.path = "/".join([*(layer.name for layer in outer), name])
+        variable.path = "/".join([*scopes_open(), *(layer.name for layer in outer), name])
         (self._own_trainable if trainable else self._own_non_trainable).append(variable)
         return variable
+
+    add_variable = add_weight
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
@@ -197,6 +230,8 @@ class Layer(Saveable):
         return outputs
 
     def _trace(self, inputs, training=None, **kwargs):
+        if self.input_spec is not None:
+            check_inputs(self.input_spec, inputs, self.name)
         self._build_for(_tree.map_structure(lambda each: getattr(each, "shape", None), inputs))
         if self._call_takes_training():
             kwargs["training"] = training
@@ -236,6 +271,17 @@ class Layer(Saveable):
             known = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
             cls._takes_training = known
         return known
+
+    def compute_output_spec(self, *args, **kwargs):
+        """What a call with these arguments returns, without making variables: symbolic tensors."""
+        layer = self if self.built else type(self).from_config(self.get_config())
+        with calling(None), inside_call():
+            return layer._trace(*args, **kwargs)
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the output for inputs of this shape, or structure of shapes; the batch axis is None."""
+        outputs = self.compute_output_spec(_tensors_of(input_shape))
+        return _tree.map_structure(lambda each: each.shape, outputs)
 
     def _compute(self, inputs, training=None, **kwargs):
         arrays = _tree.map_structure(lambda each: as_floats(each.array, self), several(inputs))
@@ -367,6 +413,19 @@ class Layer(Saveable):
         penalised = [each for each in self.trainable_weights if each.regularizer is not None]
         return [each.regularizer(each.numpy()) for each in penalised]
 
+    @property
+    def metrics(self):
+        """The metrics that are attributes of the layer, or of layers inside it."""
+        from fastnn.metrics import Metric
+
+        own = [each for each in vars(self).values() if isinstance(each, Metric)]
+        return [*own, *(each for layer in self._sublayers for each in Layer.metrics.fget(layer))]
+
+    @property
+    def metrics_variables(self):
+        """The variables of `metrics`."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
     def count_params(self):
         """Number of values in the layer's variables."""
         if not self.built:
@@ -420,9 +479,19 @@ def _once(build):
         with calling(self):
             build(self, *args, **kwargs)
         self.built = True
+        self.path = "/".join([*scopes_open(), *(layer.name for layer in scopes), self.name])
         self._build_shape = next(iter((*args, *kwargs.values())), None)
 
     return build_once
+
+
+def _tensors_of(shape):
+    """Symbolic tensors of a shape that includes the batch axis, or of a structure of shapes."""
+    if isinstance(shape, dict):
+        return {key: _tensors_of(each) for key, each in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [_tensors_of(each) for each in shape]
+    return Tensor((None, *shape[1:]), name="input")
 
 
 class _Leaf:

@@ -75,7 +75,7 @@ class Embedding(Layer):
 
     def build(self, input_shape):
         shape = (self.input_dim, self.output_dim)
-        self.embeddings = self.add_weight(shape, self.embeddings_initializer, "embeddings", layout="flat")
+        self.embeddings = self.add_weight(shape, self.embeddings_initializer, name="embeddings", layout="flat")
         if self._initial is not None:
             initial = self._initial[0] if np.ndim(self._initial) == 3 else self._initial
             self.embeddings.assign(initial)
@@ -164,7 +164,7 @@ class Discretization(Layer):
                     "Discretization: `bin_boundaries` must be a list of numbers in ascending order. "
                     f"Received: {bin_boundaries!r}"
                 )
-            self._boundaries = Variable(values, "boundaries", trainable=False)
+            self._boundaries = Variable(values, name="boundaries", trainable=False)
 
     @property
     def bin_boundaries(self):
@@ -192,7 +192,7 @@ class Discretization(Layer):
         kept, _ = _thinned(kept, weights, 1 / self.num_bins)
         boundaries = np.resize(kept[: self.num_bins - 1], self.num_bins - 1)
         if self._boundaries is None:
-            self._boundaries = Variable(boundaries, "boundaries", trainable=False)
+            self._boundaries = Variable(boundaries, name="boundaries", trainable=False)
         else:
             self._boundaries.assign(boundaries)
 

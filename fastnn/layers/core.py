@@ -177,7 +177,7 @@ class Dense(Layer):
         self.kernel = self.add_weight(
             (input_shape[-1], self.units),
             self.kernel_initializer,
-            "kernel",
+            name="kernel",
             layout="panels",
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -186,7 +186,7 @@ class Dense(Layer):
             self.bias = self.add_weight(
                 (self.units,),
                 self.bias_initializer,
-                "bias",
+                name="bias",
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )

@@ -83,7 +83,7 @@ class BatchNormalization(Layer):
             self.gamma = self.add_weight(
                 shape,
                 self.gamma_initializer,
-                "gamma",
+                name="gamma",
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
@@ -91,13 +91,13 @@ class BatchNormalization(Layer):
             self.beta = self.add_weight(
                 shape,
                 self.beta_initializer,
-                "beta",
+                name="beta",
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
-        self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, "moving_mean", trainable=False)
+        self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", trainable=False)
         self.moving_variance = self.add_weight(
-            shape, self.moving_variance_initializer, "moving_variance", trainable=False
+            shape, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
     def call(self, inputs, training=None):
@@ -180,17 +180,17 @@ class Normalization(Layer):
         axes = self._axes(len(input_shape))
         shape = tuple(input_shape[axis] for axis in axes)
         n = math.prod(shape) if axes else input_shape[-1]
-        self._scale = Variable(np.ones(n), "scale", trainable=False)
-        self._shift = Variable(np.zeros(n), "shift", trainable=False)
+        self._scale = Variable(np.ones(n), name="scale", trainable=False)
+        self._shift = Variable(np.zeros(n), name="shift", trainable=False)
         if self.input_mean is not None:
             self.mean = _of_shape(self.input_mean, shape, "mean", self.name)
             self.variance = _of_shape(self.input_variance, shape, "variance", self.name)
             if not (self.variance >= 0).all():
                 raise ValueError(f"Layer {self.name!r}: a variance is at least 0. Received: {self.input_variance}")
         else:
-            self.mean = self.add_weight(shape, "zeros", "mean", trainable=False)
-            self.variance = self.add_weight(shape, "ones", "variance", trainable=False)
-            self.count = self.add_weight((), "zeros", "count", trainable=False)
+            self.mean = self.add_weight(shape, "zeros", name="mean", trainable=False)
+            self.variance = self.add_weight(shape, "ones", name="variance", trainable=False)
+            self.count = self.add_weight((), "zeros", name="count", trainable=False)
             self.mean.on_assign = self.variance.on_assign = self._statistics_changed
         self._statistics_changed()
 
@@ -296,8 +296,8 @@ class Rescaling(Layer):
 
     def build(self, input_shape):
         n = input_shape[-1]
-        self._scale = Variable(_per_feature(self.scale, n, "scale", self.name), "scale", trainable=False)
-        self._shift = Variable(_per_feature(self.offset, n, "offset", self.name), "shift", trainable=False)
+        self._scale = Variable(_per_feature(self.scale, n, "scale", self.name), name="scale", trainable=False)
+        self._shift = Variable(_per_feature(self.offset, n, "offset", self.name), name="shift", trainable=False)
 
     def call(self, inputs):
         return apply("affine", [inputs], {"scale": self._scale, "shift": self._shift})

@@ -47,7 +47,7 @@ class PReLU(Layer):
             if axis > len(shape):
                 raise ValueError(f"Layer {self.name!r}: an input of shape {input_shape} has no axis {axis} to share.")
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(tuple(shape), self.alpha_initializer, "alpha", layout="flat")
+        self.alpha = self.add_weight(tuple(shape), self.alpha_initializer, name="alpha", layout="flat")
 
     def call(self, inputs):
         alpha = self.alpha.shape

@@ -131,9 +131,9 @@ class LayerNormalization(_RowNormalization):
     def build(self, input_shape):
         shape = self._sizes(input_shape)
         if self.scale or self.rms_scaling:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, "gamma", layout="flat")
+            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma", layout="flat")
         if self.center and not self.rms_scaling:
-            self.beta = self.add_weight(shape, self.beta_initializer, "beta", layout="flat")
+            self.beta = self.add_weight(shape, self.beta_initializer, name="beta", layout="flat")
 
     def call(self, inputs):
         return self._normalised(inputs, "variance" if self.rms_scaling else "layer", self.gamma, self.beta)
@@ -167,7 +167,7 @@ class RMSNormalization(_RowNormalization):
         self.scale = None
 
     def build(self, input_shape):
-        self.scale = self.add_weight(self._sizes(input_shape), "ones", "scale", layout="flat")
+        self.scale = self.add_weight(self._sizes(input_shape), "ones", name="scale", layout="flat")
 
     def call(self, inputs):
         return self._normalised(inputs, "rms", self.scale)
@@ -260,9 +260,9 @@ class GroupNormalization(Layer):
                 f"{self.groups}. Received {size} channels, an input of shape {input_shape}."
             )
         if self.scale:
-            self.gamma = self.add_weight((size,), self.gamma_initializer, "gamma")
+            self.gamma = self.add_weight((size,), self.gamma_initializer, name="gamma")
         if self.center:
-            self.beta = self.add_weight((size,), self.beta_initializer, "beta")
+            self.beta = self.add_weight((size,), self.beta_initializer, name="beta")
 
     def call(self, inputs):
         (axis,) = sorted_axes(self, [self.axis], inputs.ndim)

@@ -218,9 +218,9 @@ def serialize(loss):
     return _registry.serialize(loss)
 
 
-def deserialize(name):
+def deserialize(name, custom_objects=None):
     """Make a loss from its configuration."""
-    return _registry.deserialize(name, _OBJECTS, "loss")
+    return _registry.deserialize(name, {**_OBJECTS, **(custom_objects or {})}, "loss")
 
 
 def get(identifier):

@@ -186,9 +186,9 @@ def serialize(metric):
     return _registry.serialize(metric)
 
 
-def deserialize(config):
+def deserialize(config, custom_objects=None):
     """Make a metric from its configuration."""
-    return _registry.deserialize(config, _OBJECTS, "metric")
+    return _registry.deserialize(config, {**_OBJECTS, **(custom_objects or {})}, "metric")
 
 
 def get(identifier):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastnn import _eager, losses
-from fastnn._naming import unique_name
+from fastnn._naming import name_scope, unique_name
 from fastnn.graph import Tensor
+from fastnn.variables import Variable
 
 
 class Metric:
@@ -52,32 +53,32 @@ class Metric:
         shape : tuple of int
         initializer : str or Initializer
         dtype : str, optional
-            "float32", the only type.
-        aggregation : str
+            Only "float32".
+        aggregation
             Accepted for compatibility.
-        name : str, optional
-
-        Returns
-        -------
-        fastnn.variables.Variable
+        name : str, default "variable"
         """
-        from fastnn import initializers
-        from fastnn.variables import Variable
+        if "_variables" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
+        with name_scope(self.name.replace("/", ">")):
+            variable = Variable(initializer or "zeros", tuple(shape), dtype, trainable=False, name=name)
+        self._variables.append(variable)
+        return variable
 
-        if dtype not in (None, "float32"):
-            raise ValueError(f"Metrics are computed in float32. Received: dtype={dtype!r}")
-        value = initializers.get(initializer)(tuple(shape), dtype="float32")
-        self._variables.append(Variable(value, name or "variable", trainable=False))
-        return self._variables[-1]
-
-    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
-        """The same as `add_variable`."""
-        return self.add_variable(shape, "zeros" if initializer is None else initializer, dtype, name=name)
+    def add_weight(self, shape=(), initializer=None, dtype=None, name=None):
+        """Make a variable that the metric adds up in: `add_variable`, with 0 at first by default."""
+        return self.add_variable(shape, initializer, dtype, name=name)
 
     @property
     def variables(self):
-        """What `add_variable` has made."""
-        return list(self._variables)
+        """What the metric remembers: variables made by `add_variable`, its own sums, and those of metrics that are its
+        attributes. Each has `numpy()` and `assign()`."""
+        inner = [each for each in vars(self).values() if isinstance(each, Metric)]
+        return [*self._variables, *self._sums(), *(variable for each in inner for variable in each.variables)]
+
+    def _sums(self):
+        """The numbers that a metric of fastnn adds up, as variables."""
+        return []
 
     def update_state(self, *args, **kwargs):
         """Take in further values."""
@@ -88,10 +89,8 @@ class Metric:
         raise NotImplementedError(f"{type(self).__name__} must implement result().")
 
     def reset_state(self):
-        """Forget everything."""
-        if not self._variables:
-            raise NotImplementedError(f"{type(self).__name__} must implement reset_state().")
-        for variable in self._variables:
+        """Forget everything: all of `variables` are 0 again."""
+        for variable in self.variables:
             variable.assign(np.zeros(variable.shape))
 
     def __call__(self, *args, **kwargs):
@@ -233,6 +232,9 @@ class Mean(Metric):
         self.total = 0.0
         self.count = 0.0
 
+    def _sums(self):
+        return [Sums(self, "total"), Sums(self, "count")]
+
     def result(self):
         """Return the mean as a float32; 0 before the first update."""
         return np.float32(self.finish((self.total, self.count)))
@@ -258,6 +260,9 @@ class Sum(Metric):
 
     def reset_state(self):
         self.total = 0.0
+
+    def _sums(self):
+        return [Sums(self, "total")]
 
     def result(self):
         """Return the sum as a float32."""
@@ -304,6 +309,9 @@ class StateMetric(Metric):
 
     def reset_state(self):
         self._state = None
+
+    def _sums(self):
+        return [] if self._state is None else [Sums(self, "_state")]
 
 
 class MeanMetricWrapper(Mean):
@@ -353,6 +361,45 @@ class MeanMetricWrapper(Mean):
 
     def get_config(self):
         return {**super().get_config(), "fn": self._fn, **self._fn_kwargs}
+
+
+class Sums:
+    """What a metric of fastnn adds up, as a variable of it."""
+
+    trainable = False
+    dtype = "float32"
+
+    def __init__(self, metric, attribute):
+        self.name = attribute.lstrip("_")
+        self.path = f"{metric.name}/{self.name}"
+        self._metric, self._attribute = metric, attribute
+
+    @property
+    def shape(self):
+        return np.shape(getattr(self._metric, self._attribute))
+
+    def numpy(self):
+        """A copy of the value, as float32."""
+        return np.array(getattr(self._metric, self._attribute), np.float32)
+
+    @property
+    def value(self):
+        return self.numpy()
+
+    def assign(self, value):
+        """Set the value."""
+        value = np.array(value, np.float64)
+        if value.shape != self.shape:
+            raise ValueError(f"{self.path!r} has shape {self.shape} and cannot take a value of shape {value.shape}.")
+        setattr(self._metric, self._attribute, value if value.ndim else float(value))
+        return self
+
+    def __array__(self, dtype=None, copy=None):
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype)
+
+    def __repr__(self):
+        return f"<Sums path={self.path}, value={self.numpy()}>"
 
 
 def accumulate_mean(b, values, weights, state):

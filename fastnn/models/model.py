@@ -11,6 +11,7 @@ from fastnn.layers.tracing import traced
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
 from fastnn.operations.lookup import reads_text
+from fastnn.saving import CustomObjectScope
 from fastnn.saving.model import SaveableModel
 from fastnn.training.arguments import count
 from fastnn.training.data import as_array, check_inputs, check_lengths
@@ -223,6 +224,28 @@ class Model(SaveableModel, Layer, Trainer):
         """Is it the `call` of a subclass that says what the model computes?"""
         return not self._is_functional
 
+    @property
+    def metrics(self):
+        """The metrics in use, once data has told which kinds they are, and those that are attributes."""
+        return [*Trainer.metrics.fget(self), *Layer.metrics.fget(self)]
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make a model, with new weights, from what `get_config` returned.
+
+        Parameters
+        ----------
+        config : dict
+        custom_objects : dict of str to class or function, optional
+            What names in it mean that this library does not know.
+        """
+        if cls is Model and "layers" in config:
+            from fastnn.models.functional import Functional
+
+            return Functional.from_config(config, custom_objects)
+        with CustomObjectScope(custom_objects or {}):
+            return super().from_config(config)
+
     def to_json(self, **kwargs):
         """The model's configuration as a JSON string, without weights; `models.model_from_json` makes a model of it.
 
@@ -237,7 +260,15 @@ class Model(SaveableModel, Layer, Trainer):
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
-    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False):
+    def summary(
+        self,
+        line_length=None,
+        positions=None,
+        print_fn=None,
+        expand_nested=False,
+        show_trainable=False,
+        layer_range=None,
+    ):
         """Print a table of the layers, their output shapes and numbers of parameters.
 
         Parameters
@@ -248,10 +279,14 @@ class Model(SaveableModel, Layer, Trainer):
             Also list the layers of models inside the model.
         show_trainable : bool, default False
             Add a column that says which layers are trained.
+        layer_range : (str, str), optional
+            Names, or regular expressions, of the first and the last layer to list.
+        line_length, positions
+            Accepted for compatibility: the table is as wide as its text.
         """
         from fastnn.models.summary import summary_text
 
-        (print_fn or print)(summary_text(self, show_trainable, expand_nested))
+        (print_fn or print)(summary_text(self, show_trainable, expand_nested, layer_range))
 
     def explain_plan(self, batch_size=32, training=True, print_fn=None, measure=False):
         """Print what one step computes: every instruction that the engine runs, its cost, and its threads.

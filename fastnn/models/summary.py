@@ -1,12 +1,14 @@
 """The table that `model.summary()` prints."""
 
+import re
+
 from fastnn import _tree
 from fastnn.graph import Node
 from fastnn.layers.core import InputLayer
 from fastnn.models.network import maker, name_of, owner_of
 
 
-def summary_text(model, show_trainable=False, expand_nested=False):
+def summary_text(model, show_trainable=False, expand_nested=False, layer_range=None):
     """Layers, output shapes and numbers of parameters of a model, as text; of a functional model that is no mere stack
     also what each layer is connected to."""
     from tabulate import tabulate
@@ -19,7 +21,8 @@ def summary_text(model, show_trainable=False, expand_nested=False):
     )
     shapes = _output_shapes(model, graph)
     rows = []
-    for owner in network.owners if network is not None else model.layers:
+    owners = list(network.owners) if network is not None else model.layers
+    for owner in owners if layer_range is None else _between(owners, *layer_range):
         row = [_title(owner), shapes.get(owner, "?"), f"{_count(owner):,}"]
         if connected:
             row.append(_connections(network, owner))
@@ -40,6 +43,21 @@ def summary_text(model, show_trainable=False, expand_nested=False):
         f" Non-trainable params: {total - trainable:,} ({_size((total - trainable) * 4)})",
     ]
     return "\n".join(lines)
+
+
+def _between(owners, first, last):
+    """From the first layer whose name is, or matches, `first` to the last one of `last`."""
+    found = [
+        [number for number, owner in enumerate(owners) if re.match(pattern, name_of(owner))]
+        for pattern in (first, last)
+    ]
+    if not all(found):
+        raise ValueError(
+            f"Passed layer_range does not match the model layers. Received: {(first, last)}; layers: "
+            f"{[name_of(owner) for owner in owners]}"
+        )
+    start, stop = sorted((found[0][0], found[1][-1]))
+    return owners[start : stop + 1]
 
 
 def _title(owner):

@@ -1,5 +1,6 @@
 """Functions of `keras.ops` that are composed of the others: pieces and joints, triangles, sums without NaN, ranks."""
 
+import builtins
 import math
 
 import numpy as np
@@ -152,8 +153,8 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     x : Tensor or array_like
     pad_width : int, pair, or sequence of pairs
         How many before and behind: for all axes, or for each.
-    mode : {"constant", "reflect", "symmetric", ...}
-        Arrays may be padded in each of NumPy's ways, tensors by a constant.
+    mode : {"constant", "reflect", "symmetric"}
+        What lies there: a number; the values mirrored at the last one; or mirrored behind the last one.
     constant_values : float, default 0
     """
     if mode != "constant" and constant_values is not None:
@@ -164,23 +165,33 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     if not symbolic(x):
         options = {"constant_values": value} if mode == "constant" else {}
         return result(np.pad(array(x), pad_width, mode, **options))
-    if mode != "constant":
-        raise ValueError(f"ops.pad: a tensor is padded by a constant only. Received: mode={mode!r}")
+    if mode not in ("constant", "reflect", "symmetric"):
+        raise ValueError(f"ops.pad: `mode` must be 'constant', 'reflect' or 'symmetric'. Received: mode={mode!r}")
     x = tensor(x)
     for axis, (before, behind) in enumerate(np.broadcast_to(pad_width, (x.ndim, 2)).tolist()):
         if before or behind:
             refuse_batch_axis(x, axis, "pad")
-        parts = [x]
-        for place, count in ((0, before), (len(parts) + 1, behind)):
-            if count:
-                kept = [1 if size is None else size for size in x.shape]
-                block = np.full([*kept[:axis], count, *kept[axis + 1 :]], value, np.float32)
-                if is_batched(x):
-                    block = add(getitem(x, (_slice(None),) * axis + (_slice(0, 1),)) * 0.0, block)
-                parts.insert(place, block)
-        if len(parts) > 1:
-            x = concatenate(parts, axis)
+        parts = [_beside(x, axis, before, mode, value), x, _beside(x, axis, -behind, mode, value)]
+        parts = [each for each in parts if each is not None]
+        x = concatenate(parts, axis) if len(parts) > 1 else x
     return x
+
+
+def _beside(x, axis, count, mode, value):
+    """So many values that lie before a tensor along an axis, or behind it if the number is negative."""
+    if count == 0:
+        return None
+    all_before = (_slice(None),) * axis
+    if mode == "constant":
+        sizes = [1 if size is None else size for size in x.shape]
+        block = np.full([*sizes[:axis], builtins.abs(count), *sizes[axis + 1 :]], value, np.float32)
+        return add(multiply(getitem(x, (*all_before, _slice(0, 1))), 0.0), block) if is_batched(x) else block
+    gap, size = int(mode == "reflect"), x.shape[axis]
+    if builtins.abs(count) + gap > size:
+        raise ValueError(f"ops.pad: {builtins.abs(count)} values cannot be mirrored of an axis of {size}.")
+    places = range(gap + count - 1, gap - 1, -1) if count > 0 else range(size - gap - 1, size - gap - 1 + count, -1)
+    stop = places.stop if places.stop >= 0 else None
+    return getitem(x, (*all_before, _slice(places.start, stop, -1)))
 
 
 def roll(x, shift, axis=None):
@@ -319,7 +330,7 @@ def cumprod(x, axis=None, dtype=None):
         return result(np.cumprod(array(x), axis))
     x = ravel(x) if axis is None else tensor(x)
     axis = axis_of(x, 0 if axis is None else axis, "cumprod")
-    parts = [each for each in split(x, x.shape[axis], axis)]
+    parts = list(split(x, x.shape[axis], axis))
     for i in range(1, len(parts)):
         parts[i] = multiply(parts[i - 1], parts[i])
     return concatenate(parts, axis) if len(parts) > 1 else parts[0]

@@ -26,7 +26,7 @@ def tensor(value):
     if isinstance(value, Variable):
         known = assigned(value)
         return apply("parameter", [], {"value": value}) if known is None else known
-    return apply("parameter", [], {"value": Variable(array(value), "constant", trainable=False)})
+    return apply("parameter", [], {"value": Variable(array(value), name="constant", trainable=False)})
 
 
 def array(value):

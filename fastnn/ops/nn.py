@@ -66,9 +66,8 @@ def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):
 
     if num_classes is None:
         raise ValueError("Argument `num_classes` must be passed.")
-    if sparse or axis != -1:
-        raise ValueError(f"ops.multi_hot: dense and over the last axis only. Received: axis={axis}, sparse={sparse}")
-    return max(one_hot(inputs, num_classes), -2)
+    found = one_hot(inputs, num_classes, axis, dtype, sparse)
+    return max(found, 1 if len(shape_of(inputs)) > 1 else 0)
 
 
 __all__ = [

@@ -337,13 +337,14 @@ def tile(x, repeats):
 
 
 def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
-    """A row of zeros with a 1 at the place that is the value."""
+    """Zeros with a 1 at the place that is the value, along a new axis."""
     from fastnn.ops.elementwise import equal
 
-    if sparse or axis not in (-1, ndim(x)):
-        raise ValueError(f"ops.one_hot: dense, and along a new last axis only. Received: axis={axis}, sparse={sparse}")
+    if sparse:
+        raise ValueError("ops.one_hot: there are no sparse tensors. Received: sparse=True")
     found = equal(expand_dims(x, -1), np.arange(num_classes, dtype=np.float32))
-    return found if isinstance(found, Tensor) else result(found.astype(np.float32))
+    found = found if isinstance(found, Tensor) else result(found.astype(dtype or np.float32))
+    return found if axis in (-1, ndim(x)) else moveaxis(found, -1, axis)
 
 
 def take(x, indices, axis=None):
@@ -359,16 +360,21 @@ def take(x, indices, axis=None):
 
 
 def take_along_axis(x, indices, axis=None):
-    """The values at computed places along the last axis, one or several for each row; of arrays along any axis, or
-    without `axis` of all values in one row."""
+    """The values at computed places along an axis, one or several for each row; without `axis` of all values in one
+    row."""
     from fastnn.ops.elementwise import multiply
     from fastnn.ops.reductions import sum
 
     if not symbolic(x, indices):
         return result(np.take_along_axis(array(x), array(indices).astype(np.int64), axis))
     x = tensor(x)
-    if axis is None or axis_of(x, axis, "take_along_axis") != x.ndim - 1:
-        raise ValueError(f"ops.take_along_axis: along the last axis only. Received: axis={axis} for {x!r}")
+    if axis is None:
+        refuse_batch_axis(x, 0, "take_along_axis")
+        x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
+    axis = axis_of(x, axis, "take_along_axis")
+    refuse_batch_axis(x, axis, "take_along_axis")
+    if axis != x.ndim - 1:
+        return moveaxis(take_along_axis(moveaxis(x, axis, -1), moveaxis(indices, axis, -1), -1), -1, axis)
     return sum(multiply(one_hot(indices, x.shape[-1]), expand_dims(x, -2)), -1)
 
 

@@ -400,6 +400,64 @@ class Optimizer:
         self.apply(grads, variables)
         return self.iterations
 
+    def scale_loss(self, loss):
+        """The loss times `loss_scale_factor`, by which `apply` divides the gradients again."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    def assign(self, variable, value):
+        """``variable.assign(value)``."""
+        variable.assign(value)
+
+    def assign_add(self, variable, value):
+        """``variable.assign_add(value)``."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable, value):
+        """``variable.assign_sub(value)``."""
+        variable.assign_sub(value)
+
+    def set_weights(self, weights):
+        """Set the values of `variables`.
+
+        Parameters
+        ----------
+        weights : list of array_like
+
+        Raises
+        ------
+        ValueError
+            If the optimizer is not built, or a shape or their number differs.
+        """
+        if not self.built:
+            raise ValueError(
+                "You are calling `set_weights()` on an optimizer that has not yet been built. Please call "
+                "`optimizer.build(trainable_variables)` before."
+            )
+        variables, weights = self.variables, [np.asarray(each) for each in weights]
+        if [tuple(each.shape) for each in variables] != [each.shape for each in weights]:
+            raise ValueError(
+                f"Optimizer {self.name!r} has variables of the shapes {[tuple(each.shape) for each in variables]}. "
+                f"Received weights of the shapes {[each.shape for each in weights]}."
+            )
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight)
+
+    def save_own_variables(self, store):
+        """Put the values of `variables` into a dictionary: "0", "1", ..."""
+        store.update({str(number): each.numpy() for number, each in enumerate(self.variables)})
+
+    def load_own_variables(self, store):
+        """Take the values of `variables` out of a dictionary; warns, and takes none, if their number differs."""
+        if len(store) != len(self.variables):
+            warnings.warn(
+                f"Skipping variable loading for optimizer {self.name!r}: it has {len(self.variables)} variables, "
+                f"whereas the saved one has {len(store)}.",
+                stacklevel=2,
+            )
+            return
+        for number, variable in enumerate(self.variables):
+            variable.assign(store[str(number)])
+
     def average(self, variable):
         """The moving mean of a variable, with `use_ema`: has `numpy()` and `assign()`."""
         return State(self, variable, "average")

@@ -3,7 +3,19 @@
 import numpy as np
 
 
-class Rate(float):
+class Assignable:
+    """What has `numpy()` and `assign()` can be counted up and down, too."""
+
+    def assign_add(self, value):
+        """Add to the value."""
+        return self.assign(self.numpy() + np.asarray(value, self.dtype))
+
+    def assign_sub(self, value):
+        """Subtract from the value."""
+        return self.assign(self.numpy() - np.asarray(value, self.dtype))
+
+
+class Rate(Assignable, float):
     """The learning rate of the next step: a float that can also be assigned, as Keras's variable can."""
 
     dtype = "float32"
@@ -31,7 +43,7 @@ class Rate(float):
         return float, (float(self),)
 
 
-class Count(int):
+class Count(Assignable, int):
     """How many updates an optimizer has made: an int that can also be assigned."""
 
     dtype = "int32"
@@ -58,7 +70,7 @@ class Count(int):
         return int, (int(self),)
 
 
-class State:
+class State(Assignable):
     """What an optimizer remembers of one variable: an array of that variable's shape, in the engine's memory."""
 
     dtype = "float32"
@@ -101,7 +113,7 @@ class State:
         return f"<State path={self.path}, shape={self.shape}>"
 
 
-class Scalar:
+class Scalar(Assignable):
     """A number of an optimizer, among its variables."""
 
     shape = ()

@@ -16,11 +16,12 @@ from fastnn.training import arguments, feeds
 from fastnn.training.compiled import Compiled, results
 from fastnn.training.on_batch import BatchTrainer, flat
 from fastnn.training.progress import Progress
+from fastnn.training.steps import Steps
 
 _REDRAW_SECONDS = 0.1
 
 
-class Trainer(BatchTrainer):
+class Trainer(BatchTrainer, Steps):
     """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed`, `_checked_inputs`,
     `_forward` and `_packed`."""
 
@@ -39,7 +40,7 @@ class Trainer(BatchTrainer):
 
     def _reset_programs(self):
         self._programs = {}
-        self._known_batch = None
+        self._known_batch = self._last_program = None
         self._heads = None
         self._trained = None
 
@@ -73,6 +74,7 @@ class Trainer(BatchTrainer):
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
+        self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
         if self._network is not None:
@@ -293,6 +295,7 @@ class Trainer(BatchTrainer):
     def _train(self, stretch, before, hooks, progress):
         """Train on a stretch, before which there were so many steps of the epoch; returns how many it has made."""
         program, optimizer, seed = stretch.program, self.optimizer, self._seed_of_training
+        self._last_program = program
         one_by_one = hooks.has_train_batch_hooks
         done = 0
         while done < stretch.batches and not self.stop_training:

@@ -55,6 +55,7 @@ class BatchTrainer:
         """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""
         count, program, sources = self._training_batch(x, y, sample_weight, class_weight)
         program.reset()
+        self._last_program = program
         optimizer = self.optimizer
         try:
             program.program.run(
@@ -82,6 +83,7 @@ class BatchTrainer:
     def _measure(self, stretch):
         """Add losses and metrics of a stretch to what its program has summed up."""
         seed = self._seed_of_training  # a layer may draw random numbers in inference, too
+        self._last_program = stretch.program
         stretch.program.program.run(
             stretch.rows,
             first_batch=stretch.first,

@@ -85,15 +85,15 @@ def test_weights_that_do_not_fit_change_nothing(weights, message):
 
 
 def test_variables_refuse_other_shapes():
-    variable = Variable(np.zeros(3), "v")
+    variable = Variable(np.zeros(3), name="v")
     with pytest.raises(ValueError, match=r"'v' has shape \(3,\).*\(4,\)"):
         variable.assign(np.zeros(4))
     with pytest.raises(ValueError, match="copy"):
         np.array(variable, copy=False)
     several = np.arange(30.0).reshape(2, 5, 3)
     for layout in "rows", "flat":
-        np.testing.assert_array_equal(Variable(several, "v", layout=layout).numpy(), several)
-    assert Variable(several, "v").lay_out("flat")
+        np.testing.assert_array_equal(Variable(several, name="v", layout=layout).numpy(), several)
+    assert Variable(several, name="v").lay_out("flat")
 
 
 def test_symbolic_tensors_say_what_they_are():

@@ -16,7 +16,8 @@ GAPS = A.copy()
 GAPS[0, 1] = GAPS[1] = np.nan
 SPECIAL = np.array([[1, np.inf, -np.inf, np.nan]], "f4")
 CASES = [
-    ("allclose", A, A), ("isclose", A, A + 1e-6), ("isclose", SPECIAL, SPECIAL), ("isclose", SPECIAL, SPECIAL, 0, 0, True),
+    ("allclose", A, A), ("one_hot", np.array([[0, 2]]), 3, 1), ("multi_hot", np.array([[0, 2], [1, 1]]), 3),
+    ("isclose", A, A + 1e-6), ("isclose", SPECIAL, SPECIAL), ("isclose", SPECIAL, SPECIAL, 0, 0, True),
     ("batch_normalization", A, B[0], B[1] ** 2, -1, B[2], B[1]), ("cbrt", A), ("copy", A), ("cumprod", A),
     ("cumprod", A, 1), ("cumsum", A), ("cumsum", A, 0), ("diff", A), ("diff", A, 2, 0),
     ("divide_no_nan", A, np.array([0, 1, 2, 0], "f4")), ("erfc", A), ("fabs", A), ("fliplr", A), ("flipud", A),
@@ -69,6 +70,11 @@ TRACED = {
     "array_split": lambda x: ops.array_split(x, 3, 2)[0],
     "inner": lambda x: ops.inner(x, A),
     "pad": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 1)), constant_values=2.0),
+    "pad, reflect": lambda x: ops.pad(x, ((0, 0), (2, 1), (0, 3)), "reflect"),
+    "pad, symmetric": lambda x: ops.pad(x, ((0, 0), (3, 1), (0, 2)), "symmetric"),
+    "one_hot": lambda x: ops.one_hot(ops.argmax(x, -1), 4, axis=1),
+    "multi_hot": lambda x: ops.multi_hot(ops.argmax(x, -1), 4),
+    "take_along_axis": lambda x: ops.take_along_axis(x, ops.expand_dims(ops.argmax(x, 1), 1), 1),
     "ptp": lambda x: ops.ptp(x, -1),
     "roll": lambda x: ops.roll(x, (1, -1), (1, 2)),
     "rearrange": lambda x: ops.rearrange(x, "n a (b c) -> n c (a b)", b=2),
@@ -111,5 +117,5 @@ def test_what_would_mix_samples_is_refused():
             function(x)
     with pytest.raises(ValueError, match="same axes"):
         ops.rearrange(A, "a b -> a c")
-    with pytest.raises(ValueError, match="by a constant only"):
-        ops.pad(x, ((0, 0), (1, 1), (1, 1)), "reflect")
+    with pytest.raises(ValueError, match="cannot be mirrored"):
+        ops.pad(x, ((0, 0), (3, 1), (1, 1)), "reflect")

@@ -14,7 +14,7 @@ CASES = [("panels", (7, 5)), ("rows", (7, 5)), ("rows", (5,)), ("rows", (2, 3, 4
 
 @pytest.mark.parametrize(("layout", "shape"), CASES)
 def test_penalty_and_projection(layout, shape):
-    variable = Variable(np.random.default_rng(0).normal(size=shape), "w", layout=layout)
+    variable = Variable(np.random.default_rng(0).normal(size=shape), name="w", layout=layout)
     before = variable.numpy()
     b = Builder(Graph([], []), 1)
     b.train([variable])
@@ -23,14 +23,14 @@ def test_penalty_and_projection(layout, shape):
     traced.projection(b, lambda w: ops.maximum(w, 0.0) / 2.0, variable)
     buffer, offset, nbytes = b.variable_gradient(variable)[0]
     b.program().run(1)
-    gradient = Variable(np.zeros(shape), "g", layout=layout)
+    gradient = Variable(np.zeros(shape), name="g", layout=layout)
     gradient._floats()[:] = buffer.array(nbytes // 4, np.float32, offset)
     np.testing.assert_allclose(gradient.numpy(), 0.8 * before, rtol=1e-6)
     np.testing.assert_array_equal(variable.numpy(), np.maximum(before, 0) / 2)
 
 
 def test_what_they_return_is_checked():
-    variable = Variable(np.ones((3, 2)), "w")
+    variable = Variable(np.ones((3, 2)), name="w")
     b = Builder(Graph([], []), 1)
     with pytest.raises(TypeError, match="must return one number"):
         traced.penalty(b, ops.square, variable)
