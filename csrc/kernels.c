@@ -132,8 +132,6 @@ static const fnn_op ops[] = {
     fnn_op_noise,
     fnn_op_prelu,
     fnn_op_prelu_gradient,
-    fnn_op_bounded_relu,
-    fnn_op_bounded_relu_gradient,
     fnn_op_rownorm_forward,
     fnn_op_rownorm_backward,
     fnn_op_column_gradients,

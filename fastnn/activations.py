@@ -49,7 +49,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
     `max_value`."""
     if not threshold and max_value is None:
         return leaky_relu(x, negative_slope) if negative_slope else _elementwise("relu", x)
-    above = elementwise.where(elementwise.greater(x, threshold), x, 0.0) if threshold else _elementwise("relu", x)
+    above = elementwise.where(elementwise.less_equal(x, threshold), 0.0, x) if threshold else _elementwise("relu", x)
     if max_value is not None:
         above = elementwise.clip(above, 0.0, max_value)
     if not negative_slope:

@@ -1,10 +1,8 @@
-/* ReLUs with more to them than one slope.
+/* ReLU with learned slopes.
  *
  *   prelu:           y[rows][n] = v > 0 ? x : v < 0 ? alpha * x : 0 (PReLU: He et al., 2015). Forward: v = x; backward:
  *                    x = dy, y = dx, v = the forward pass's x. At 0 the gradient is 0, as in Keras. y may be x.
  *   prelu_gradient:  dalpha += sum of dy * min(x, 0) over the rows (and columns) that share it
- *   bounded_relu:    y = x > threshold ? min(x, max) : slope * (x - threshold), elementwise
- *   bounded_relu_gradient: dx = dy * (v > threshold ? v < max : slope)
  *
  * alpha is C-contiguous, alpha_n (n, or 1: shared by all columns) values a row; row r of the matrix takes row
  * map[r % rows_per_sample] of alpha (map NULL: the only one). Threads share out the values of alpha, never a sum.
@@ -70,40 +68,6 @@ static void prelu_gradient(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static void bounded_relu(const fnn_instr *in, const fnn_run *run) {
-    const float *x = in->p[0];
-    float *y = in->p[1];
-    int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], begin, end;
-    vf slope = vf_set(in->s[0]), threshold = vf_set(in->s[1]), most = vf_set(in->s[2]);
-    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++)
-        for (int64_t j = 0; j < fnn_round_up(n, FNN_ALIGN_FLOATS); j += VF) {
-            vf v = vf_load(x + r * ldx + j);
-            vf below = vf_sub(v, threshold); /* -infinity * 0 is 0 here */
-            below = vf_mul(slope, in->s[0] == 0.0f ? vf_max(vf_set(-FLT_MAX), below) : below);
-            vf value = vf_select(vf_lt(threshold, v), vf_min(most, v), below);
-            vf_store(y + r * ldy + j, vf_select(vf_inside(j, n), value, vf_zero()));
-        }
-}
-
-static void bounded_relu_gradient(const fnn_instr *in, const fnn_run *run) {
-    const float *v = in->p[0], *dy = in->p[1];
-    float *dx = in->p[2];
-    int64_t n = in->d[0], ldv = in->d[1], lddy = in->d[2], lddx = in->d[3], begin, end;
-    vf slope = vf_set(in->s[0]), threshold = vf_set(in->s[1]), most = vf_set(in->s[2]);
-    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++)
-        for (int64_t j = 0; j < fnn_round_up(n, FNN_ALIGN_FLOATS); j += VF) {
-            vf x = vf_load(v + r * ldv + j), g = vf_load(dy + r * lddy + j);
-            vf above = vf_select(vf_lt(x, most), g, vf_zero());
-            vf value = vf_select(vf_lt(threshold, x), above, vf_mul(slope, g));
-            vf_store(dx + r * lddx + j, vf_select(vf_inside(j, n), value, vf_zero()));
-        }
-}
-
 #define fnn_op_prelu {"prelu", "v x alpha map? y", "n ldv ldx ldy alpha_n", "", prelu}
 #define fnn_op_prelu_gradient                                                                                       \
     {"prelu_gradient", "x dy map? dalpha", "n ldx lddy alpha_n alpha_rows accumulate", "", prelu_gradient}
-#define fnn_op_bounded_relu {"bounded_relu", "x y", "n ldx ldy", "slope threshold max", bounded_relu}
-#define fnn_op_bounded_relu_gradient                                                                                \
-    {"bounded_relu_gradient", "v dy dx", "n ldv lddy lddx", "slope threshold max", bounded_relu_gradient}

@@ -2,7 +2,7 @@
 
 import math
 
-from fastnn import initializers
+from fastnn import activations, initializers
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
 from fastnn.layers.regularization import RandomLayer
@@ -113,7 +113,7 @@ class ThresholdedReLU(Layer):
         self.theta = number(self, "theta", theta, "a number of at least 0", lambda value: 0 <= value < math.inf)
 
     def call(self, inputs):
-        return apply("bounded_relu", [inputs], slope=0.0, threshold=self.theta, max=math.inf)
+        return activations.relu(inputs, threshold=self.theta)
 
     def get_config(self):
         return {**super().get_config(), "theta": self.theta}

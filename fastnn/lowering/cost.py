@@ -130,8 +130,6 @@ COUNTS = {
     "noise": ("2*m*n", "v=m*n x=m*n y=m*n"),
     "prelu": ("m*n", "v=m*n x=m*n y=m*n"),
     "prelu_gradient": ("2*m*n", "x=m*n dy=m*n dalpha+=alpha_rows*alpha_n"),
-    "bounded_relu": ("2*m*n", "x=m*n y=m*n"),
-    "bounded_relu_gradient": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
     "rownorm_forward": ("8*m*n", "x=m*n gamma=n beta=n y=m*n mean=m inv=m"),
     "rownorm_backward": ("9*m*n", "x=m*n mean=m inv=m gamma=n dy=m*n dx=m*n"),
     "column_gradients": ("4*m*n", "x=m*n mean=m inv=m dy=m*n dgamma+=n dbeta+=n"),

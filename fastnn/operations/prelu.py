@@ -1,4 +1,4 @@
-"""ReLUs with more to them than one slope: PReLU (learned slopes), and ReLU with a threshold and a maximum."""
+"""ReLU with learned slopes."""
 
 import math
 
@@ -38,29 +38,3 @@ class PReLU(Operation):
                 alpha_rows=math.prod(alpha.shape[:-1]), accumulate=accumulate,
             )  # fmt: skip
         b.propagate(node.inputs[0], lambda dx, accumulate, epilogue: self._emit(node, b, x, gradient, dx))
-
-
-class BoundedReLU(Operation):
-    """Attributes of its nodes: `slope` below `threshold`, `max` (infinity: none)."""
-
-    name = "bounded_relu"
-
-    def forward(self, node, b):
-        x = b.slot(node.inputs[0])
-        y = b.matrix(x.rows_per_sample, x.n)
-        b.emit(
-            "bounded_relu", rows=x.rows_per_sample, work_per_row=elementwise_cycles(x.n, 3), x=x, y=y, n=x.n, ldx=x.ld,
-            ldy=y.ld, **node.attributes,
-        )  # fmt: skip
-        return y
-
-    def backward(self, node, b, gradient):
-        v = b.slot(node.inputs[0])
-
-        def write(dx, accumulate, epilogue):
-            b.emit(
-                "bounded_relu_gradient", rows=v.rows_per_sample, work_per_row=elementwise_cycles(v.n, 3), v=v,
-                dy=gradient, dx=dx, n=v.n, ldv=v.ld, lddy=gradient.ld, lddx=dx.ld, **node.attributes,
-            )  # fmt: skip
-
-        b.propagate(node.inputs[0], write)

@@ -4,7 +4,6 @@ One line for each epoch, in one write. In a terminal, an epoch that takes longer
 gets a live bar, which the line then replaces. A short epoch pays for its line only.
 """
 
-import logging
 import sys
 import time
 
@@ -113,6 +112,8 @@ class Progress:
         ]
         line = " - ".join(filter(None, parts))
         if self._logged:
+            import logging
+
             logging.getLogger("fastnn").info(line)
         else:
             self._stream.write(line + "\n")

@@ -532,19 +532,6 @@ def prelu_gradient(m):
         yield m.case(samples, operands, per, same_bits=False, n=n, **settings)
 
 
-def bounded_relu(m):
-    for samples, per, n, extra in SHAPES:
-        operands = dict(x=matrix(3 * m.normal(samples * per, n), extra), y=result(samples * per, n))
-        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
-
-
-def bounded_relu_gradient(m):
-    for samples, per, n, extra in SHAPES:
-        dy = matrix(m.normal(samples * per, n))
-        operands = dict(v=matrix(3 * m.normal(samples * per, n), extra), dy=dy, dx=dy)
-        yield m.case(samples, operands, per, n=n, slope=0.1, threshold=0.2, max=2.0)
-
-
 ROW_NORMS = [(1, 1, 0), (0, 0, 0), (0, 1, 0), (0, 0, 1)]
 
 
@@ -827,8 +814,6 @@ GENERATORS = {
     "noise": noise,
     "prelu": prelu,
     "prelu_gradient": prelu_gradient,
-    "bounded_relu": bounded_relu,
-    "bounded_relu_gradient": bounded_relu_gradient,
     "rownorm_forward": rownorm_forward,
     "rownorm_backward": rownorm_backward,
     "column_gradients": column_gradients,

@@ -42,19 +42,3 @@ def test_prelu(isa, samples, per, n, share_rows, share_columns, threads):
         parts = parts.sum(axis=1, keepdims=True) if share_columns else parts
         np.testing.assert_allclose(dalpha[: alpha.size], parts.reshape(-1) + accumulate, rtol=1e-5, atol=1e-5)
         assert not dalpha[alpha.size :].any()
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("slope", "threshold", "most"), [(0.0, 1.0, np.inf), (0.1, 0.0, 6.0), (0.3, 0.5, 2.0)])
-def test_bounded_relu(isa, slope, threshold, most):
-    x = np.resize([-np.inf, -3, -1, 0, 0.5, 1, 1.5, 2, 3, 7, np.inf, np.nan, 0.25], (3, 33)).astype(np.float32)
-    source, y, dx = matrix(x), garbage(*x.shape), garbage(*x.shape)
-    scalars = dict(slope=slope, threshold=threshold, max=most)
-    dims = dict(n=33, ldx=source.shape[1], ldy=y.shape[1])
-    kernels.call("bounded_relu", 3, dict(x=source, y=y), dims, scalars, isa=isa)
-    with np.errstate(invalid="ignore"):
-        below = slope * (x - threshold) if slope else np.where(np.isnan(x), x, 0)
-        np.testing.assert_allclose(y[:, :33], np.where(x > threshold, np.minimum(x, most), below), rtol=1e-6)
-    dims = dict(n=33, ldv=source.shape[1], lddy=source.shape[1], lddx=dx.shape[1])
-    kernels.call("bounded_relu_gradient", 3, dict(v=source, dy=matrix(np.ones_like(x)), dx=dx), dims, scalars, isa=isa)
-    np.testing.assert_allclose(dx[:, :33], np.where(x > threshold, x < most, slope), rtol=1e-6)

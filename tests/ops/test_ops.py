@@ -192,3 +192,10 @@ def test_wrong_use_teaches():
     ]:
         with pytest.raises((ValueError, IndexError, AttributeError), match=message):
             call()
+
+
+def test_not_a_number_is_not_hidden_by_a_threshold():
+    x = np.array([[np.nan, 0.5, 1.0, 2.0, -np.inf]], np.float32)
+    expected = [[np.nan, 0, 0, 2, 0]]
+    np.testing.assert_array_equal(fastnn.layers.ReLU(threshold=1.0)(x), expected)
+    np.testing.assert_array_equal(fastnn.layers.ThresholdedReLU(1.0)(x), expected)
