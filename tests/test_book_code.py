@@ -442,7 +442,12 @@ def test_stacked_and_tied_autoencoder():
 
     dense = keras.layers.Dense(30, activation="selu")
     tied = keras.Sequential(
-        [keras.layers.Flatten(input_shape=[28, 28]), dense, DenseTranspose(dense, "sigmoid"), keras.layers.Reshape([28, 28])]
+        [
+            keras.layers.Flatten(input_shape=[28, 28]),
+            dense,
+            DenseTranspose(dense, "sigmoid"),
+            keras.layers.Reshape([28, 28]),
+        ]
     )
     tied.compile(loss="binary_crossentropy", optimizer="sgd")
     tied.fit(X, X, epochs=1, verbose=0)

@@ -8,6 +8,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     augment,
     batchnorm,
     dense,
+    dense_transpose,
     dot,
     dropout,
     elementwise,

@@ -259,11 +259,12 @@ class Trainer:
 
         count = len(samples)
         steps = -(-count // batch_size)
+        # Before the program, as a callback may prune weights: then it is told the model.
+        hooks = self._hooks(callbacks, add_history=True, epochs=epochs, steps=steps, verbose=verbose)
         program = self._program("train", min(batch_size, count), samples.weighted)
         sources = self._bound(program, samples)
         order = np.empty(count, np.int64) if shuffle else None
 
-        hooks = self._hooks(callbacks, add_history=True, epochs=epochs, steps=steps, verbose=verbose)
         progress = Progress(verbose, epochs, steps)
         self.stop_training = False
         logs = {}
