@@ -32,8 +32,6 @@
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
 #include "ops/matmul.c"
-#include "ops/merge.c"
-#include "ops/dot.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
 #include "ops/montecarlo.c"
@@ -43,7 +41,6 @@
 #include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 #include "ops/prelu.c"
-#include "ops/rearrange.c"
 #include "ops/reduce.c"
 #include "ops/rownorm.c"
 #include "ops/regularizer.c"
@@ -132,12 +129,6 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
-    fnn_op_merge_forward,
-    fnn_op_merge_backward,
-    fnn_op_dot_forward,
-    fnn_op_dot_backward,
-    fnn_op_rearrange,
-    fnn_op_rearrange_sum,
     fnn_op_masked_forward,
     fnn_op_noise,
     fnn_op_prelu,

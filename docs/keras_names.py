@@ -29,51 +29,64 @@ MEMBERS_OF = (
     "optimizers.schedules.LearningRateSchedule",
 )  # fmt: skip
 
-# Reason -> patterns of paths that do not concern dense networks on one CPU.
+# Reason -> paths that do not concern dense networks on one CPU. A star stands for any letters; what each pattern leaves
+# out is listed at the end of the page.
 ELSEWHERE = {
     "convolutions, pooling, upsampling": """
-        layers.*Conv* layers.*Pool* layers.Cropping* layers.ZeroPadding* layers.UpSampling*
-        layers.SpatialDropout* ops.conv ops.conv_transpose ops.*_conv ops.*pool* ops.fold ops.unfold
-        ops.depth_to_space ops.space_to_depth ops.rearrange *image_data_format
+        layers.Conv* layers.DepthwiseConv* layers.SeparableConv* layers.*Pooling[123]D layers.*Pool[123]D
+        layers.Cropping* layers.ZeroPadding* layers.UpSampling* layers.SpatialDropout* ops.conv ops.conv_transpose
+        ops.depthwise_conv ops.separable_conv ops.average_pool ops.max_pool ops.adaptive_*_pool ops.fold ops.unfold
+        ops.depth_to_space ops.space_to_depth layers.SpectralNormalization
     """.split(),
     "sequences, attention, masks": """
-        layers.*RNN* layers.*LSTM* layers.*GRU* layers.*Attention* layers.Bidirectional layers.TimeDistributed
-        layers.Masking layers.ReversibleEmbedding *attention* *ctc* *CTC* utils.pad_sequences utils.timeseries*
-        ops.associative_scan ops.extract_sequences *mask*
+        layers.*RNN layers.*RNNCell* layers.StackedRNNCells layers.LSTM* layers.GRU* layers.*Attention
+        layers.Bidirectional layers.TimeDistributed layers.Masking layers.ReversibleEmbedding
+        config.*flash_attention* ops.dot_product_attention losses.CTC losses.ctc ops.ctc_* utils.pad_sequences
+        utils.timeseries_dataset_from_array ops.associative_scan ops.extract_sequences *.compute_mask
+        *.supports_masking
     """.split(),
-    "images, sound and text": """
-        layers.Random[BCEGHIPS]*[!t] layers.RandomColor* layers.RandomPerspective layers.RandAugment layers.Aug*
-        layers.Auto* layers.CutMix layers.*quali* layers.Resizing layers.CenterCrop layers.Solarization
-        layers.MaxNumBoundingBoxes layers.*Spectrogram layers.TextVectorization layers.RandomErasing
-        layers.RandomCrop utils.*img* utils.*image* utils.audio* utils.text* ops.psnr ops.polar *spectral*
-        layers.SpectralNormalization initializers.*STFT* initializers.stft ops.image layers.Pipeline
-        layers.EinsumDense layers.HashedCrossing datasets.imdb* datasets.reuters* datasets.cifar*
+    "images (beyond the augmentations of rows), sound and text": """
+        layers.RandomColor* layers.RandomPerspective layers.RandomErasing layers.RandomCrop layers.RandomElasticTransform
+        layers.RandomGaussianBlur layers.RandomGrayscale layers.RandomHue layers.RandomInvert
+        layers.RandomPosterization layers.RandomSaturation layers.RandomSharpness layers.RandomShear layers.RandAugment
+        layers.AugMix layers.AutoContrast layers.CutMix layers.Equalization
+        layers.ContrastLimitedAdaptiveHistogramEqualization layers.Resizing layers.CenterCrop layers.Solarization
+        layers.MaxNumBoundingBoxes layers.*Spectrogram layers.TextVectorization utils.array_to_img utils.img_to_array
+        utils.load_img utils.save_img utils.*_dataset_from_directory ops.psnr initializers.STFT*
+        initializers.stft datasets.imdb.* datasets.reuters.* datasets.cifar10*
     """.split(),
-    "other frameworks, devices, precisions, compilers": """
-        layers.Jax* layers.Flax* layers.Torch* layers.TFSM* *DTypePolicy* *dtype_policy* *uantize* *LossScale*
-        *RematScope* *StatelessScope* *SymbolicScope* device remat config.*flash* config.*nnx*
-        config.set_backend *.stateless_* *_lora* callbacks.OrbaxCheckpoint optimizers.MultiOptimizer
-        optimizers.OptimizerMap optimizers.ScheduleFree* *.jit_compile *.rematerialize* *.symbolic_call
-        *.compute_dtype *.variable_dtype *.input_dtype *.autocast *.overwrite_with_gradient *.make_*_function
-        *.*_function *traceback_filtering* config.*max_* layers.Layer.path Function layers.GroupQueryAttention
-        Operation *.quantization_mode *supports_jit* *.build_from_config *tree* *.get_build_config
-        *.distribute_* *.export
+    "other frameworks, devices and precisions; programs as functions of their state": """
+        layers.JaxLayer layers.FlaxLayer layers.TorchModuleWrapper layers.TFSMLayer
+        *DTypePolicy *.dtype_policy *.set_dtype_policy *.compute_dtype *.variable_dtype *.input_dtype *.autocast
+        *.quantize *.quantized_* *.quantization_mode *.get_quantization_layer_structure Quantizer
+        optimizers.LossScaleOptimizer *.overwrite_with_gradient device remat RematScope *.rematerialized_call
+        StatelessScope SymbolicScope *.stateless_* *.symbolic_call *.jax_state_sync *.compute_loss_and_updates
+        *.get_state_tree *.set_state_tree *.jit_compile *.supports_jit *.make_train_function *.make_test_function
+        *.make_predict_function *.distribute_* *.export config.is_nnx_enabled config.set_backend
+        config.*_traceback_filtering config.is_traceback_filtering_enabled callbacks.OrbaxCheckpoint Variable.aggregation
+        Variable.synchronization
     """.split(),
-    "arrays without networks: NumPy has them": """
-        ops.*fft* ops.*stft ops.bartlett ops.blackman ops.hamming ops.hanning ops.kaiser ops.bitwise_*
-        ops.left_shift ops.right_shift ops.gcd ops.lcm ops.angle ops.conj* ops.imag ops.real ops.isreal
-        ops.*complex* ops.view* ops.cholesky* ops.det ops.eig* ops.inv ops.jvp ops.lstsq ops.lu_factor
-        ops.matrix_rank ops.pinv ops.qr ops.slogdet ops.logdet ops.solve* ops.svd ops.linalg ops.segment_*
-        ops.scatter* ops.slice_update ops.unique ops.nonzero ops.nan*[!m] ops.nancumsum ops.nanmedian ops.nansum
-        ops.nanmean ops.nan[mpqsv]* ops.percentile ops.quantile ops.median ops.histogram ops.bincount
-        ops.searchsorted ops.digitize ops.sort ops.argsort ops.argpartition ops.corrcoef ops.correlate
-        ops.geomspace ops.logspace ops.vander ops.kron ops.cross ops.trapezoid ops.unravel_index ops.isin
-        ops.nextafter ops.ldexp ops.i0 ops.heaviside ops.meshgrid ops.diag* ops.tri* ops.trace ops.rot90
-        ops.array_split ops.[hvd]split ops.[hvd]stack ops.cdist ops.erfinv ops.select ops.unstack
+    "Keras's own limits and newest experiments": """
+        config.max_epochs config.set_max_epochs config.max_steps_per_epoch config.set_max_steps_per_epoch
+        optimizers.MultiOptimizer optimizers.OptimizerMap optimizers.ScheduleFree* layers.Pipeline ops.polar
+    """.split(),
+    "operations on complex numbers, bits, spectra and matrices (decompositions, solvers)": """
+        ops.fft* ops.ifft* ops.rfft ops.irfft ops.stft ops.istft ops.bartlett ops.blackman ops.hamming ops.hanning
+        ops.kaiser ops.bitwise_* ops.left_shift ops.right_shift ops.gcd ops.lcm ops.angle ops.conj ops.conjugate
+        ops.imag ops.real ops.isreal ops.view* ops.cholesky* ops.det ops.eig ops.eigh ops.inv ops.jvp ops.lstsq
+        ops.lu_factor ops.matrix_rank ops.pinv ops.qr ops.slogdet ops.logdet ops.solve* ops.svd
+        ops.nextafter ops.ldexp ops.i0
+    """.split(),
+    "operations on arrays whose result has no fixed shape or no gradient: NumPy's, before or after the network": """
+        ops.segment_* ops.scatter* ops.slice_update ops.unique ops.nonzero ops.percentile ops.quantile ops.median
+        ops.nanpercentile ops.nanquantile ops.nanmedian ops.nanargmax ops.nanargmin ops.nancumsum ops.nancumprod
+        ops.histogram ops.bincount ops.searchsorted ops.digitize ops.sort ops.argsort ops.argpartition ops.corrcoef
+        ops.correlate ops.geomspace ops.logspace ops.vander ops.kron ops.cross ops.unravel_index ops.isin
+        ops.meshgrid ops.rot90 ops.cdist ops.diag ops.diagflat ops.trapezoid
     """.split(),
     "control flow and transformations of programs": """
-        ops.cond ops.fori_loop ops.map ops.scan ops.switch ops.while_loop ops.vectorize* ops.custom_gradient
-        ops.nn ops.numpy
+        ops.cond ops.fori_loop ops.map ops.scan ops.switch ops.while_loop ops.vectorize ops.vectorized_map
+        ops.custom_gradient Function Operation
     """.split(),
 }  # fmt: skip
 

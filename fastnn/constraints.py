@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from fastnn import _registry
+from fastnn import _eager, _registry
 from fastnn.backend import epsilon
 
 
@@ -18,8 +18,8 @@ class Constraint:
 
     Notes
     -----
-    Those here are computed in C. One of one's own, a subclass or any callable, can be called on arrays; training with
-    it needs it to be traced, which `lower` is the place for.
+    One of one's own is a subclass whose `__call__`, or any function that, is composed of `fastnn.ops` and returns a
+    tensor of the weight's shape: it is traced into the training step.
     """
 
     def __call__(self, w):
@@ -27,8 +27,8 @@ class Constraint:
         return w
 
     def lower(self, b, variable):
-        """Emit what the constraint does to a variable."""
-        raise _not_traced(self)
+        """Emit what the constraint does to a variable, where the engine has an operation for it."""
+        raise NotImplementedError(f"{self!r} has no operation in the engine; it is traced.")
 
     def get_config(self):
         """Return the arguments that make an equal constraint."""
@@ -167,17 +167,16 @@ def _axis(owner, axis):
     return axis
 
 
-def _not_traced(constraint):
-    return ValueError(
-        f"{constraint!r} cannot be used in training: the engine computes MaxNorm, MinMaxNorm, UnitNorm and NonNeg."
-    )
-
-
 def lower(b, constraint, variable):
-    """Emit a variable's constraint; here, too, for callables that are no `Constraint`."""
-    if not hasattr(constraint, "lower"):
-        raise _not_traced(constraint)
-    constraint.lower(b, variable)
+    """Emit what a constraint does to a variable; one of the user's own, which the engine has no operation for, is
+    traced."""
+    ours = isinstance(constraint, Constraint) and type(constraint).lower is not Constraint.lower
+    if ours and not _eager.changed(constraint, __call__="lower"):
+        constraint.lower(b, variable)
+        return
+    from fastnn.lowering.traced import projection
+
+    projection(b, constraint, variable)
 
 
 max_norm, unit_norm, min_max_norm, non_neg = MaxNorm, UnitNorm, MinMaxNorm, NonNeg

@@ -153,6 +153,7 @@ class Graph:
         self.outputs = list(outputs)
         self.nodes = self._sorted_nodes()
         self._state = self._state_of = None
+        self._modes = {}
         values = (value for node in self.nodes for value in node.attributes.values())
         self._settings = [value for value in values if isinstance(value, _revision.Setting)]
         self._consumers = {}
@@ -181,6 +182,31 @@ class Graph:
                 stack.append((tensor, True))
                 stack.extend((each, False) for each in reversed(tensor.node.inputs))
         return nodes
+
+    def in_mode(self, training):
+        """The graph with one of the branches where a `call` branches on `training`; this one where none does."""
+        if not any(node.operation.name == "by_mode" for node in self.nodes):
+            return self
+        if training not in self._modes:
+            now = {each: each for each in self.inputs}
+            for node in self.nodes:
+                if node.operation.name == "by_mode":
+                    now[node.output] = now[node.inputs[0 if training else 1]]
+                    continue
+                inputs = [now[each] for each in node.inputs]
+                if inputs != node.inputs:
+                    again = Node(node.operation, inputs, node.variables, node.attributes, node.layer)
+                    again.output.name = node.output.name
+                    now[node.output] = again.output
+                else:
+                    now[node.output] = node.output
+            self._modes[training] = Graph(self.inputs, [now[each] for each in self.outputs])
+        return self._modes[training]
+
+    @property
+    def adds_losses(self):
+        """Does a layer add a loss of a batch as a whole?"""
+        return any(node.operation.name == "added_loss" for node in self.nodes)
 
     def consumers(self, tensor):
         """Nodes of the graph that read a tensor."""

@@ -9,7 +9,10 @@ import math
 
 import numpy as np
 
-from fastnn import _registry
+from fastnn import _eager, _registry, ops
+from fastnn.eager import is_symbolic
+from fastnn.graph import Tensor
+from fastnn.operations import apply
 
 
 class Regularizer:
@@ -17,8 +20,8 @@ class Regularizer:
 
     Notes
     -----
-    Those here are computed in C. One of one's own, a subclass or any callable, can be called on arrays; training with
-    it needs it to be traced, which `lower` is the place for.
+    One of one's own is a subclass whose `__call__`, or any function that, is composed of `fastnn.ops` and returns one
+    number: it is traced into the training step, and differentiated.
     """
 
     def __call__(self, x):
@@ -26,7 +29,7 @@ class Regularizer:
         return 0.0
 
     def lower(self, b, variable, grad, accumulate):
-        """Emit the penalty of a variable, and its gradient.
+        """Emit the penalty of a variable, and its gradient, where the engine has an operation for it.
 
         Parameters
         ----------
@@ -42,11 +45,7 @@ class Regularizer:
         (Buffer, int, int)
             Doubles that add up to the penalty.
         """
-        raise _not_traced(self)
-
-    def activity(self):
-        """``(l1, l2)``, by which the engine penalises what a layer puts out."""
-        raise _not_traced(self)
+        raise NotImplementedError(f"{self!r} has no operation in the engine; it is traced.")
 
     def get_config(self):
         """Return the arguments that make an equal regularizer."""
@@ -64,11 +63,10 @@ class _Powers(Regularizer):
     l1 = l2 = 0.0
 
     def __call__(self, x):
+        if is_symbolic(x):  # part of a penalty of one's own
+            return self.l1 * ops.sum(ops.abs(x)) + self.l2 * ops.sum(x * x)
         x = np.asarray(x, np.float64)
         return float(self.l1 * np.abs(x).sum() + self.l2 * (x * x).sum())
-
-    def activity(self):
-        return self.l1, self.l2
 
     def lower(self, b, variable, grad, accumulate):
         from fastnn._engine.runtime import Buffer
@@ -200,18 +198,46 @@ def _factor(value, name):
     return float(value)
 
 
-def _not_traced(regularizer):
-    return ValueError(
-        f"{regularizer!r} cannot be used in training: the engine computes L1, L2, L1L2 and (for weights) "
-        "OrthogonalRegularizer. Compose the penalty of those."
-    )
+def is_traced(regularizer):
+    """Is it one of the user's own, which the engine has no operation for?"""
+    if not isinstance(regularizer, Regularizer):
+        return True
+    return type(regularizer).lower is Regularizer.lower or _eager.changed(regularizer, __call__="lower")
 
 
-def lower(b, regularizer, variable, grad, accumulate):
-    """Emit a variable's penalty; here, too, for callables that are no `Regularizer`."""
-    if not hasattr(regularizer, "lower"):
-        raise _not_traced(regularizer)
-    return regularizer.lower(b, variable, grad, accumulate)
+def lower(b, regularizer, variable):
+    """Emit a variable's penalty, and its gradient if the variable is trained.
+
+    Returns
+    -------
+    (Buffer, int, int) or None
+        Doubles that add up to the penalty; None if `b.penalties` has it.
+    """
+    if is_traced(regularizer):
+        from fastnn.lowering.traced import penalty
+        from fastnn.operations.added_loss import add_to_loss
+
+        add_to_loss(b, penalty(b, regularizer, variable))
+        return None
+    return regularizer.lower(b, variable, *b.variable_gradient(variable))
+
+
+def of_activity(regularizer, tensor):
+    """What a layer puts out, with the penalty on it, divided by the size of the batch."""
+    if not is_traced(regularizer):
+        if not isinstance(regularizer, _Powers):
+            raise ValueError(
+                f"{regularizer!r} cannot be an `activity_regularizer`: the engine computes L1, L2 and L1L2 of "
+                "activities, and functions composed of fastnn.ops."
+            )
+        return apply("activity_penalty", [tensor], l1=regularizer.l1, l2=regularizer.l2)
+    penalty = regularizer(tensor)
+    if not isinstance(penalty, Tensor):
+        raise TypeError(
+            f"{regularizer!r} as an `activity_regularizer` must return one number, made of its argument by fastnn.ops. "
+            f"Received: {penalty!r:.100} of type {type(penalty).__name__}"
+        )
+    return apply("added_loss", [tensor, penalty], factor=1.0, per_sample=True)
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer

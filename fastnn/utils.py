@@ -15,10 +15,15 @@ from fastnn.saving import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from fastnn.training.pydataset import PyDataset
+
+Sequence = PyDataset  # the older name
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -1,39 +1,69 @@
 /* Moving values: slices, transpositions, repetitions, joints, and the way back of their gradients.
  *
  *   arrange:  y[sample][ys . i] = (or +=) x[sample][xs . i] for every index i of a box of up to 6 axes
- *   panel_pack, panel_unpack:  a k x n matrix into the panels of gemm.c, and back; 0 in the padding
+ *   pack_panels, unpack_panels:  a k x n matrix into the panels of gemm.c, and back; 0 in the padding
  *
- * `plan` holds int64 numbers: axes; floats of y to set to 0 first; add?; floats from a sample to the next in x and
- * in y; offsets in x and in y; then size, step in x and step in y of each axis. A step of 0 in x repeats, one of 0
- * in y adds up (with add). With rows_per_sample 0 there is one sample, of values that belong to none.
+ * `plan` holds int64 numbers: axes; add?; what to set to 0 in each sample of y first: so many rows, offset of the
+ * first, step to the next, floats of each; floats from a sample to the next in x and in y; offsets in x and in y; then
+ * size, step in x and step in y of each axis. A step of 0 in x repeats, one of 0 in y adds up (with add). With
+ * rows_per_sample 0 there is one sample, of values that belong to none.
  */
-enum { ARRANGE_HEAD = 7, ARRANGE_AXES = 6 };
+enum { ARRANGE_ADDS = 1, ARRANGE_ZERO, ARRANGE_X_SAMPLE = 6, ARRANGE_Y_SAMPLE, ARRANGE_X, ARRANGE_Y, ARRANGE_HEAD };
+enum { ARRANGE_AXES = 6 };
 
-static void arrange_run(const float *x, int64_t xs, float *y, int64_t ys, int64_t size, int adds) {
-    int64_t i = 0;
-    if (xs == 1 && ys == 1 && !adds)
-        for (; i + VF <= size; i += VF) vf_store(y + i, vf_load(x + i));
-    else if (xs == 1 && ys == 1)
-        for (; i + VF <= size; i += VF) vf_store(y + i, vf_add(vf_load(y + i), vf_load(x + i)));
-    if (adds)
-        for (; i < size; i++) y[i * ys] += x[i * xs];
-    else
-        for (; i < size; i++) y[i * ys] = x[i * xs];
+static void arrange_copy(const float *x, int64_t xs, float *y, int64_t ys, int64_t n) {
+    int64_t j = 0, rest = n % VF;
+    if (xs == 1 && ys == 1) {
+        for (; j < n - rest; j += VF) vf_store(y + j, vf_load(x + j));
+        if (rest) vf_store_n(y + j, (int)rest, vf_load_n(x + j, (int)rest));
+    } else if (xs == 0 && ys == 1) {
+        for (; j < n - rest; j += VF) vf_store(y + j, vf_set(*x));
+        if (rest) vf_store_n(y + j, (int)rest, vf_set(*x));
+    } else {
+        for (; j < n; j++) y[j * ys] = x[j * xs];
+    }
+}
+
+static void arrange_add(const float *x, int64_t xs, float *y, int64_t ys, int64_t n) {
+    int64_t j = 0, rest = n % VF;
+    if (xs == 1 && ys == 0) { /* one sum */
+        vf sum = vf_load_n(x + n - rest, (int)rest);
+        for (; j < n - rest; j += VF) sum = vf_add(sum, vf_load(x + j));
+        *y += vf_sum(sum);
+    } else if (xs == 1 && ys == 1) {
+        for (; j < n - rest; j += VF) vf_store(y + j, vf_add(vf_load(y + j), vf_load(x + j)));
+        if (rest) vf_store_n(y + j, (int)rest, vf_add(vf_load_n(y + j, (int)rest), vf_load_n(x + j, (int)rest)));
+    } else {
+        for (; j < n; j++) y[j * ys] += x[j * xs];
+    }
+}
+
+/* The two innermost axes: m rows of n values each. */
+static void arrange_plane(const int64_t *rows, const int64_t *row, const float *x, float *y, int64_t adds) {
+    int64_t m = rows[0], xm = rows[1], ym = rows[2], n = row[0], xn = row[1], yn = row[2], i = 0, blocks = n - n % VF;
+    if (xm == 1 && yn == 1 && xn != 1 && !adds) /* transposed, by blocks in registers */
+        for (; i + VF <= m; i += VF) {
+            for (int64_t j = 0; j < blocks; j += VF) vf_transpose(x + i + j * xn, xn, VF, y + i * ym + j, ym);
+            for (int64_t r = i; r < i + VF; r++)
+                for (int64_t j = blocks; j < n; j++) y[r * ym + j] = x[r + j * xn];
+        }
+    for (; i < m; i++) (adds ? arrange_add : arrange_copy)(x + i * xm, xn, y + i * ym, yn, n);
 }
 
 static void arrange(const fnn_instr *in, const fnn_run *run) {
-    const int64_t *plan = in->p[0], *axis = plan + ARRANGE_HEAD;
-    int64_t axes = plan[0], last = 3 * (axes - 1), begin, end;
+    const int64_t *plan = in->p[0], *axis = plan + ARRANGE_HEAD, *zero = plan + ARRANGE_ZERO, one_row[3] = {1, 0, 0};
+    int64_t axes = plan[0], begin, end;
+    const int64_t *row = axis + 3 * (axes - 1), *rows = axes > 1 ? row - 3 : one_row;
     fnn_split(in->rows_per_sample ? run->samples : 1, 1, run->thread, run->threads, &begin, &end);
     for (int64_t sample = begin; sample < end; sample++) {
-        const float *x = (const float *)in->p[1] + sample * plan[3] + plan[5];
-        float *y = (float *)in->p[2] + sample * plan[4];
-        memset(y, 0, sizeof(float) * (size_t)plan[1]);
-        y += plan[6];
+        const float *x = (const float *)in->p[1] + sample * plan[ARRANGE_X_SAMPLE] + plan[ARRANGE_X];
+        float *y = (float *)in->p[2] + sample * plan[ARRANGE_Y_SAMPLE];
+        for (int64_t r = 0; r < zero[0]; r++) memset(y + zero[1] + r * zero[2], 0, sizeof(float) * (size_t)zero[3]);
+        y += plan[ARRANGE_Y];
         int64_t index[ARRANGE_AXES] = {0};
         for (;;) {
-            arrange_run(x, axis[last + 1], y, axis[last + 2], axis[last], (int)plan[2]);
-            int64_t a = axes - 2;
+            arrange_plane(rows, row, x, y, plan[ARRANGE_ADDS]);
+            int64_t a = axes - 3;
             for (; a >= 0; a--) { /* as an odometer turns */
                 x += axis[3 * a + 1];
                 y += axis[3 * a + 2];

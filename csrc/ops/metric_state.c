@@ -7,7 +7,7 @@
  *                         each column. Thresholds are ascending, or (where there are none) spread evenly over [0, 1].
  *   class_counts          state[4][n] += weight * {d t, d (1 - t), (1 - d) t, t}, d being 1 where p is above a threshold
  *                         or (by_maximum) the largest of its row and not 0
- *   confusion_matrix      state[classes][classes] += weight at [true class][predicted class]
+ *   confusion_matrix      state[classes][classes] += weight (or its whole part) at [true class][predicted class]
  *   regression_moments    state[4][n] += weight * {t, t^2, (t - p)^2, 1}; state[4 n] += values of the batch
  *   top_k_filter          y[rows][n] = p where p is among the k largest of its row (of equals the first), else -1e10
  */
@@ -108,7 +108,7 @@ static void confusion_matrix(const fnn_instr *in, const fnn_run *run) {
     if (run->thread != 0) return;
     for (int64_t r = 0; r < rows; r++) {
         double w = metric_weight(in, weights, r);
-        if (whole) w = (double)(int64_t)w;
+        if (whole) w = trunc(w);
         for (int64_t j = 0; j < (by_row ? 1 : n); j++) {
             float value = p[r * ldp + j];
             int64_t truth, guess;

@@ -15,7 +15,7 @@ __all__ = ["Predictor", "StructuredPredictor", "fold", "freeze"]
 
 def freeze(model):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
-    graph, notes = fold(model.graph)
+    graph, notes = fold(model.graph.in_mode(False))
     if len(graph.inputs) == len(graph.outputs) == 1:
         looks_up = any(isinstance(node.operation, Lookup) for node in graph.nodes)
         return (LookupPredictor if looks_up else Predictor)(graph, notes, name=model.name)

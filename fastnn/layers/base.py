@@ -10,6 +10,7 @@ from fastnn import _random, _revision, _tree, constraints, initializers, regular
 from fastnn._naming import unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
+from fastnn.layers.tracing import traced
 from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
 from fastnn.saving.saveable import Saveable, check_allocation, dtype_name
 from fastnn.training.arguments import flag
@@ -21,8 +22,8 @@ class Layer(Saveable):
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
     depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced once for each
-    use, with symbolic tensors; the engine then runs the traced graph. One graph serves training and inference: a
-    ``call`` that takes `training` passes it on to the layers that it composes and does not branch on it.
+    use, with symbolic tensors; the engine then runs the traced graph. A ``call`` that takes `training` may
+    pass it on to the layers that it composes, and may branch on it: it is traced for both modes.
 
     Parameters
     ----------
@@ -67,8 +68,9 @@ class Layer(Saveable):
         self._trainable = flag(trainable, "trainable")
         self._own_trainable = []
         self._own_non_trainable = []
-        self._sublayers = []
+        self.__dict__.setdefault("_sublayers", [])  # there already where an attribute was set before
         self._calls = []
+        self._added_losses = None  # a list while `call` is being traced
         self._eager = {}
         self._seed = None
         self._eager_steps = 0
@@ -199,27 +201,32 @@ class Layer(Saveable):
         if self._call_takes_training():
             kwargs["training"] = training
         with calling(self), inside_call():
-            outputs = self.call(inputs, **kwargs)
-        for each in _tree.flatten(outputs):
-            if not isinstance(each, Tensor):
-                raise TypeError(
-                    f"{type(self).__name__}.call of layer {self.name!r} must return what layers and activations make "
-                    f"of its inputs, a symbolic tensor. Received: {each!r:.100} of type {type(each).__name__}"
-                )
-        return outputs if self.activity_regularizer is None else self._penalised(outputs)
+            outputs = traced(self, inputs, kwargs)
+            if self.activity_regularizer is None:
+                return outputs
+            return _tree.map_structure(lambda each: regularizers.of_activity(self.activity_regularizer, each), outputs)
 
-    def _penalised(self, outputs):
-        """The outputs, with the penalty of the activity regularizer on them."""
-        if not hasattr(self.activity_regularizer, "activity"):
+    def add_loss(self, loss):
+        """Add to the loss of the models that the layer is part of. For use inside of `call`.
+
+        Parameters
+        ----------
+        loss : Tensor, or list of some
+            Made by `fastnn.ops` of the layer's inputs and variables. The sum of its values joins the loss of the batch,
+            in `fit` and in `evaluate`, and its gradient that of the variables it depends on.
+
+        Raises
+        ------
+        ValueError
+            Outside of this layer's `call`, and for what is no symbolic tensor.
+        """
+        losses = _tree.flatten(loss)
+        if self._added_losses is None or not all(isinstance(each, Tensor) for each in losses):
             raise ValueError(
-                f"Layer {self.name!r}: {self.activity_regularizer!r} cannot be an `activity_regularizer`, as the "
-                "engine computes L1, L2 and L1L2 of activities."
+                f"Layer {self.name!r}: `add_loss()` can only be called from inside `call()`, on a tensor computed "
+                f"there with fastnn.ops. Received: {loss!r:.100}"
             )
-        l1, l2 = self.activity_regularizer.activity()
-        with calling(self):
-            if isinstance(outputs, (list, tuple)):
-                return [apply("activity_penalty", [each], l1=l1, l2=l2) for each in outputs]
-            return apply("activity_penalty", [outputs], l1=l1, l2=l2)
+        self._added_losses += losses
 
     @classmethod
     def _call_takes_training(cls):
@@ -292,14 +299,14 @@ class Layer(Saveable):
     def __setattr__(self, name, value):
         if name != "_sublayers":
             for each in _layers_in(value):
-                self._require_init()
-                if each not in self._sublayers:
-                    self._sublayers.append(each)
+                known = self.__dict__.setdefault("_sublayers", [])  # as in Keras, before super().__init__(), too
+                if each not in known:
+                    known.append(each)
         super().__setattr__(name, value)
 
     def _require_init(self):
-        if "_sublayers" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
+        if "_calls" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__().")
 
     def _all_layers(self):
         """This layer and those inside it."""

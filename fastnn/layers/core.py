@@ -2,11 +2,10 @@
 
 import math
 
-from fastnn import activations, constraints, initializers, regularizers
+from fastnn import activations, constraints, initializers, ops, regularizers
 from fastnn.graph import Call, Tensor
 from fastnn.layers.base import Layer
 from fastnn.operations import apply
-from fastnn.operations.rearrange import permuted
 from fastnn.training.arguments import count, flag, integer, number
 from fastnn.training.data import MAX_AXES
 
@@ -411,7 +410,7 @@ class Permute(Layer):
                 f"Layer {self.name!r}: dims={self.dims} are for samples of {len(self.dims)} axes. Received an input of "
                 f"shape {inputs.shape}."
             )
-        return permuted(inputs, self.dims)
+        return ops.transpose(inputs, (0, *self.dims))
 
     def get_config(self):
         return {**super().get_config(), "dims": self.dims}
@@ -437,7 +436,7 @@ class RepeatVector(Layer):
                 f"Layer {self.name!r} repeats vectors: inputs of shape (batch, features). Received an input of shape "
                 f"{inputs.shape}."
             )
-        return apply("rearrange", [inputs], shape=(self.n, inputs.features), axes=(None, 0))
+        return ops.repeat(ops.expand_dims(inputs, 1), self.n, axis=1)
 
     def get_config(self):
         return {**super().get_config(), "n": self.n}

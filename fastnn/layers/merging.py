@@ -1,9 +1,11 @@
 """Layers that make one tensor of several: sums, products, concatenation."""
 
+import math
+
+from fastnn import ops
 from fastnn.layers.base import Layer
 from fastnn.layers.core import check_axes
 from fastnn.operations import apply
-from fastnn.operations.rearrange import broadcast, permuted
 from fastnn.training.arguments import flag, integer
 
 
@@ -11,22 +13,17 @@ class _Elementwise(Layer):
     """Merges tensors value by value. Axes of size 1 repeat to fit the others, and missing ones are added in front of
     the sample's, as in Keras."""
 
-    _function = "add"
+    _function = staticmethod(ops.add)
 
     def build(self, input_shape):
         _check_several(self, input_shape, least=1)
 
     def call(self, inputs):
         shape = _common_shape(self, [each.shape for each in inputs])
-        merged, *others = (broadcast(each, shape) for each in inputs)
+        merged, *others = (_with_axes(each, len(shape)) for each in inputs)
         for each in others:
-            last = each is others[-1]
-            scale = self._scale(len(inputs)) if last else 1.0
-            merged = apply("merge", [merged, each], function=self._function, scale=scale)
+            merged = self._function(merged, each)
         return merged
-
-    def _scale(self, count):
-        return 1.0
 
 
 class Add(_Elementwise):
@@ -52,7 +49,7 @@ class Subtract(_Elementwise):
         If shapes do not fit, or there are not exactly two inputs.
     """
 
-    _function = "subtract"
+    _function = staticmethod(ops.subtract)
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -65,26 +62,26 @@ class Subtract(_Elementwise):
 class Multiply(_Elementwise):
     """The product of a list of tensors, value by value; shapes as for `Add`."""
 
-    _function = "multiply"
+    _function = staticmethod(ops.multiply)
 
 
 class Average(_Elementwise):
     """The mean of a list of tensors; shapes as for `Add`."""
 
-    def _scale(self, count):
-        return 1.0 / count
+    def call(self, inputs):
+        return super().call(inputs) * (1 / len(inputs))
 
 
 class Maximum(_Elementwise):
     """The greatest of the values of a list of tensors; shapes as for `Add`. NaN where one of them is."""
 
-    _function = "maximum"
+    _function = staticmethod(ops.maximum)
 
 
 class Minimum(_Elementwise):
     """The smallest of the values of a list of tensors; shapes as for `Add`. NaN where one of them is."""
 
-    _function = "minimum"
+    _function = staticmethod(ops.minimum)
 
 
 class Concatenate(Layer):
@@ -119,7 +116,7 @@ class Concatenate(Layer):
                 f"Layer {self.name!r}: a Concatenate layer requires inputs with matching shapes except for the "
                 f"concatenation axis, {self.axis}. Received: {shapes}"
             )
-        return apply("concatenate", inputs, axis=axis - 1) if len(inputs) > 1 else inputs[0]
+        return ops.concatenate(inputs, axis) if len(inputs) > 1 else inputs[0]
 
     def get_config(self):
         return {**super().get_config(), "axis": self.axis}
@@ -168,16 +165,21 @@ class Dot(Layer):
                 f"Layer {self.name!r}: dimension incompatibility. Inputs of shapes {[each.shape for each in inputs]} "
                 f"have sizes {sizes} along axes {self.axes}."
             )
+        second_turned = axes[1] != 1 or inputs[1].ndim == 2 or self.normalize
         rows, shape = [], []
-        for axis, each in zip(axes, inputs, strict=True):
+        for number, (axis, each) in enumerate(zip(axes, inputs, strict=True)):
             rest = [other for other in range(1, each.ndim) if other != axis]
-            shape += [each.shape[other] for other in rest]
-            each = permuted(each, [*rest, axis])
+            sizes = [each.shape[other] for other in rest]
+            shape += sizes
+            if number == 1 and not second_turned:
+                rows.append(ops.reshape(each, (-1, each.shape[1], math.prod(sizes))))
+                continue
+            each = ops.transpose(each, [0, *rest, axis])
             if self.normalize:
                 each = apply("rownorm", [each], {"gamma": None, "beta": None}, kind="unit", epsilon=1e-12)
-            rows.append(each)
+            rows.append(ops.reshape(each, (-1, math.prod(sizes), each.features)))
         check_axes(shape, f"Layer {self.name!r}")
-        return apply("reshape", [apply("dot", rows)], shape=tuple(shape) or (1,))
+        return ops.reshape(apply("matmul", rows, turned=second_turned), (-1, *(shape or [1])))
 
     def get_config(self):
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
@@ -244,6 +246,11 @@ def _common_shape(layer, shapes):
             raise ValueError(f"Layer {layer.name!r}: inputs have incompatible shapes. Received shapes {shapes}")
         common.append(sizes.pop() if sizes else 1)
     return tuple(common)
+
+
+def _with_axes(tensor, ndim):
+    """Axes of size 1 in front of a sample's, as many as are missing."""
+    return ops.reshape(tensor, (-1, *[1] * (ndim - tensor.ndim), *tensor.shape[1:])) if tensor.ndim < ndim else tensor
 
 
 def _axis(layer, axis, shape):

@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
-from fastnn import initializers
+from fastnn import initializers, ops
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
-from fastnn.operations.rearrange import permuted
 from fastnn.training.arguments import count, flag, integer, number
 
 
@@ -37,8 +36,8 @@ def as_axes(layer, axis):
 def with_axes_last(inputs, axes, function):
     """Apply `function` to a tensor whose `axes` are together its last one; the result has the input's shape."""
     others = [axis for axis in range(1, inputs.ndim) if axis not in axes]
-    order = [*others, *axes]
-    moved = permuted(inputs, order)
+    order = [0, *others, *axes]
+    moved = ops.transpose(inputs, order)
     joined = moved
     if len(axes) > 1:
         size = math.prod(inputs.shape[axis] for axis in axes)
@@ -46,7 +45,7 @@ def with_axes_last(inputs, axes, function):
     result = function(joined)
     if joined is not moved:
         result = apply("reshape", [result], shape=moved.shape[1:])
-    return permuted(result, [int(place) + 1 for place in np.argsort(order)])
+    return ops.transpose(result, [int(place) for place in np.argsort(order)])
 
 
 class _RowNormalization(Layer):
@@ -279,9 +278,9 @@ class GroupNormalization(Layer):
         shape, groups = inputs.shape[1:], self.groups
         rows, size = math.prod(shape[:-1]), shape[-1] // groups
         split = apply("reshape", [inputs], shape=(rows, groups, size))
-        joined = apply("reshape", [permuted(split, (2, 1, 3))], shape=(groups, rows * size))
+        joined = apply("reshape", [ops.transpose(split, (0, 2, 1, 3))], shape=(groups, rows * size))
         result = apply("rownorm", [joined], {"gamma": None, "beta": None}, kind="layer", epsilon=self.epsilon)
-        result = permuted(apply("reshape", [result], shape=(groups, rows, size)), (2, 1, 3))
+        result = ops.transpose(apply("reshape", [result], shape=(groups, rows, size)), (0, 2, 1, 3))
         result = apply("reshape", [result], shape=shape)
         if self.gamma is None and self.beta is None:
             return result

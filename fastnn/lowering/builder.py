@@ -329,6 +329,10 @@ class Builder:
         self._written_gradients.add(variable)
         return self._variable_gradients[variable], seen
 
+    def gradient_places(self):
+        """Where the gradients of the trained variables are: (Buffer, offset, nbytes) by variable."""
+        return dict(self._variable_gradients)
+
     @property
     def gradients_written(self):
         """Trained variables that the loss depends on."""
@@ -412,7 +416,7 @@ class Builder:
         """Emit the backward pass of the whole graph, from the gradients set on the outputs."""
         for node in reversed(self.graph.nodes):
             gradient = self._gradients.get(node.output)
-            if gradient is not None:
+            if gradient is not None or node.operation.name == "added_loss":
                 self.label = self._fixed_label or node.output.name
                 backward = self._groups[node].backward if node in self._groups else node.operation.backward
                 backward(*(() if node in self._groups else (node,)), self, gradient)

@@ -27,7 +27,6 @@ def elementwise_cycles(n, cycles_for_8):
 # counts as none, so that a dense layer has the 2 m k n that everybody counts.
 _LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
 _PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
-_BOX = "m*s0*s1*s2*s3*s4"
 COUNTS = {
     "activation_forward": ("m*n slope=m*n", "x=m*n y=m*n slope=m*n"),
     "activation_backward": ("2*m*n", "v=m*n dy=m*n dx=m*n"),
@@ -119,12 +118,6 @@ COUNTS = {
     "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
     "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
-    "merge_forward": ("m*n", "a=m*n b=m*n y=m*n"),
-    "merge_backward": ("m*n", "x=m*n other=m*n dy=m*n dx=m*n"),
-    "dot_forward": ("2*m*rows_a*rows_b*k", "a=m*rows_a*k b=m*rows_b*k y=m*rows_a*rows_b"),
-    "dot_backward": ("2*m*rows_x*rows_other*k", "dy=m*rows_x*rows_other other=m*rows_other*k dx=m*rows_x*k"),
-    "rearrange": ("", f"x={_BOX} y={_BOX}"),
-    "rearrange_sum": (_BOX, f"x={_BOX} y={_BOX}"),
     "expression": ("m*n", "o0=m*n o1=m*n o2=m*n o3=m*n o4=m*n o5=m*n o6=m*n o7=m*n o8=m*n o9=m*n"),
     "reduce_columns": ("m*per*n", "x=m*per*n y=m*per"),
     "reduce_rows": ("m*n*count", "x=m*n*count y=m*n"),

@@ -61,8 +61,15 @@ class Group:
         formula, output = self.formula()
         shape = self.root.output.shape
         wanted = [number for number, tensor in enumerate(self.inputs) if b.needs_gradient(tensor)]
-        terms = formula.gradients(output, formula.input(len(self.inputs)), wanted)
+        given = formula.input(len(self.inputs))
+        terms = formula.gradients(output, given, wanted)
         found = [(self.inputs[number], term) for number, term in zip(wanted, terms, strict=True) if term is not None]
+        for tensor in [tensor for tensor, term in found if term.number == given.number]:  # of a sum
+            if tensor.shape == shape:
+                b.propagate_alias(tensor, gradient)
+            else:
+                b.set_gradient(tensor, sum_to(b, gradient, shape, tensor.shape))
+        found = [(tensor, term) for tensor, term in found if term.number != given.number]
         if not found:
             return
         inputs = [(b.slot(each), each.shape) for each in self.inputs] + [(gradient, shape)]

@@ -161,8 +161,10 @@ def broadcast(b, slot, shape, out):
     return result
 
 
-def emit_arrange(b, x, x_shape, y, y_shape, sizes, x_axes, y_axes, x_start=(), y_start=(), zero=True, add=False):
-    """Emit ``y[index] = x[index]`` over a box of indices.
+def emit_arrange(
+    b, x, x_shape, y, y_shape, sizes, x_axes, y_axes, x_start=(), y_start=(), add=False, joins=None
+):  # fmt: skip
+    """Emit ``y[index] = x[index]`` over a box of indices; y is 0 wherever nothing goes.
 
     Parameters
     ----------
@@ -172,12 +174,13 @@ def emit_arrange(b, x, x_shape, y, y_shape, sizes, x_axes, y_axes, x_start=(), y
         What a step along an axis of the box is in x and in y; axis -1: nothing.
     x_start, y_start : sequence of (axis, index), optional
         Where to begin.
-    zero : bool
-        Begin with zeros in y.
     add : bool
-        Add to what is there.
+        Places of y that indices share get the sum of their values.
+    joins : int, optional
+        Values that this instruction and those after it write to y together; 0: one before has set y to 0.
     """
     walks = list(zip(sizes, _steps(x_axes, x_shape, x.ld), _steps(y_axes, y_shape, y.ld), strict=True))
+    walks.sort(key=lambda walk: -abs(walk[1] if add else walk[2]))  # vectors lie along the last one
     merged = []
     for size, xs, ys in (each for each in walks if each[0] != 1):
         if merged and merged[-1][1] == xs * size and merged[-1][2] == ys * size:
@@ -187,12 +190,24 @@ def emit_arrange(b, x, x_shape, y, y_shape, sizes, x_axes, y_axes, x_start=(), y
     merged = merged or [(1, 1, 1)]
     if len(merged) > 6:
         raise ValueError(f"Values cannot be rearranged over {len(merged)} axes at once; at most 6.")
-    whole = sample_floats(y_shape, y.ld)
+    if not add:  # a plane that is transposed comes last
+        turned = [each for each in merged[:-1] if each[1] == 1]
+        merged[-1:-1] = [merged.pop(merged.index(each)) for each in turned[-1:]]
+    joins = math.prod(sizes) if joins is None else joins
     plan = [
-        len(merged), whole if zero else 0, add, sample_floats(x_shape, x.ld) if is_batched(x_shape) else 0, whole,
+        len(merged), add, *_zeros(y_shape, y.ld, joins, add),
+        sample_floats(x_shape, x.ld) if is_batched(x_shape) else 0, sample_floats(y_shape, y.ld),
         sum(_steps(x_start, x_shape, x.ld)), sum(_steps(y_start, y_shape, y.ld)), *sum(merged, ()),
     ]  # fmt: skip
     b.emit("arrange", **costs(y_shape, 4), plan=numbers(plan, np.int64), x=x, y=y)
+
+
+def _zeros(shape, ld, values, add):
+    """What must be 0 before values are written to a sample, or added: rows, offset, step and floats of each."""
+    if add or 0 < values < math.prod(body(shape)):
+        return 1, 0, 0, sample_floats(shape, ld)
+    padding = min(ld - columns(shape), -columns(shape) % 16)
+    return (rows_per_sample(shape) or fixed_rows(shape)) if values and padding else 0, columns(shape), ld, padding
 
 
 def _steps(axes, shape, ld):

@@ -12,6 +12,16 @@ from fastnn.lowering.programs import NOT_YET, Prediction
 _ROWS = 256
 
 
+def _drawing(graph):
+    """The graph of inference; of training, if some `call` draws further numbers in its branch for that."""
+    training, inference = graph.in_mode(True), graph.in_mode(False)
+    if training is inference:
+        return graph
+    drawn = [sum(node.operation.is_random(node, Builder(each, 1, noise=True)) for node in each.nodes)
+             for each in (training, inference)]  # fmt: skip
+    return training if drawn[0] > drawn[1] else inference
+
+
 class MonteCarlo:
     """The programs of one graph: what comes before the first random number, and the rest.
 
@@ -21,6 +31,7 @@ class MonteCarlo:
     """
 
     def __init__(self, graph):
+        graph = _drawing(graph)
         b = Builder(graph, 1, noise=True)
         self._varying = set()
         known = {}  # the tensors that the varying part reads of the constant one, in order

@@ -33,6 +33,7 @@ class Prediction:
     """
 
     def __init__(self, graph, batch, training=False):
+        graph = graph.in_mode(training)
         b = Builder(graph, batch, training=training)
         b.forward()
         self.graph = graph
@@ -119,7 +120,7 @@ class Evaluation:
     training = False
 
     def __init__(self, graph, batch, heads, weighted=False):
-        self.graph = graph
+        self.graph = graph = graph.in_mode(self.training)
         self.batch = batch
         self.heads = heads
         self.trackers = []
@@ -193,9 +194,9 @@ class Evaluation:
         self._penalised = bool(variables or b.penalties)
         for variable in variables:
             b.label = variable.path
-            grad, accumulate = b.variable_gradient(variable)
-            sums = regularizers.lower(b, variable.regularizer, variable, grad, accumulate)
-            b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
+            sums = regularizers.lower(b, variable.regularizer, variable)
+            if sums is not None:
+                b.emit("add_penalty", sums=sums, acc=weights, count=sums[2] // 8, counts=False)
         if self._penalised:
             b.label = "penalties"
             b.emit("add_penalty", sums=None, acc=weights, count=0, counts=True)
@@ -251,6 +252,11 @@ class Evaluation:
         self.totals[:] = 0
         self._penalties[:] = 0
 
+    def go_on_from(self, other):
+        """Take over the sums of another program of the same heads: one for smaller batches, or other weights."""
+        self.totals[:] = other.totals
+        self._penalties[:] = other._penalties
+
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
         data = dict(host_values(self.graph, inputs))
@@ -286,8 +292,34 @@ class Training(Evaluation):
         self._measure(b)
         b.backward()
         self._penalise(b)
-        b.commit()
-        self._update(b)
+        self._finish(b)
 
-    def _update(self, b):
+    def _finish(self, b):
+        b.commit()
         emit_update(b, self._optimizer, [variable for variable in self._trained if b.has_gradient(variable)])
+
+
+class Gradients(Training):
+    """The training step without its end: gradients are computed, and nothing of the model is changed.
+
+    Parameters
+    ----------
+    graph, batch, heads, weighted
+        As for `Evaluation`.
+    variables : list of Variable
+        Those whose gradients are wanted.
+    """
+
+    def __init__(self, graph, batch, heads, weighted, variables):
+        super().__init__(graph, batch, heads, weighted, None, variables)
+
+    def _finish(self, b):
+        self._places = b.gradient_places()
+
+    def values(self):
+        """What the last run has found: row-major arrays in the order of the variables. Those that the loss does not
+        depend on have zeros."""
+        return [
+            variable.unpacked(buffer.array(nbytes // 4, np.float32, offset))
+            for variable, (buffer, offset, nbytes) in ((each, self._places[each]) for each in self._trained)
+        ]

@@ -7,6 +7,7 @@ from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer, as_floats, several
 from fastnn.layers.core import InputLayer
+from fastnn.layers.tracing import traced
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
 from fastnn.operations.lookup import reads_text
@@ -113,13 +114,7 @@ class Model(SaveableModel, Layer, Trainer):
         """Find out what `call` makes of inputs of this shape, or structure of shapes."""
         inputs = _inputs_of(shape)
         with inside_call():
-            outputs = self.call(inputs, **({"training": None} if self._call_takes_training() else {}))
-        for each in _tree.flatten(outputs):
-            if not isinstance(each, Tensor):
-                raise TypeError(
-                    f"{type(self).__name__}.call of model {self.name!r} must return symbolic tensors, made by layers "
-                    f"of its inputs. Received: {each!r:.100} of type {type(each).__name__}"
-                )
+            outputs = traced(self, inputs, {"training": None} if self._call_takes_training() else {})
         self._network = Network(inputs, outputs)
 
     def call(self, inputs, training=None):
@@ -424,6 +419,46 @@ class Model(SaveableModel, Layer, Trainer):
         inputs = dict(zip(self.graph.inputs, arrays, strict=True))
         means, deviations = self._monte_carlo[1].run(inputs, samples, passes, seed, step)
         return self._packed(means, np.ndarray), self._packed(deviations, np.ndarray)
+
+    def gradients(self, x, y, sample_weight=None):
+        """The gradient of the loss by each trainable weight, on one batch; the model stays as it is.
+
+        They are those that `train_on_batch` would use for its next step, before the optimizer clips or adds them up:
+        layers behave as in training and draw the same random numbers, batch normalisation uses the statistics of the
+        batch (but does not move its averages), and the loss includes the penalties of regularizers.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `train_on_batch`. All samples are one batch, whose activations are all in memory.
+
+        Returns
+        -------
+        list of ndarray of float32
+            One for each of `trainable_weights`, of its shape; zeros where the loss does not depend on it. What is
+            `trainable` now counts, not what was when the model was compiled.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled, or the data does not fit it.
+
+        Examples
+        --------
+        >>> norms = [np.linalg.norm(each) for each in model.gradients(x[:256], y[:256])]
+        """
+        self._require_compiled("gradients")
+        samples = self._checked_data(x, y, sample_weight, None)
+        count = len(samples)
+        program = self._program("gradients", self._capacity("gradients", samples), samples.weighted)
+        program.program.run(
+            count,
+            batch=count,
+            step=self.optimizer.steps if self.optimizer else 0,
+            seed=self._seed_of_training,
+            sources=self._bound(program, samples),
+        )
+        return program.values()
 
     def freeze(self):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.

@@ -38,11 +38,13 @@ class Arrange(Operation):
 
     def forward(self, node, b):
         y, shape = new_slot(b, node.output.shape), node.output.shape
-        for number, (x, piece) in enumerate(zip(node.inputs, node.attributes["pieces"], strict=True)):
+        joins = sum(math.prod(piece.sizes) for piece in node.attributes["pieces"])
+        for x, piece in zip(node.inputs, node.attributes["pieces"], strict=True):
             emit_arrange(
                 b, b.slot(x), x.shape, y, shape, piece.sizes, piece.x_axes, piece.y_axes, piece.x_start, piece.y_start,
-                zero=number == 0,
+                joins=joins,
             )  # fmt: skip
+            joins = 0
         return y
 
     def backward(self, node, b, gradient):

@@ -7,14 +7,20 @@ from fastnn.lowering.cost import gemm_cycles
 from fastnn.lowering.layout import body, emit_arrange, emit_reduce, is_batched, new_slot, rows_per_sample
 from fastnn.operations.base import Operation
 
+_FIRST_TURNED = 2  # what the engine calls it when the first matrix is read transposed; 1 or True: the second
+_MANY_ROWS = 8  # of the first, from which on transposing the second pays
+
 
 class MatMul(Operation):
-    """``(..., m, k) . (..., k, n)``, where the axes before the last two agree, or the second has none of them."""
+    """``(..., m, k) . (..., k, n)``, where the axes before the last two agree, or the second has none of them.
+
+    Attributes of its nodes: `turned`, is the second ``(..., n, k)``?
+    """
 
     name = "matmul"
 
     def output_shape(self, node):
-        return (*node.inputs[0].shape[:-1], node.inputs[1].shape[-1])
+        return (*node.inputs[0].shape[:-1], node.inputs[1].shape[-2 if node.attributes["turned"] else -1])
 
     def forward(self, node, b):
         x, w = node.inputs
@@ -26,7 +32,7 @@ class MatMul(Operation):
                 b, "dense_forward", node, x=b.slot(x), w=packed, y=y, ldx=b.slot(x).ld, ldy=y.ld, act=0, alpha=0
             )
         else:
-            _product(b, b.slot(x), x.shape, b.slot(w), w.shape, y, node.output.shape)
+            _product(b, b.slot(x), x.shape, b.slot(w), w.shape, y, node.output.shape, node.attributes["turned"])
         return y
 
     def backward(self, node, b, gradient):
@@ -48,14 +54,15 @@ class MatMul(Operation):
             return
         if b.needs_gradient(x):
             dx = new_slot(b, x.shape)
-            turned, turned_shape = _transposed(b, b.slot(w), w.shape)
-            _product(b, gradient, shape, turned, turned_shape, dx, x.shape)
+            _product(b, gradient, shape, b.slot(w), w.shape, dx, x.shape, not node.attributes["turned"])
             b.set_gradient(x, dx)
         if b.needs_gradient(w):
-            turned, turned_shape = _transposed(b, b.slot(x), x.shape)
             of_each = (*x.shape[:-2], *w.shape[-2:])
             dw = new_slot(b, of_each)
-            _product(b, turned, turned_shape, gradient, shape, dw, of_each)
+            first, second = (b.slot(x), x.shape), (gradient, shape)
+            if node.attributes["turned"]:
+                first, second = second, first
+            _product(b, *first, *second, dw, of_each, _FIRST_TURNED)
             while of_each != w.shape:
                 less = new_slot(b, of_each[1:])
                 emit_reduce(b, 0, dw, of_each, 0, less, of_each[1:])
@@ -66,7 +73,7 @@ class MatMul(Operation):
     def _with_matrix(node):
         """Is the second one matrix for all samples? Then the kernels of dense layers do it."""
         x, w = node.inputs
-        return is_batched(x.shape) and not is_batched(w.shape) and w.ndim == 2
+        return is_batched(x.shape) and not is_batched(w.shape) and w.ndim == 2 and not node.attributes["turned"]
 
     @staticmethod
     def _packed(b, slot, shape):
@@ -82,13 +89,16 @@ class MatMul(Operation):
         b.emit(op, rows=rows_per_sample(x.shape), work_per_row=gemm_cycles(k, n), k=k, n=n, **bindings)
 
 
-def _product(b, x, x_shape, w, w_shape, y, y_shape):
-    m, k, n = x_shape[-2], x_shape[-1], w_shape[-1]
+def _product(b, x, x_shape, w, w_shape, y, y_shape, turned):
+    (m, n), k = y_shape[-2:], x_shape[-2 if turned is _FIRST_TURNED else -1]
+    if turned is True and m >= _MANY_ROWS:
+        w, w_shape = _transposed(b, w, w_shape)
+        turned = False
     batched = is_batched(y_shape)
     groups = math.prod(body(y_shape)[:-2])
     b.emit(
         "matmul", rows=int(batched), **{"work_per_row" if batched else "work": groups * m * gemm_cycles(k, n) * 2},
-        a=x, b=w, y=y, height=m, k=k, n=n, lda=x.ld, ldb=w.ld, ldy=y.ld, groups=groups,
+        a=x, b=w, y=y, height=m, k=k, n=n, lda=x.ld, ldb=w.ld, ldy=y.ld, groups=groups, turned=turned,
         a_groups=len(x_shape) == len(y_shape), b_groups=len(w_shape) == len(y_shape),
     )  # fmt: skip
 
@@ -97,7 +107,6 @@ def _transposed(b, x, shape):
     """The last two axes exchanged."""
     turned = (*shape[:-2], shape[-1], shape[-2])
     y = new_slot(b, turned)
-    axes = len(body(shape))
-    walk = [(axis, 1) for axis in range(axes)]
+    walk = [(axis, 1) for axis in range(len(body(shape)))]
     emit_arrange(b, x, shape, y, turned, body(turned), [*walk[:-2], walk[-1], walk[-2]], walk)
     return y, turned

@@ -6,6 +6,7 @@ Elementwise functions that follow each other become one instruction of the engin
 symbolically. In a graph every number is a float32, truth is 1.0.
 """
 
+from fastnn.ops.composed import *  # noqa: F403
 from fastnn.ops.elementwise import *  # noqa: F403
 from fastnn.ops.nn import *  # noqa: F403
 from fastnn.ops.operators import install as _install
@@ -69,6 +70,8 @@ from fastnn.ops.shapes import (
     zeros,
     zeros_like,
 )
+
+array = convert_to_tensor
 
 _install()
 

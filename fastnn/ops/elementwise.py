@@ -29,11 +29,16 @@ negative, abs, sign, sqrt, exp, expm1, log, log1p, sin, cos, arctan, floor, erf 
     _unary(name) for name in "negative abs sign sqrt exp expm1 log log1p sin cos arctan floor erf".split()
 )
 absolute = abs
-stop_gradient = _unary("stop_gradient", doc="``x``, as a constant: no gradient flows through it.")
+fabs = abs
 add, subtract, multiply, divide, maximum, minimum, less, less_equal, equal = (
     _binary(name) for name in "add subtract multiply divide maximum minimum less less_equal equal".split()
 )
 true_divide = divide
+
+
+def stop_gradient(variable):
+    """The value, as a constant: no gradient flows through it."""
+    return elementwise("stop_gradient", variable)
 
 
 def power(x1, x2):
@@ -54,6 +59,11 @@ def reciprocal(x):
 def rsqrt(x):
     """``1 / sqrt(x)``."""
     return reciprocal(sqrt(x))
+
+
+def cbrt(x):
+    """The cube root; of negative numbers a negative one."""
+    return multiply(sign(x), power(abs(x), 1 / 3))
 
 
 def exp2(x):
@@ -141,6 +151,12 @@ def hypot(x1, x2):
     return sqrt(add(square(x1), square(x2)))
 
 
+def sinc(x):
+    """``sin(pi x) / (pi x)``, and 1 at 0."""
+    angle = multiply(math.pi, where(equal(x, 0.0), 1.0, x))
+    return where(equal(x, 0.0), 1.0, divide(sin(angle), angle))
+
+
 def ceil(x):
     """The smallest whole number that is not less."""
     return negative(floor(negative(x)))
@@ -171,6 +187,26 @@ def mod(x1, x2):
 remainder = mod
 
 
+def fmod(x1, x2):
+    """The remainder of a division, with the sign of `x1`."""
+    return subtract(x1, multiply(trunc(divide(x1, x2)), x2))
+
+
+def divide_no_nan(x1, x2):
+    """``x1 / x2``, and 0 where `x2` is 0."""
+    return where(equal(x2, 0.0), 0.0, divide(x1, where(equal(x2, 0.0), 1.0, x2)))
+
+
+def fmax(x1, x2):
+    """The larger one; where one is NaN, the other."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, maximum(x1, x2)))
+
+
+def fmin(x1, x2):
+    """The smaller one; where one is NaN, the other."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, minimum(x1, x2)))
+
+
 def not_equal(x1, x2):
     """``x1 != x2``."""
     return logical_not(equal(x1, x2))
@@ -186,8 +222,15 @@ def greater_equal(x1, x2):
     return elementwise("less_equal", x2, x1)
 
 
-def where(condition, x1, x2):
-    """``x1`` where the condition holds (is not 0), else ``x2``. The gradient goes to the one that was taken."""
+def where(condition, x1=None, x2=None):
+    """``x1`` where the condition holds (is not 0), else ``x2``. The gradient goes to the one that was taken.
+
+    Of an array alone: the places where it holds, as a tuple with an array for each axis.
+    """
+    if x1 is None and x2 is None:
+        if symbolic(condition):
+            raise ValueError("ops.where: how many places there are is not known of a tensor. Give `x1` and `x2`.")
+        return tuple(np.nonzero(condition))
     return elementwise("where", condition, x1, x2)
 
 
@@ -236,6 +279,23 @@ def isinf(x):
     return equal(abs(x), math.inf)
 
 
+def isposinf(x):
+    """1 where `x` is infinity."""
+    return equal(x, math.inf)
+
+
+def isneginf(x):
+    """1 where `x` is minus infinity."""
+    return equal(x, -math.inf)
+
+
+def signbit(x):
+    """1 where `x` is negative. (That includes -0.0 in arrays only: the engine compares values.)"""
+    if not symbolic(x):
+        return np.signbit(np.asarray(x, np.float32))
+    return less(x, 0.0)
+
+
 def isfinite(x):
     """1 where `x` is a number."""
     return less(abs(x), math.inf)
@@ -257,6 +317,16 @@ def heaviside(x1, x2):
 def deg2rad(x):
     """Degrees to radians."""
     return multiply(x, math.pi / 180)
+
+
+def rad2deg(x):
+    """Radians to degrees."""
+    return multiply(x, 180 / math.pi)
+
+
+def erfc(x):
+    """``1 - erf(x)``."""
+    return subtract(1.0, erf(x))
 
 
 def erfinv(x):
@@ -295,20 +365,27 @@ __all__ = [
     "arctan2",
     "arctanh",
     "cast",
+    "cbrt",
     "ceil",
     "clip",
     "cos",
     "cosh",
     "deg2rad",
     "divide",
+    "divide_no_nan",
     "equal",
     "erf",
+    "erfc",
     "erfinv",
     "exp",
     "exp2",
     "expm1",
+    "fabs",
     "floor",
     "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
     "greater",
     "greater_equal",
     "heaviside",
@@ -316,6 +393,8 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "isneginf",
+    "isposinf",
     "less",
     "less_equal",
     "log",
@@ -336,12 +415,15 @@ __all__ = [
     "negative",
     "not_equal",
     "power",
+    "rad2deg",
     "reciprocal",
     "remainder",
     "round",
     "rsqrt",
     "sign",
+    "signbit",
     "sin",
+    "sinc",
     "sinh",
     "sqrt",
     "square",

@@ -52,17 +52,20 @@ def l2_normalize(x, axis=-1, epsilon=1e-12):
     return divide(x, maximum(sum(square(x), axis, keepdims=True), epsilon) ** 0.5)
 
 
-def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
-    """Mean 0 and variance 1 along an axis, then a scale and a shift."""
+def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None):
+    """Mean 0 and variance 1 along an axis, then a scale and a shift. `epsilon` is 1e-7 by default."""
+    epsilon = 1e-7 if epsilon is None else epsilon
     y = subtract(x, mean(x, axis, keepdims=True)) / (_var(x, axis, keepdims=True) + epsilon) ** 0.5
     y = y if gamma is None else multiply(y, gamma)
     return y if beta is None else y + beta
 
 
-def multi_hot(inputs, num_classes, axis=-1, dtype=None, sparse=False):
+def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):
     """1 at each place that occurs among a row's values."""
     from fastnn.ops.reductions import max
 
+    if num_classes is None:
+        raise ValueError("Argument `num_classes` must be passed.")
     if sparse or axis != -1:
         raise ValueError(f"ops.multi_hot: dense and over the last axis only. Received: axis={axis}, sparse={sparse}")
     return max(one_hot(inputs, num_classes), -2)

@@ -4,10 +4,10 @@ import numpy as np
 
 from fastnn.graph import Tensor
 from fastnn.operations import apply
-from fastnn.ops.core import array, is_batched, result, shape_of, symbolic, tensor
-from fastnn.ops.elementwise import multiply
+from fastnn.ops.core import array, axis_of, is_batched, refuse_batch_axis, result, shape_of, symbolic, tensor
+from fastnn.ops.elementwise import cast, multiply
 from fastnn.ops.reductions import sum
-from fastnn.ops.shapes import expand_dims, reshape, squeeze, transpose
+from fastnn.ops.shapes import expand_dims, reshape, squeeze, swapaxes, transpose
 from fastnn.variables import Variable
 
 
@@ -46,7 +46,7 @@ def matmul(x1, x2):
             "has none. Use "
             "ops.broadcast_to."
         )
-    return apply("matmul", [x1, x2])
+    return apply("matmul", [x1, x2], turned=False)
 
 
 def _turned(x):
@@ -76,20 +76,43 @@ def outer(x1, x2):
     return multiply(expand_dims(reshape(x1, (-1,)), -1), reshape(x2, (-1,)))
 
 
-def tensordot(x1, x2, axes=1):
-    """Sums of products over the last axis of `x1` and the first of `x2`."""
-    if axes != 1:
-        raise ValueError(f"ops.tensordot: only axes=1. Received: axes={axes}. Use ops.transpose and ops.matmul.")
-    return matmul(x1, x2)
+def tensordot(x1, x2, axes=2):
+    """Sums of products over the last so many axes of `x1` and as many first ones of `x2`, or over the axes in two
+    lists."""
+    if not symbolic(x1, x2):
+        return result(np.tensordot(array(x1), array(x2), axes))
+    shape1, shape2 = shape_of(x1), shape_of(x2)
+    if isinstance(axes, int):
+        axes = list(range(len(shape1) - axes, len(shape1))), list(range(axes))
+    over1, over2 = ([axis_of(x, each, "tensordot") for each in np.atleast_1d(some)]
+                    for x, some in zip((x1, x2), axes, strict=True))  # fmt: skip
+    if [shape1[each] for each in over1] != [shape2[each] for each in over2]:
+        raise ValueError(f"ops.tensordot: {shape1} and {shape2} have other sizes along the axes {over1} and {over2}.")
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    names1 = [next(letters) for _ in shape1]
+    names2 = [names1[over1[over2.index(i)]] if i in over2 else next(letters) for i in range(len(shape2))]
+    kept = [each for i, each in enumerate(names1) if i not in over1]
+    kept += [each for i, each in enumerate(names2) if i not in over2]
+    if not kept:
+        return sum(multiply(x1, transpose(x2, [names2.index(each) for each in names1])))
+    return einsum(f"{''.join(names1)},{''.join(names2)}->{''.join(kept)}", x1, x2)
 
 
-def cumsum(x, axis=-1):
-    """Sums up to each place along the last axis: a product with a triangle of ones."""
+def cumsum(x, axis=None, dtype=None):
+    """Sums up to each place along an axis (a product with a triangle of ones); of all values in one row without
+    `axis`."""
+    x = x if dtype is None else cast(x, dtype)
     if not symbolic(x):
         return result(np.cumsum(array(x), axis))
-    if axis not in (-1, len(shape_of(x)) - 1):
-        raise ValueError(f"ops.cumsum: along the last axis only. Received: axis={axis}")
-    return matmul(x, np.triu(np.ones((shape_of(x)[-1],) * 2, np.float32)))
+    if axis is None:
+        refuse_batch_axis(x, 0, "cumsum")
+        x, axis = reshape(x, (-1,)), 0
+    axis = axis_of(x, axis, "cumsum")
+    refuse_batch_axis(x, axis, "cumsum")
+    last = len(shape_of(x)) - 1
+    x = x if axis == last else swapaxes(x, axis, last)
+    y = matmul(x, np.triu(np.ones((shape_of(x)[-1],) * 2, np.float32)))
+    return y if axis == last else swapaxes(y, axis, last)
 
 
 def einsum(subscripts, *operands):

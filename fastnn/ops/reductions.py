@@ -10,11 +10,13 @@ from fastnn.operations import apply
 from fastnn.ops.core import array, axis_of, is_batched, result, shape_of, symbolic, tensor
 from fastnn.ops.elementwise import (
     abs,
+    cast,
     divide,
     equal,
     exp,
     log,
     maximum,
+    minimum,
     multiply,
     power,
     sqrt,
@@ -48,14 +50,16 @@ def sum(x, axis=None, keepdims=False):
     return _reduce("sum", x, axis, keepdims)
 
 
-def max(x, axis=None, keepdims=False):
-    """The largest value; those that are equal to it share its gradient."""
-    return _reduce("max", x, axis, keepdims)
+def max(x, axis=None, keepdims=False, initial=None):
+    """The largest value, and at least `initial`; those that are equal to it share its gradient."""
+    found = _reduce("max", x, axis, keepdims)
+    return found if initial is None else maximum(found, initial)
 
 
-def min(x, axis=None, keepdims=False):
-    """The smallest value; those that are equal to it share its gradient."""
-    return _reduce("min", x, axis, keepdims)
+def min(x, axis=None, keepdims=False, initial=None):
+    """The smallest value, and at most `initial`; those that are equal to it share its gradient."""
+    found = _reduce("min", x, axis, keepdims)
+    return found if initial is None else minimum(found, initial)
 
 
 amax, amin = max, min
@@ -75,7 +79,17 @@ def mean(x, axis=None, keepdims=False):
     return multiply(total, 1 / count) if isinstance(count, float) and symbolic(x) else divide(total, count)
 
 
-average = mean
+def average(x, axis=None, weights=None):
+    """The mean, each value counting as much as its weight: weights in the shape of `x`, or one for each place of
+    `axis`."""
+    from fastnn.ops.shapes import reshape
+
+    if weights is None:
+        return mean(x, axis)
+    if len(shape_of(weights)) != len(shape_of(x)):
+        place = axis_of(x, axis, "average")
+        weights = reshape(weights, (-1,) + (1,) * (len(shape_of(x)) - 1 - place))
+    return divide(sum(multiply(x, weights), axis), sum(multiply(weights, subtract(x, x) + 1.0), axis))
 
 
 def var(x, axis=None, keepdims=False):
@@ -120,15 +134,16 @@ def norm(x, ord=None, axis=None, keepdims=False):
     return power(sum(power(abs(x), ord), axis, keepdims), 1 / ord)
 
 
-def normalize(x, axis=-1, order=2, epsilon=1e-12):
-    """Vectors of length 1."""
-    return divide(x, maximum(norm(x, order, axis, keepdims=True), epsilon))
+def normalize(x, axis=-1, order=2, epsilon=None):
+    """Vectors of length 1; of a shorter one than `epsilon` (1e-7 by default) that part."""
+    return divide(x, maximum(norm(x, order, axis, keepdims=True), 1e-7 if epsilon is None else epsilon))
 
 
-def prod(x, axis=None, keepdims=False):
+def prod(x, axis=None, keepdims=False, dtype=None):
     """The product, by multiplying the first half with the second: its gradient needs no division."""
     from fastnn.ops.shapes import concatenate, reshape, slice_axis
 
+    x = x if dtype is None else cast(x, dtype)
     if not symbolic(x):
         return _reduce("prod", x, axis, keepdims)
     x = tensor(x)

@@ -101,6 +101,8 @@ def transpose(x, axes=None):
     offset = _offset(x)
     if offset and order[0] != 0:
         refuse_batch_axis(x, 0, "transpose")
+    if order == list(range(x.ndim)):
+        return x
     sizes = [x.shape[each] for each in order]
     walk = [(each - offset, 1) for each in order[offset:]]
     return _arranged([x], sizes, [Piece(sizes[offset:], walk, [(i, 1) for i in range(len(walk))])])
@@ -131,10 +133,12 @@ def broadcast_to(x, shape):
     x = tensor(x)
     shape = tuple(shape)
     target = (None, *shape[1:]) if is_batched(x) else shape
+    if target == x.shape:
+        return x
     offset = _offset(x)
     aligned = (1,) * (len(target) - x.ndim) + x.shape
     sizes = target[offset:]
-    walk = [(i - len(target) + x.ndim - 0, 1) if one == want else (-1, 0)
+    walk = [(i - len(target) + x.ndim, 1) if one == want else (-1, 0)
             for i, (one, want) in enumerate(zip(aligned[offset:], sizes, strict=True))]  # fmt: skip
     if any(one not in (1, want) for one, want in zip(aligned[offset:], sizes, strict=True)):
         raise ValueError(f"ops.broadcast_to: {x!r} cannot be broadcast to {shape}.")
@@ -221,7 +225,7 @@ def flip(x, axis=None):
     return getitem(x, tuple(_slice(None, None, -1 if i in axes else None) for i in range(x.ndim)))
 
 
-def concatenate(xs, axis=-1):
+def concatenate(xs, axis=0):
     """Joined along an axis."""
     if not symbolic(*xs):
         return result(np.concatenate([array(each) for each in xs], axis))
@@ -354,20 +358,21 @@ def take(x, indices, axis=None):
     return squeeze(joined, axis) if np.ndim(indices) == 0 else joined
 
 
-def take_along_axis(x, indices, axis=-1):
-    """The values at computed places along the last axis, one or several for each row."""
+def take_along_axis(x, indices, axis=None):
+    """The values at computed places along the last axis, one or several for each row; of arrays along any axis, or
+    without `axis` of all values in one row."""
     from fastnn.ops.elementwise import multiply
     from fastnn.ops.reductions import sum
 
     if not symbolic(x, indices):
         return result(np.take_along_axis(array(x), array(indices).astype(np.int64), axis))
     x = tensor(x)
-    if axis_of(x, axis, "take_along_axis") != x.ndim - 1:
+    if axis is None or axis_of(x, axis, "take_along_axis") != x.ndim - 1:
         raise ValueError(f"ops.take_along_axis: along the last axis only. Received: axis={axis} for {x!r}")
     return sum(multiply(one_hot(indices, x.shape[-1]), expand_dims(x, -2)), -1)
 
 
-def convert_to_tensor(x, dtype=None, sparse=None):
+def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     """`x` as these functions take it."""
     from fastnn.ops.elementwise import cast
 
@@ -409,36 +414,38 @@ def ones_like(x, dtype=None):
     return full_like(x, 1.0, dtype)
 
 
-def zeros(shape, dtype="float32"):
+def zeros(shape, dtype=None):
     """0 in a known shape."""
-    return result(np.zeros(shape, dtype))
+    return full(shape, 0, dtype)
 
 
-def ones(shape, dtype="float32"):
+def ones(shape, dtype=None):
     """1 in a known shape."""
-    return result(np.ones(shape, dtype))
+    return full(shape, 1, dtype)
 
 
-def full(shape, fill_value, dtype="float32"):
+def full(shape, fill_value, dtype=None):
     """A number in a known shape."""
-    return result(np.full(shape, fill_value, dtype))
+    return result(np.full(shape, fill_value, dtype or "float32"))
 
 
-def eye(N, M=None, k=0, dtype="float32"):
+def eye(N, M=None, k=0, dtype=None):
     """The identity matrix."""
-    return result(np.eye(N, M, k, dtype))
+    return result(np.eye(N, M, k, dtype or "float32"))
 
 
-def identity(n, dtype="float32"):
+def identity(n, dtype=None):
     """The identity matrix."""
     return eye(n, dtype=dtype)
 
 
-def arange(start, stop=None, step=1, dtype=None):
-    """Numbers in steps."""
+def arange(start, stop=None, step=None, dtype=None):
+    """Numbers in steps, of 1 by default."""
+    step = 1 if step is None else step
     return result(np.arange(start, stop, step, dtype) if stop is not None else np.arange(0, start, step, dtype))
 
 
-def linspace(start, stop, num=50, endpoint=True, dtype="float32"):
-    """So many numbers between two."""
-    return result(np.linspace(start, stop, num, endpoint, dtype=dtype))
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    """So many numbers between two, along a new axis; if `retstep`, also the step."""
+    values, step = np.linspace(start, stop, num, endpoint, True, dtype or "float32", axis)
+    return (result(values), result(step)) if retstep else result(values)

@@ -72,12 +72,3 @@ def validation_epochs(value):
         return value.__contains__
     every = count(value, "validation_freq")
     return lambda number: number % every == 0
-
-
-def refuse(method, **arguments):
-    """Refuse arguments of Keras that fastnn does not have, unless they are None."""
-    for name, value in arguments.items():
-        if value is not None:
-            raise ValueError(
-                f"{method}: `{name}` is not supported, an epoch is one pass over the data. Received: {name}={value!r}"
-            )

@@ -30,11 +30,6 @@ class Compiled:
                     "`loss_weights` must be one finite number, or a list or dictionary with one for each output. "
                     f"Received: {loss_weights!r}"
                 )
-        if isinstance(loss_weights, (list, tuple, dict)) and not isinstance(loss, (list, tuple, dict)):
-            raise ValueError(
-                "`loss_weights` must match the number of losses: one number for one loss. "
-                f"Received: loss={loss!r}, loss_weights={loss_weights!r}"
-            )
         for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if value is not None and not isinstance(value, (list, tuple, dict)):
                 raise ValueError(
@@ -44,6 +39,22 @@ class Compiled:
         self.loss_weights = loss_weights
         self.metrics = metrics
         self.weighted_metrics = weighted_metrics
+
+    def weights(self, count, names):
+        """The factor of each output's loss.
+
+        Raises
+        ------
+        ValueError
+            If they are not for these outputs.
+        """
+        if isinstance(self.loss_weights, (list, tuple)) and len(self.loss_weights) != count:
+            raise ValueError(
+                f"`loss_weights` must match the number of losses: the model has {count} output(s)"
+                f"{f' {names}' if names else ''}. Received: loss_weights={self.loss_weights!r}"
+            )
+        given = _per_output(self.loss_weights, names, count, "loss_weights", every=True)
+        return [1.0 if each is None else float(each) for each in given]
 
     def has_loss(self, count, names):
         """Of each output: does it have a loss?"""
@@ -70,7 +81,7 @@ class Compiled:
 
         count = len(tensors)
         losses = _per_output(self.loss, names, count, "loss", every=True)
-        weights = _per_output(self.loss_weights, names, count, "loss_weights", every=True)
+        weights = self.weights(count, names)
         metrics, weighted = (
             [_tree.flatten(given)] if count == 1 and given else _per_output(given or None, names, count, name)
             for name, given in (("metrics", self.metrics), ("weighted_metrics", self.weighted_metrics))
@@ -80,12 +91,11 @@ class Compiled:
             columns, y = tensor.features, targets[number]
             kind = "labels" if y is None or y.ndim < 2 or y.shape[-1] != columns else "values"
             loss = losses_module.resolve(losses[number], kind, columns)
-            weight = 1.0 if weights[number] is None else float(weights[number])
             own, own_weighted = (
                 [metrics_module.resolve(each, loss, columns) for each in _as_list(given[number]) if each is not None]
                 for given in (metrics, weighted)
             )
-            heads.append(Head(loss, own, own_weighted, weight))
+            heads.append(Head(loss, own, own_weighted, weights[number]))
             # As in Keras, losses given as a dictionary are reported in its order.
             heads[-1].loss_place = (
                 list(self.loss).index(names[number]) if loss and isinstance(self.loss, dict) else number

@@ -6,21 +6,21 @@ where a callback has batch hooks.
 
 import time
 import warnings
+from contextlib import closing
 
 import numpy as np
 
 from fastnn import _revision, optimizers
 from fastnn.callbacks import CallbackList
-from fastnn.training import arguments, data
+from fastnn.training import arguments, feeds
 from fastnn.training.compiled import Compiled, results
-from fastnn.training.known_batch import KnownBatch
+from fastnn.training.on_batch import BatchTrainer, flat
 from fastnn.training.progress import Progress
-from fastnn.training.samples import checked
 
 _REDRAW_SECONDS = 0.1
 
 
-class Trainer:
+class Trainer(BatchTrainer):
     """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed`, `_checked_inputs`,
     `_forward` and `_packed`."""
 
@@ -75,6 +75,8 @@ class Trainer:
         """
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        if self._network is not None:
+            self._told.weights(len(self.graph.outputs), self._heads_names())
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
         self._compiled = True
@@ -138,40 +140,6 @@ class Trainer:
         """Of each output: does it have a loss?"""
         return self._told.has_loss(count, names)
 
-    # ---- programs ----------------------------------------------------------------------------------------------------
-
-    def _program(self, kind, batch, weighted):
-        """The training or evaluation program for batches of up to `batch` samples, made when first needed."""
-        from fastnn.lowering import programs
-
-        self._settle_variables()
-        made_for = batch, self.graph.state(), self.optimizer.structure() if kind == "train" and self.optimizer else None
-        key = kind, weighted
-        known = self._programs.get(key)
-        if known is not None and known[0] == made_for:
-            return known[1]
-        if kind == "train":
-            if self.optimizer is None:
-                raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
-            if self._trained is None:
-                self._trained = set(self.trainable_weights)
-            trained = [variable for variable in self.graph.variables if variable in self._trained]
-            program = programs.Training(self.graph, batch, self._heads, weighted, self.optimizer, trained)
-        else:
-            program = programs.Evaluation(self.graph, batch, self._heads, weighted)
-        self._programs[key] = (made_for, program)
-        return program
-
-    # ---- data --------------------------------------------------------------------------------------------------------
-
-    def _checked_data(self, x, y, sample_weight, class_weight, names=("x", "y", "sample_weight")):
-        """`Samples` that the programs can read."""
-        return checked(self, x, y, sample_weight, class_weight, names)
-
-    def _bound(self, program, samples):
-        inputs = dict(zip(self.graph.inputs, samples.inputs, strict=True))
-        return program.bind(inputs, samples.targets, samples.weights)
-
     # ---- fit ---------------------------------------------------------------------------------------------------------
 
     def fit(
@@ -198,10 +166,17 @@ class Trainer:
         Parameters
         ----------
         x, y : array_like, shape (samples, ...)
-            Any numeric dtype and strides, memory-mapped too; converted batch by batch, never copied as a whole. For
-            several inputs or outputs a list of arrays, or a dictionary by the names of the inputs or outputs.
+            Any numeric dtype and strides, memory-mapped too; converted batch by batch, never copied as a whole. Also
+            nested lists, frames and series of pandas and polars, tensors of PyTorch and JAX. For several inputs or
+            outputs a list of arrays, or a dictionary by the names of the inputs or outputs.
+
+            Or `x` alone yields batches, tuples (inputs, targets) or (inputs, targets, sample_weights): a generator or
+            another iterator, which has one pass; a `fastnn.utils.PyDataset`, a PyTorch `DataLoader`, a TensorFlow
+            `Dataset` or any object that can be iterated over again, of which each epoch is a pass. A thread
+            fetches the next batches while the engine computes. Batches may be of any size.
         batch_size : int, default 32
-            The last batch of an epoch has what is left.
+            The last batch of an epoch has what is left. With `steps_per_epoch`, by default what makes a pass of so many
+            batches. Not used where `x` yields batches.
         epochs : int, default 1
             Number of the last epoch (counted from `initial_epoch`).
         verbose : {"auto", 0, 1, 2}
@@ -209,16 +184,21 @@ class Trainer:
             and more, 2: a line an epoch.
         callbacks : list of Callback, optional
         validation_split : float, default 0
-            The last so many of the samples are not trained on but evaluated after each epoch.
-        validation_data : tuple (x, y) or (x, y, sample_weight), optional
+            The last so many of the samples are not trained on but evaluated after each epoch. For arrays only.
+        validation_data : tuple (x, y) or (x, y, sample_weight), or what yields batches; optional
         shuffle : bool, default True
-            A new order each epoch, determined by the seed.
+            A new order each epoch, determined by the seed: of samples in arrays, of batches in a `PyDataset`. What
+            else yields batches keeps its order.
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
             For several outputs the same for all, or as a list or dictionary like `y`.
         initial_epoch : int, default 0
-        steps_per_epoch, validation_steps : None
-            Not supported: an epoch is one pass over the data.
+        steps_per_epoch : int, optional
+            Batches of an epoch; by default an epoch is a pass over the data. An epoch goes on where the last one has
+            ended. Where the data end it ends, too, with a warning, and the next one begins a new pass; if there can
+            be none, training ends.
+        validation_steps : int, optional
+            Validate on so many batches: the first ones of arrays, the next ones of an iterator.
         validation_batch_size : int, optional
         validation_freq : int or collection of int, default 1
             Validate after every so many epochs, or after those of these numbers, the first being 1.
@@ -233,39 +213,32 @@ class Trainer:
         ValueError, TypeError
             For data that does not fit the model; the message says what was expected.
         KeyboardInterrupt
-            Within about 50 ms of Ctrl-C; the model stays usable.
+            Within about 50 ms of Ctrl-C; up to a second later while batches are fetched. The model stays usable.
         """
         self._require_compiled("fit")
         if self._flags_checked_at != _revision.current():
             self._warn_of_changed_flags()
             self._flags_checked_at = _revision.current()
-        arguments.refuse("fit", steps_per_epoch=steps_per_epoch, validation_steps=validation_steps)
-        batch_size = arguments.count(batch_size, "batch_size", 32)
-        validation_batch_size = arguments.count(validation_batch_size, "validation_batch_size", batch_size)
+        batch_size, steps_per_epoch, validation_steps, validation_batch_size = (
+            None if value is None else arguments.count(value, name)
+            for name, value in (
+                ("batch_size", batch_size),
+                ("steps_per_epoch", steps_per_epoch),
+                ("validation_steps", validation_steps),
+                ("validation_batch_size", validation_batch_size),
+            )
+        )
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
         shuffle = arguments.flag(shuffle, "shuffle")
         epochs = arguments.count(epochs, "epochs", least=0)
-        samples = self._checked_data(x, y, sample_weight, class_weight)
-        if validation_split and validation_data is None:
-            samples, validation = samples.split(validation_split)
-            if class_weight is not None:
-                validation.weights = None  # classes weigh in training only, as in Keras
-        elif validation_data is not None:
-            names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-            validation = self._checked_data(*data.unpack(validation_data), None, names=names)
-        else:
-            validation = None
+        feed, validation = feeds.training(
+            self, x, y, sample_weight, class_weight, batch_size, steps_per_epoch, shuffle, validation_split,
+            validation_data, validation_batch_size, validation_steps,
+        )  # fmt: skip
 
-        count = len(samples)
-        steps = -(-count // batch_size)
-        # Before the program, as a callback may prune weights: then it is told the model.
-        hooks = self._hooks(callbacks, add_history=True, epochs=epochs, steps=steps, verbose=verbose)
-        program = self._program("train", min(batch_size, count), samples.weighted)
-        sources = self._bound(program, samples)
-        order = np.empty(count, np.int64) if shuffle else None
-
-        progress = Progress(verbose, epochs, steps)
+        hooks = self._hooks(callbacks, add_history=True, epochs=epochs, steps=feed.steps, verbose=verbose)
+        progress = Progress(verbose, epochs, feed.steps)
         self.stop_training = False
         logs = {}
         self._initial_epoch = None
@@ -276,12 +249,14 @@ class Trainer:
                 started = time.perf_counter()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
-                self._run_epoch(program, sources, count, steps, batch_size, order, hooks, progress)
+                program, done = self._run_epoch(feed, hooks, progress)
+                if program is None:  # there are no batches any more
+                    break
                 logs = results(program)
                 if validation is not None and validates(epoch + 1):
-                    measured = self._evaluate(validation, validation_batch_size, hooks)
+                    measured = self._evaluate(validation, hooks)
                     logs.update({f"val_{name}": value for name, value in measured.items()})
-                progress.epoch_end(logs, time.perf_counter() - started)
+                progress.epoch_end(logs, time.perf_counter() - started, done)
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -295,42 +270,57 @@ class Trainer:
     def _hooks(self, callbacks, **options):
         return CallbackList(callbacks, model=self, draws_progress=True, **options)
 
-    def _run_epoch(self, program, sources, samples, steps, batch_size, order, hooks, progress):
+    def _shuffle(self, order):
+        """Fill an array with its indices, in the order of the next pass."""
         from fastnn._engine.runtime import shuffle
 
-        seed = self._seed_of_training
-        if order is not None:
-            shuffle(order, seed, self._epochs_shuffled)
-            self._epochs_shuffled += 1
-        program.reset()
-        optimizer = self.optimizer
+        shuffle(order, self._seed_of_training, self._epochs_shuffled)
+        self._epochs_shuffled += 1
+        return order
+
+    def _run_epoch(self, feed, hooks, progress):
+        """Train on what a feed has for an epoch. Returns the program with the sums, None if there was nothing, and the
+        number of steps."""
+        program, done = None, 0
+        with closing(feed.epoch()) as stretches:
+            for stretch in stretches:
+                program = stretch.after(program)
+                done += self._train(stretch, done, hooks, progress)
+                if self.stop_training:
+                    break
+        return program, done
+
+    def _train(self, stretch, before, hooks, progress):
+        """Train on a stretch, before which there were so many steps of the epoch; returns how many it has made."""
+        program, optimizer, seed = stretch.program, self.optimizer, self._seed_of_training
         one_by_one = hooks.has_train_batch_hooks
         done = 0
-        while done < steps and not self.stop_training:
+        while done < stretch.batches and not self.stop_training:
             if one_by_one:
-                hooks.on_train_batch_begin(done)
-            chunk = 1 if one_by_one else optimizer.steps_at_once(steps - done)
+                hooks.on_train_batch_begin(before + done)
+            chunk = 1 if one_by_one else optimizer.steps_at_once(stretch.batches - done)
             try:
                 program.program.run(
-                    samples,
-                    first_batch=done,
+                    stretch.rows,
+                    first_batch=stretch.first + done,
                     batches=chunk,
-                    batch=min(batch_size, samples),
+                    batch=stretch.batch,
                     step=optimizer.steps,
                     seed=seed,
-                    order=order,
+                    order=stretch.order,
                     hyper=optimizer.hyper(chunk),
                     budget=_REDRAW_SECONDS if progress.live else 0.0,
-                    sources=sources,  # again each time: a callback may have used the program for other data
+                    sources=stretch.sources,  # again each time: a callback may have used the program for other data
                 )
             finally:  # after Ctrl-C, too, the optimizer knows how many steps its state has seen
                 completed = program.program.completed
                 optimizer.steps += completed
             done += completed
             if one_by_one:
-                hooks.on_train_batch_end(done - 1, results(program))
+                hooks.on_train_batch_end(before + done - 1, results(program))
             if progress.live:
-                progress.update(done, lambda: results(program))
+                progress.update(before + done, lambda: results(program))
+        return done
 
     # ---- evaluate ----------------------------------------------------------------------------------------------------
 
@@ -345,7 +335,15 @@ class Trainer:
         callbacks=None,
         return_dict=False,
     ):
-        """Loss and metrics on data, in inference mode. The parameters are those of `fit`; `steps` must be None.
+        """Loss and metrics on data, in inference mode.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight, callbacks
+            As for `fit`: arrays, or an `x` that yields batches.
+        steps : int, optional
+            Measure so many batches only.
+        return_dict : bool, default False
 
         Returns
         -------
@@ -353,37 +351,29 @@ class Trainer:
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
         self._require_compiled("evaluate")
-        arguments.refuse("evaluate", steps=steps)
-        batch_size = arguments.count(batch_size, "batch_size", 32)
-        samples = self._checked_data(x, y, sample_weight, None)
-        steps = -(-len(samples) // batch_size)
-        hooks = self._hooks(callbacks, epochs=1, steps=steps, verbose=verbose)
-        progress = Progress(verbose, None, steps)
+        batch_size = None if batch_size is None else arguments.count(batch_size, "batch_size")
+        steps = None if steps is None else arguments.count(steps, "steps")
+        feed = feeds.evaluation(self, x, y, sample_weight, batch_size, steps)
+        hooks = self._hooks(callbacks, epochs=1, steps=feed.steps, verbose=verbose)
+        progress = Progress(verbose, None, feed.steps)
         started = time.perf_counter()
-        found = self._evaluate(samples, batch_size, hooks)
-        progress.epoch_end(found, time.perf_counter() - started)
-        return found if return_dict else _flat(found)
+        found = self._evaluate(feed, hooks)
+        progress.epoch_end(found, time.perf_counter() - started, feed.steps)
+        return found if return_dict else flat(found)
 
-    def _evaluate(self, samples, batch_size, hooks):
-        # Sums over all rows do not depend on the batch, so without hooks the batch is the one that runs best.
-        # What is measured of a batch as a whole is measured of batches of the size that was asked for.
+    def _evaluate(self, feed, hooks):
         one_by_one = hooks.has_test_batch_hooks
-        count = len(samples)
-        by_batch = one_by_one or any(head.depends_on_batch for head in self._heads)
-        batch = min(batch_size if by_batch else self._chunk, count)
-        program = self._program("test", batch if by_batch else self._chunk, samples.weighted)
-        program.reset()
-        sources = self._bound(program, samples)
-        seed = self._seed_of_training  # a layer may draw random numbers in inference, too
         hooks.on_test_begin()
-        if one_by_one:
-            for step in range(-(-count // batch)):
-                hooks.on_test_batch_begin(step)
-                program.program.run(count, first_batch=step, batches=1, batch=batch, seed=seed, sources=sources)
-                hooks.on_test_batch_end(step, results(program))
-        else:
-            program.program.run(count, batch=batch, seed=seed, sources=sources)
-        found = results(program)
+        program = None
+        with closing(feed.epoch(one_by_one)) as stretches:
+            for step, stretch in enumerate(stretches):
+                program = stretch.after(program)
+                if one_by_one:
+                    hooks.on_test_batch_begin(step)
+                self._measure(stretch)
+                if one_by_one:
+                    hooks.on_test_batch_end(step, results(program))
+        found = {} if program is None else results(program)
         hooks.on_test_end(found)
         return found
 
@@ -395,99 +385,35 @@ class Trainer:
         Parameters
         ----------
         x : array_like, shape (samples, ...)
+            Or what yields batches, as for `fit`: each x, or a tuple of which only the first is used.
         batch_size : int, optional
-            Only decides how often callbacks with batch hooks are called: a row's result is the same in any batch.
+            Only decides how often callbacks with batch hooks are called, and how many samples `steps` are: a row's
+            result is the same in any batch.
         verbose : {"auto", 0, 1, 2}
-        steps : None
-            Not supported: all of the data is predicted.
+        steps : int, optional
+            Predict so many batches only.
         callbacks : list of Callback, optional
         """
-        arguments.refuse("predict", steps=steps)
-        batch_size = arguments.count(batch_size, "batch_size", 32)
-        arrays, samples = self._checked_inputs(x, "x")
-        data.check_lengths(x=arrays[0])
-        steps = -(-samples // batch_size)
-        hooks = self._hooks(callbacks, epochs=1, steps=steps, verbose=verbose)
-        progress = Progress(verbose, None, steps)
+        batch_size = None if batch_size is None else arguments.count(batch_size, "batch_size")
+        steps = None if steps is None else arguments.count(steps, "steps")
+        feed = feeds.prediction(self, x, batch_size, steps)
+        hooks = self._hooks(callbacks, epochs=1, steps=feed.steps, verbose=verbose)
+        progress = Progress(verbose, None, feed.steps)
         started = time.perf_counter()
+        by_batch = hooks.has_predict_batch_hooks
         hooks.on_predict_begin()
-        if hooks.has_predict_batch_hooks:
-            parts = []
-            for step in range(steps):
-                hooks.on_predict_batch_begin(step)
-                rows = slice(step * batch_size, (step + 1) * batch_size)
-                part = [each[rows] for each in arrays]
-                parts.append(self._forward(part, len(part[0]), False))
-                hooks.on_predict_batch_end(step, {"outputs": self._packed(parts[-1], np.ndarray)})
-            outputs = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        predicted = []
+        with closing(feed.parts(by_batch)) as parts:
+            for step, (arrays, samples) in enumerate(parts):
+                if by_batch:
+                    hooks.on_predict_batch_begin(step)
+                predicted.append(self._forward(arrays, samples, False))
+                if by_batch:
+                    hooks.on_predict_batch_end(step, {"outputs": self._packed(predicted[-1], np.ndarray)})
+        if len(predicted) == 1:
+            outputs = predicted[0]
         else:
-            outputs = self._forward(arrays, samples, False)
+            outputs = [np.concatenate(each) for each in zip(*predicted, strict=True)]
         hooks.on_predict_end()
-        progress.epoch_end({}, time.perf_counter() - started)
+        progress.epoch_end({}, time.perf_counter() - started, feed.steps)
         return self._packed(outputs, np.ndarray)
-
-    # ---- single batches ----------------------------------------------------------------------------------------------
-
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""
-        known = None
-        settled = self._known_batch is not None and self._compiled_with == (self.optimizer, self.loss)
-        if settled and sample_weight is None and class_weight is None:
-            known = self._known_batch.checked(x, y)
-        if known is not None:
-            count = len(x)
-            program, sources = known
-        else:
-            count, program, sources = self._new_batch(x, y, sample_weight, class_weight)
-        program.reset()
-        optimizer = self.optimizer
-        try:
-            program.program.run(
-                count,
-                batch=count,
-                step=optimizer.steps,
-                seed=self._seed_of_training,
-                hyper=optimizer.hyper(),
-                sources=sources,
-            )
-        finally:
-            optimizer.steps += program.program.completed
-        found = results(program)
-        return found if return_dict else _flat(found)
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Loss (and metrics) on one batch, in inference mode."""
-        self._require_compiled("test_on_batch")
-        samples = self._checked_data(x, y, sample_weight, None)
-        found = self._evaluate(samples, len(samples), CallbackList(model=self))
-        return found if return_dict else _flat(found)
-
-    def _new_batch(self, x, y, sample_weight, class_weight):
-        """How many samples a batch has, the program for it and what that is to read; remembers what kind of batch it
-        was."""
-        self._require_compiled("train_on_batch")
-        samples = self._checked_data(x, y, sample_weight, class_weight)
-        program = self._program("train", self._capacity("train", samples), samples.weighted)
-        sources = self._bound(program, samples)
-        ignores = any(head.loss is not None and head.loss.ignore_class is not None for head in self._heads)
-        if (
-            samples.weights is None
-            and not ignores
-            and all(type(each) is np.ndarray and each.dtype != object for each in (x, y))
-        ):
-            head = self._heads[0]
-            labels = any(each.target_kind == "labels" for each in (head.loss, *head.metrics))
-            classes = self.graph.outputs[0].features if labels else None
-            if len(program.sources) == 2:  # nothing is read but this input and these targets
-                self._known_batch = KnownBatch(program, self.graph, x, y, samples, classes)
-        return len(samples), program, sources
-
-    def _capacity(self, kind, samples):
-        """Batches of varying size share the program of the largest one so far."""
-        known = self._programs.get((kind, samples.weighted))
-        return max(len(samples), known[1].batch) if known else len(samples)
-
-
-def _flat(found):
-    values = list(found.values())
-    return values[0] if len(values) == 1 else values

@@ -25,8 +25,8 @@ class Progress:
         "auto" is 1. Where standard output is no terminal, 1 is 2.
     epochs : int or None
         Of `fit`; None where there are none (`evaluate`, `predict`).
-    steps : int
-        Batches of an epoch.
+    steps : int or None
+        Batches of an epoch; None if nobody knows.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Progress:
             return
         if self._bar is None:
             elapsed = now - self._began
-            if step == 0 or elapsed / step * self._steps < _LONG:
+            if step == 0 or elapsed / step * (self._steps or step) < _LONG:
                 return
             self._bar = _new_bar(self._stream, self._title, self._steps, elapsed)
         self._bar.n = step
@@ -87,7 +87,7 @@ class Progress:
         self._bar.refresh()
         self._drawn = now
 
-    def epoch_end(self, logs, seconds):
+    def epoch_end(self, logs, seconds, steps=None):
         """Finish an epoch: print its line.
 
         Parameters
@@ -96,15 +96,18 @@ class Progress:
             Loss and metrics, also those of validation.
         seconds : float
             That its steps took.
+        steps : int, optional
+            Those that were done; all of them by default.
         """
         if not self.enabled:
             return
         self.close()
+        steps = self._steps if steps is None else steps
         parts = [
             self._title,
-            f"{self._steps}/{self._steps}",
+            f"{steps}/{self._steps or steps}",
             _duration(seconds),
-            _rate(self._steps, seconds),
+            _rate(steps, seconds),
             _values(logs),
         ]
         line = " - ".join(filter(None, parts))

@@ -60,8 +60,11 @@ def checked(model, x, y, sample_weight, class_weight, names):
     """
     x_name, y_name, weight_name = names
     if y is None:
-        hint = "" if hasattr(x, "shape") else f" A {type(x).__name__} that yields both is not supported yet."
-        raise ValueError(f"`{y_name}` is missing: training and evaluation need targets as an array.{hint}")
+        raise ValueError(
+            f"`{y_name}` is missing: training and evaluation need targets. Pass them as an array, or let `{x_name}` "
+            "yield batches (inputs, targets): a generator, PyDataset or DataLoader. "
+            f"Received: {x_name} of type {type(x).__name__}"
+        )
     arrays = model._input_arrays(x, x_name)
     if model._network is None:
         if not isinstance(y, (list, tuple, dict)):  # data that does not fit shall not build the model

@@ -327,6 +327,8 @@ def confusion_matrix(m):
         if i == 3:
             operands["targets"] = None
             operands["labels"] = Region(m.random.integers(-1, n + 1, samples * per).astype(np.int32))
+            operands["weights"].before[0, 0] = 1e30  # beyond all integers
+            operands["weights"]._fill()
         settings = dict(n=n, classes=n if i % 2 else 2, by_row=i % 2, above=(i + 1) % 2, threshold=0.5)
         yield m.case(samples, operands, per, ignored=i - 2, whole=int(i == 3), rtol=1e-12, **settings)
 
@@ -583,7 +585,9 @@ def column_gradients(m):
 
 
 def _ids(m, samples, per, vocabulary):
-    return matrix(m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32))
+    ids = m.random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32)
+    ids.ravel()[::5] = np.resize(np.float32([np.nan, np.inf, -np.inf, 1e30, 2.5]), ids.ravel()[::5].size)
+    return matrix(ids)
 
 
 def embedding(m):
@@ -619,77 +623,6 @@ def montecarlo(m):
         operands = dict(y=matrix(m.normal(2 * samples * per, n), extra))
         operands.update(mean=Region(np.zeros(size)), spread=Region(np.zeros(size)))
         yield m.case(2 * samples, operands, per, n=n, total=samples)
-
-
-def _merged(m, shape):
-    samples, per, n, extra = shape
-    pair = m.normal(samples * per, n), m.normal(samples * per, n)
-    pair[1][0, 0] = pair[0][0, 0]  # a tie
-    return samples, per, n, [matrix(each, extra * number) for number, each in enumerate(pair)]
-
-
-def merge_forward(m):
-    for function in range(5):
-        for shape in SHAPES:
-            samples, per, n, (a, b) = _merged(m, shape)
-            y = a if function == 1 else result(samples * per, n, 1)
-            yield m.case(samples, dict(a=a, b=b, y=y), per, n=n, function=function, scale=0.5)
-    a, b = np.array([[np.nan, 1, np.nan]], np.float32), np.array([[1, np.nan, np.nan]], np.float32)
-    for function in 3, 4:
-        yield m.case(1, dict(a=matrix(a), b=matrix(b), y=result(1, 3)), n=3, function=function, scale=1.0)
-
-
-def merge_backward(m):
-    for function in range(5):
-        for shape in SHAPES:
-            samples, per, n, (x, other) = _merged(m, shape)
-            dy = matrix(m.normal(samples * per, n))
-            operands = dict(x=x if function > 1 else None, other=other if function > 1 else None, dy=dy)
-            operands["dx"] = dy if function == 2 else result(samples * per, n, 1)
-            yield m.case(samples, operands, per, n=n, ldother=other.ld, function=function, scale=-0.5)
-
-
-def dot_forward(m):
-    for rows_a, rows_b, k in (1, 1, 1), (1, 1, 33), (3, 5, 17), (2, 20, 40):
-        operands = dict(a=matrix(m.normal(4 * rows_a, k), 1), b=matrix(m.normal(4 * rows_b, k)))
-        operands["y"] = result(4 * rows_a, rows_b)
-        yield m.case(4, operands, same_bits=False, rows_a=rows_a, rows_b=rows_b, k=k)
-
-
-def dot_backward(m):
-    for rows_x, rows_other, k in (1, 1, 1), (3, 5, 17), (20, 2, 40):
-        for transposed in 0, 1:
-            rows, columns = (rows_other, rows_x) if transposed else (rows_x, rows_other)
-            operands = dict(dy=matrix(m.normal(4 * rows, columns)), other=matrix(m.normal(4 * rows_other, k), 1))
-            operands["dx"] = result(4 * rows_x, k)
-            yield m.case(4, operands, rows_x=rows_x, rows_other=rows_other, k=k, transposed=transposed)
-
-
-def _box(sizes, x_steps, y_steps, **others):
-    dims = {f"s{axis}": size for axis, size in enumerate(sizes)}
-    dims |= {f"x{axis}": step for axis, step in enumerate(x_steps)}
-    return dims | {f"y{axis}": step for axis, step in enumerate(y_steps)} | others
-
-
-def rearrange(m):
-    for rows, n in (1, 5), (3, 20), (20, 33), (40, 17):  # transposed
-        x, y = matrix(m.normal(2 * rows, n), 1), result(2 * n, rows)
-        box = _box((1, 1, 1, n, rows), (0, 0, 0, 1, x.ld), (0, 0, 0, y.ld, 1), pad=-rows % 16)
-        yield m.case(2, dict(x=x, y=y), x_sample=rows * x.ld, y_sample=n * y.ld, **box)
-    for n in 5, 33:  # a part of a row, a row repeated
-        x, y = matrix(m.normal(3, n)), matrix(m.normal(6, n + 7))
-        box = _box((1, 1, 1, 2, n), (0, 0, 0, 0, 1), (0, 0, 0, y.ld, 1), y_first=7, pad=-(n + 7) % 16)
-        yield m.case(3, dict(x=x, y=y), x_sample=x.ld, y_sample=2 * y.ld, **box)
-
-
-def rearrange_sum(m):
-    for rows, n in (1, 5), (3, 20), (7, 33):
-        x = matrix(m.normal(2 * rows, n), 1)
-        for y_rows, columns, steps in (1, n, (0, 1)), (rows, 1, (None, 0)), (n, 1, (0, None)):
-            y = result(2 * y_rows, columns)
-            steps = tuple(y.ld if step is None else step for step in steps)
-            box = _box((1, 1, 1, rows, n), (0, 0, 0, x.ld, 1), (0, 0, 0, *steps))
-            yield m.case(2, dict(x=x, y=y), same_bits=False, x_sample=rows * x.ld, y_sample=y_rows * y.ld, **box)
 
 
 def random_warp(m):
@@ -741,6 +674,17 @@ def expression(m):
             operands = dict(code=numbers(code, np.int32), constants=numbers([0.5], np.float32), o0=x,
                             o1=matrix(m.uniform(rows, 1)), o2=vector(m.uniform(n)), o3=y)  # fmt: skip
             yield m.case(samples, operands, per, same_bits=False, n=n, rtol=1e-4)
+    # A value a row, with gaps (o0) and without (o1): x - x', and x + x' into results that lie either way.
+    for gaps in 1, 16:
+        x, y = matrix(m.normal(48, 1)), vector(m.normal(48))
+        results = [result(48, 1) if gaps > 1 else vector(np.zeros(48)) for _ in range(2)]
+        code = [4, 2, 0, 2, 2, 0, x.ld, 1, 1, 0, 1, 1, 1, 1, 0, 19, 2, 0, 1, 1, 18, 3, 0, 1, 1, 2, gaps, 2, 3, gaps, 3]
+        operands = dict(code=numbers(code, np.int32), constants=numbers([0], np.float32), o0=x, o1=y)
+        yield m.case(48, operands | dict(o2=results[0], o3=results[1]), n=1)
+    # A sum of what no sample has a part in.
+    operands = dict(code=numbers([3, 2, 0, 1, 1, 0, 64, 50, 1, 0, 1, 64, 50, 1, 1, 18, 2, 0, 1, 1, 2, 64, 2], np.int32))
+    operands |= dict(constants=numbers([0], np.float32), o0=matrix(m.normal(9, 50)), o1=matrix(m.normal(1, 50)))
+    yield m.case(2, operands | dict(o2=result(9, 50)), 0, n=50, fixed=9)
 
 
 def reduce_columns(m):
@@ -748,6 +692,11 @@ def reduce_columns(m):
         for kind in range(5):
             operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples, per))
             yield m.case(samples, operands, n=n, per=per, kind=kind, same_bits=False)
+            # to a value a row, without gaps; of some, NaN
+            x = m.normal(samples * per, n)
+            x[::3, n // 2] = np.nan
+            operands = dict(x=matrix(x, extra), y=vector(np.zeros(samples * per)))
+            yield m.case(samples, operands, per, n=n, per=1, ldy=1, kind=kind, same_bits=False)
 
 
 def reduce_rows(m):
@@ -757,6 +706,11 @@ def reduce_rows(m):
             yield m.case(samples, dict(x=x, y=result(samples, n)), n=n, inner=1, count=per, kind=kind)
             operands = dict(x=x, y=result(per, n))
             yield m.case(samples, operands, 0, n=n, inner=per, count=0, kind=kind, fixed=per)
+        x = m.normal(1, samples * per)
+        x[:, 3::7] = np.nan
+        operands = dict(x=vector(x.ravel()), y=vector(np.zeros(samples)))  # without gaps
+        yield m.case(samples, operands, n=1, ldx=1, ldy=1, inner=1, count=per, kind=2)
+        yield m.case(samples, operands | dict(y=result(1, 1)), 0, n=1, ldx=1, inner=1, count=0, kind=0, fixed=1)
 
 
 def batch_size(m):
@@ -764,13 +718,20 @@ def batch_size(m):
 
 
 def arrange(m):
-    for samples, per, n, extra in SHAPES:
+    for samples, per, n, extra in [*SHAPES, (2, 20, 33, 1), (2, 40, 17, 0)]:
         x, y = matrix(m.normal(samples * per, n), extra), result(samples * n, per)
-        plan = [2, n * y.ld, 0, per * x.ld, n * y.ld, 0, 0, per, x.ld, 1, n, 1, y.ld]
+        padding = n, per, y.ld, -per % 16
+        plan = [2, 0, *padding, per * x.ld, n * y.ld, 0, 0, n, 1, y.ld, per, x.ld, 1]  # transposed
         yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=y))
-        total = result(samples, n)
-        plan = [2, total.ld, 1, per * x.ld, total.ld, 0, 0, per, x.ld, 0, n, 1, 1]
-        yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=total))
+        y = result(samples * 3, n)
+        plan = [2, 0, 1, 0, 0, 3 * y.ld, per * x.ld, 3 * y.ld, 0, y.ld, 2, 0, y.ld, n, 1, 1]  # a row, repeated
+        yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=y))
+        for rows, columns in (1, n), (per, 1), (n, 1):  # sums
+            y = result(samples * rows, columns)
+            down, right = {(1, n): (0, 1), (per, 1): (y.ld, 0)}.get((rows, columns), (0, y.ld))
+            sample = rows * y.ld
+            plan = [2, 1, 1, 0, 0, sample, per * x.ld, sample, 0, 0, per, x.ld, down, n, 1, right]
+            yield m.case(samples, dict(plan=numbers(plan, np.int64), x=x, y=y), same_bits=False)
 
 
 def pack_panels(m):
@@ -785,19 +746,15 @@ def unpack_panels(m):
 
 def matmul(m):
     for height, k, n in PRODUCTS[:5]:
-        for shared in 0, 1:
-            operands = dict(a=matrix(m.normal(3 * height, k)), b=matrix(m.normal((1 if shared else 3) * k, n)),
-                            y=result(3 * height, n))  # fmt: skip
-            yield m.case(3, operands, height=height, k=k, n=n, groups=1, a_groups=1, b_groups=1 - shared)
+        for turned, shared in (0, 0), (0, 1), (1, 0), (2, 0):
+            a = m.normal(3 * k, height) if turned == 2 else m.normal(3 * height, k)
+            b = m.normal(3 * n, k) if turned == 1 else m.normal((1 if shared else 3) * k, n)
+            operands = dict(a=matrix(a), b=matrix(b), y=result(3 * height, n))
+            yield m.case(3, operands, same_bits=turned != 1, height=height, k=k, n=n, groups=1, a_groups=1,
+                         b_groups=1 - shared, turned=turned)  # fmt: skip
 
 
 GENERATORS = {
-    "merge_forward": merge_forward,
-    "merge_backward": merge_backward,
-    "dot_forward": dot_forward,
-    "dot_backward": dot_backward,
-    "rearrange": rearrange,
-    "rearrange_sum": rearrange_sum,
     "activation_forward": activation_forward,
     "activation_backward": activation_backward,
     "softmax_forward": softmax_forward,

@@ -57,13 +57,14 @@ def test_each_sample_and_step_draws_anew_and_inference_changes_nothing(name):
 
 
 def test_a_pipeline_trains_and_vanishes_when_frozen():
+    fastnn.utils.set_random_seed(0)
     stack = [make() for make in LAYERS.values()]
     dense = [layers.Flatten(), layers.Rescaling(1 / 255), layers.Dense(3, activation="softmax")]
     model = fastnn.Sequential([fastnn.Input((5, 6, 2)), *stack, *dense])
     model.compile("adam", "sparse_categorical_crossentropy")
     x, y = np.tile(IMAGES, (8, 1, 1, 1)).astype(np.uint8), np.tile([0, 1, 2, 1], 8)
     losses = model.fit(x, y, epochs=40, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
     frozen = model.freeze()
     np.testing.assert_allclose(frozen(x), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
     assert "random_warp" not in {node.operation.name for node in frozen.graph.nodes}

@@ -52,13 +52,16 @@ def test_dense_refuses_units(units):
         layers.Dense(units)
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint"],
-)
-def test_what_is_not_supported_is_not_ignored(option):
-    with pytest.raises(ValueError, match=f"`{option}` is not supported"):
-        layers.Dense(3, **{option: "l2"})
+def test_one_shape_after_another():
+    """Only the last of them moves values: those before it hand them on as they lie."""
+    x = data(7, 5)
+    shapes = [layers.Reshape(shape) for shape in ((2, 3), (3, 2), (1, 6))]
+    model = fastnn.Sequential([fastnn.Input((5,)), layers.Dense(6), *shapes, layers.Flatten()])
+    model.compile("sgd", "mse")
+    expected = x @ model.get_weights()[0]
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    loss = model.fit(x, np.zeros((7, 6)), verbose=0).history["loss"]
+    np.testing.assert_allclose(loss, np.mean(expected**2), rtol=1e-5)
 
 
 def test_unknown_activation_and_initializer():
@@ -184,3 +187,17 @@ def test_eager_calls_refuse_what_is_no_batch(layer, x, message):
 def test_a_dense_layer_that_no_memory_can_hold_is_refused():
     with pytest.raises(MemoryError, match="'giant'.*'kernel'.*1099511627776"):
         layers.Dense(2**40, name="giant")(data(2, 5))
+
+
+def test_reshapes_behind_each_other():
+    """Only the last one of a chain moves values, whatever shapes are between."""
+    inputs = fastnn.Input((4,))
+    hidden = layers.Dense(15)(inputs)
+    shapes = [(3, 5), (5, 3), (1, 5, 3), (15,), (3, 5, 1)]
+    outputs = hidden
+    for shape in shapes:
+        outputs = layers.Reshape(shape)(outputs)
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    model = fastnn.Model(inputs, outputs)
+    np.testing.assert_array_equal(model(x).ravel(), fastnn.Model(inputs, hidden)(x).ravel())
+    np.testing.assert_array_equal(model.predict(x, verbose=0).ravel(), fastnn.Model(inputs, hidden)(x).ravel())
