@@ -218,11 +218,11 @@ class Graph:
         return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
 
     def state(self):
-        """What programs of this graph are made for: where the variables lie, which layers are trainable, and settings.
-        They are made again when it changes."""
+        """What programs of this graph are made for: where the variables lie, their masks, which layers are trainable,
+        and settings. They are made again when it changes."""
         revision = _revision.current()
         if self._state_of != revision:
-            places = [(id(variable._buffer), variable._offset) for variable in self.variables]
+            places = [(id(each._buffer), each._offset, each.mask) for each in self.variables]
             settings = [each.value for each in self._settings]
             state = places, [node.layer is None or node.layer.trainable for node in self.nodes], settings
             if self._state != state:  # an equal one stays the same object, which is quicker to compare

@@ -62,6 +62,8 @@ class Variable:
         Its penalty is part of the loss.
     constraint : Constraint or None
         What the value is held to after every update.
+    mask : Variable or None
+        Where it is 0, so is the value, whatever updates and assignments say: see `fastnn.pruning`.
     on_assign : callable or None
         Called after each `assign`, for a layer that keeps something computed from the value.
 
@@ -90,7 +92,7 @@ class Variable:
         self.path = "/".join([*scopes_open(), self.name])
         self._lay_out(value, layout)
         self.trainable = bool(trainable)
-        self.regularizer = self.constraint = None
+        self.regularizer = self.constraint = self.mask = None
         self.on_assign = None
 
     def _lay_out(self, value, layout):
@@ -186,6 +188,8 @@ class Variable:
             raise ValueError(
                 f"Variable {self.path!r} has shape {self.shape} and cannot take a value of shape {value.shape}."
             )
+        if self.mask is not None:
+            value = np.where(self.mask.numpy() > 0, value, np.float32(0))
         self.pack_into(self._floats(), value)
         if self.on_assign is not None:
             self.on_assign()

@@ -3,6 +3,8 @@
  *   random_warp:       y[samples][h * w * c]: x moved, turned, enlarged or mirrored; kinds below
  *   random_intensity:  y = x with another contrast or brightness, clipped to [low, high]
  *   mixup:             y[rows] = lambda x + (1 - lambda) x of another sample of the batch (Zhang et al., ICLR 2018)
+ *   replace_features:  y[rows][n] = x, but with probability `rate`, for each value alone, what stands in its place in
+ *                      another sample of the batch, or, given sums[rows_per_sample][n] over the batch, their mean
  *
  * Sample i draws from the words of group i of its stream (random.h), u[k] = (upper 24 bits of word k) / 2^24:
  *   WARP_FLIP          mirrored in a: width, b: height (both at once) if u[0] <= 1/2
@@ -13,6 +15,8 @@
  *   INTENSITY_BRIGHTNESS x + between(a, b)[0] * (high - low)
  *   mixup              lambda ~ Beta(alpha, alpha) from u[0] and u[1]: Devroye, Non-Uniform Random Variate Generation,
  *                      1986, IX.3.4; the other sample is i + shift, round the batch, shift from group 0's word 2
+ *   replace_features   value (r, j) by word number r * round_up(n, 16) + j of the stream: replaced if u < rate; u / rate
+ *                      is uniform, too, and says by which of the other samples
  *   with between(lo, hi)[k] = lo + (hi - lo) u[k]. A warp is the affine map from a place of y to one of x that Keras
  *   makes of these numbers; between places x is read bilinearly or at the nearest.
  * A place outside of the image is filled as scipy.ndimage's modes say: constant, nearest, mirrored at the edge
@@ -185,9 +189,36 @@ static void mixup(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+static void replace_features(const fnn_instr *in, const fnn_run *run) {
+    const float *sums = in->p[0], *x = in->p[1];
+    float *y = in->p[2], rate = in->s[0], others = (float)(run->samples - 1);
+    int64_t n = in->d[0], ldsums = in->d[1], ldx = in->d[2], ldy = in->d[3], per = in->rows_per_sample, begin, end;
+    int64_t width = fnn_round_up(n, FNN_ALIGN_FLOATS);
+    noise_words words = {.generator = noise_stream(in, run, 4), .drawn = -1};
+    fnn_split(run->samples * per, 1, run->thread, run->threads, &begin, &end);
+    for (int64_t row = begin; row < end; row++) {
+        int64_t sample = row / per, r = row % per;
+        for (int64_t j = 0; j < n; j++) {
+            float u = (float)(*noise_at(&words, row * width + j) >> 8) * 0x1p-24f;
+            float value = x[row * ldx + j];
+            if (u < rate && sums) {
+                value = sums[r * ldsums + j] / (float)run->samples;
+            } else if (u < rate && run->samples > 1) {
+                int64_t step = (int64_t)(u / rate * others); /* rounded, the product may be `others` */
+                step = step < run->samples - 1 ? step + 1 : run->samples - 1;
+                value = x[((sample + step) % run->samples * per + r) * ldx + j];
+            }
+            y[row * ldy + j] = value;
+        }
+        memset(y + row * ldy + n, 0, sizeof(float) * (size_t)(width - n));
+    }
+}
+
 #define fnn_op_random_warp                                                                                             \
     {"random_warp", "x y", "h w c kind fill nearest uniform stream own_seed ldx ldy", \
      "a b c_low c_high fill_value", random_warp}
 #define fnn_op_random_intensity                                                                                        \
     {"random_intensity", "x y", "pixels c kind stream own_seed ldx ldy", "a b low high", random_intensity}
 #define fnn_op_mixup {"mixup", "x y", "n ldx ldy stream own_seed", "alpha", mixup}
+#define fnn_op_replace_features \
+    {"replace_features", "sums? x y", "n ldsums ldx ldy stream own_seed", "rate", replace_features}

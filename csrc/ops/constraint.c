@@ -4,6 +4,7 @@
  *                    rate * clip(norm, low, high) + (1 - rate) * norm:  w *= that / (epsilon + norm).
  *                    A vector of n is a matrix of one row
  *   non_negative     w[n] = max(w, 0)
+ *   masked_weights   w[n] = mask[n] > 0 ? w[n] : 0, whatever w[n] is; mask is laid out as w
  */
 
 static inline vf norm_factor(const fnn_instr *in, vf norm) {
@@ -70,5 +71,15 @@ static void non_negative(const fnn_instr *in, const fnn_run *run) {
     for (int64_t i = begin; i < end; i += VF) vf_store(w + i, vf_max(vf_zero(), vf_load(w + i)));
 }
 
+static void masked_weights(const fnn_instr *in, const fnn_run *run) {
+    float *w = in->p[0];
+    const float *mask = in->p[1];
+    int64_t begin, end;
+    fnn_split(in->d[0], FNN_ALIGN_FLOATS, run->thread, run->threads, &begin, &end);
+    for (int64_t i = begin; i < end; i += VF)
+        vf_store(w + i, vf_select(vf_lt(vf_zero(), vf_load(mask + i)), vf_load(w + i), vf_zero()));
+}
+
 #define fnn_op_norm_constraint {"norm_constraint", "w", "k n axis", "low high rate epsilon", norm_constraint}
 #define fnn_op_non_negative {"non_negative", "w", "n", "", non_negative}
+#define fnn_op_masked_weights {"masked_weights", "w mask", "n", "", masked_weights}

@@ -2,6 +2,7 @@
  *
  *   dense_forward:           y [rows][n] = act(x[rows][k] . w + bias), slope[rows][n] = act' if wanted, strided as y
  *   dense_backward_weights:  dw[k][n] (+)= x' . dz,   db[n] (+)= column sums of dz[rows][n]
+ *                            accumulate: 1 adds to dw, 2 to db, 3 to both
  *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
  *                            layer before is applied while the values are still in L1
  */
@@ -88,12 +89,12 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *dz = in->p[1];
     float *dw = in->p[2], *db = in->p[3];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], m = run->samples * in->rows_per_sample;
-    int accumulate = in->d[4] != 0;
+    int accumulate = in->d[4] & 1, accumulate_bias = (in->d[4] & 2) != 0;
     int64_t mc = even_block(m, KC), k0, k1, p0, p1;
     gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
     int64_t wc = even_block(k1 - k0, WC);
     /* The thread that has the first rows of a panel of dw also has its bias. */
-    if (db && k0 == 0 && k1 > 0 && !accumulate)
+    if (db && k0 == 0 && k1 > 0 && !accumulate_bias)
         for (int64_t p = p0; p < p1; p++) memset(db + p * PANEL, 0, sizeof(float) * (size_t)(panel_width(n, p) * VF));
     float *panel = run->scratch, *columns = panel + KC * 3 * VF;
     for (int64_t kb = k0; kb < k1; kb += wc)

@@ -48,6 +48,7 @@ from fastnn.layers.merging import (
     subtract,
 )
 from fastnn.layers.normalization import BatchNormalization, Normalization, Rescaling
+from fastnn.layers.pretraining import DenseTranspose, MaskFeatures
 from fastnn.layers.regularization import ActivityRegularization, AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from fastnn.layers.relus import PReLU, RReLU, ThresholdedReLU
 from fastnn.layers.row_normalization import (
@@ -69,6 +70,7 @@ __all__ = [
     "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "DenseTranspose",
     "Discretization",
     "Dot",
     "Dropout",
@@ -86,6 +88,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MaskFeatures",
     "Maximum",
     "Minimum",
     "MixUp",

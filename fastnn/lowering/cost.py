@@ -99,6 +99,7 @@ COUNTS = {
     "sum_squares": ("2*n", "x=n"),
     "average_weights": ("3*n", "param=n average=2*n"),
     "norm_constraint": ("3*k*n", "w=2*k*n"),
+    "masked_weights": ("", "w=2*n mask=n"),
     "non_negative": ("n", "w=2*n"),
     "weight_penalty": ("4*n grad=3*n", "w=n grad+=n"),
     "activity_penalty": ("4*m*n", "y=m*n values=m"),
@@ -140,6 +141,7 @@ COUNTS = {
     "random_warp": ("20*m*h*w*c", "x=m*h*w*c y=m*h*w*c"),
     "random_intensity": ("3*m*pixels*c", "x=2*m*pixels*c y=m*pixels*c"),
     "mixup": ("3*m*n", "x=2*m*n y=m*n"),
+    "replace_features": ("2*m*n", "x=2*m*n y=m*n"),
     "montecarlo": ("6*m*n", "y=m*n mean=4*m*n spread=4*m*n"),
 }
 

@@ -58,9 +58,17 @@ def emit_update(b, optimizer, variables):
                 overwrite=optimizer.ema_overwrite_frequency or 0,
             )  # fmt: skip
     for variable, _ in pieces:
+        _emit_mask(b, variable)
         if variable.constraint is not None:
             constraints.lower(b, variable.constraint, variable)
+            _emit_mask(b, variable)  # a norm is that of what is left, and a function of one's own may change zeros
     b.label = ""
+
+
+def _emit_mask(b, variable):
+    if variable.mask is not None:
+        n = variable.nbytes // 4
+        b.emit("masked_weights", work=elementwise_cycles(n, 2), commits=True, w=variable, mask=variable.mask, n=n)
 
 
 def _emit_norms(b, pieces, clip):
@@ -119,7 +127,7 @@ class Update:
 
     @staticmethod
     def _state(optimizer, variables):
-        places = [(id(each._buffer), each._offset, each.constraint) for each in variables]
+        places = [(id(each._buffer), each._offset, each.constraint, each.mask) for each in variables]
         return places, optimizer.structure()
 
     def fits(self, optimizer, variables):

@@ -10,6 +10,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     batchnorm,
     by_mode,
     dense,
+    dense_transpose,
     dropout,
     elementwise,
     embedding,

@@ -1,10 +1,12 @@
-"""Random changes of images in training, and mixup; see ``csrc/ops/augment.c``. Images are rows of all their values.
+"""Random changes of images in training, mixup, and replaced features; see ``csrc/ops/augment.c``. Images are rows of
+all their values.
 
 Attributes of all nodes: `training`, `seed` as in `noise`. They stand before everything that is trained: none has a
 gradient.
 """
 
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.layout import emit_reduce, new_slot
 from fastnn.operations.base import Operation
 from fastnn.operations.noise import cannot_freeze, drawing, is_on
 
@@ -75,6 +77,26 @@ def _mix(b, x, y, alpha, numbers):
         "mixup", rows=x.rows_per_sample, work_per_row=elementwise_cycles(x.n, 4) + 200 // x.rows_per_sample, x=x, y=y,
         n=x.n, ldx=x.ld, ldy=y.ld, alpha=alpha, **numbers,
     )  # fmt: skip
+
+
+class ReplaceFeatures(_Augmentation):
+    """Attributes: `rate`, a `Setting`, and `by_mean`: does the batch's mean replace values, or do other samples'?"""
+
+    name = "replace_features"
+
+    def is_random(self, node, b):
+        return is_on(node, b) and node.attributes["rate"].value > 0
+
+    def _emit(self, node, b, x, y, numbers):
+        shape = node.inputs[0].shape
+        sums = None
+        if node.attributes["by_mean"]:
+            sums = new_slot(b, shape[1:])
+            emit_reduce(b, 0, x, shape, 0, sums, shape[1:])
+        b.emit(
+            "replace_features", rows=x.rows_per_sample, work_per_row=elementwise_cycles(x.n, 40), sums=sums, x=x, y=y,
+            n=x.n, ldsums=sums.ld if sums else 0, ldx=x.ld, ldy=y.ld, rate=node.attributes["rate"].value, **numbers,
+        )  # fmt: skip
 
 
 def mixed_targets(b, kind, targets):

@@ -50,7 +50,7 @@ class Dense(Operation):
             dw, accumulate = b.variable_gradient(kernel)
             db, accumulate_bias = b.variable_gradient(bias)
             if dw is None:  # only the bias is trained, but one kernel computes both: its other result goes nowhere
-                dw, accumulate = b.vector(kernel.nbytes // 4), accumulate_bias
+                dw = b.vector(kernel.nbytes // 4)
             b.emit(
                 "dense_backward_weights",
                 rows=gradient.rows_per_sample,
@@ -63,7 +63,7 @@ class Dense(Operation):
                 n=n,
                 ldx=x.ld,
                 lddz=gradient.ld,
-                accumulate=accumulate,
+                accumulate=accumulate + 2 * accumulate_bias,  # a kernel may have had another use, its bias none
             )
 
         def write(dx, accumulate, epilogue):
@@ -115,9 +115,12 @@ class Dense(Operation):
 
     def fold(self, node, f):
         """A scaling of the inputs goes into the kernel: ``(x s + t) . W + c = x . (diag(s) W) + (t . W + c)``."""
-        value = f.value(node.inputs[0])
         kernel = f.constant(node.variables["kernel"])
-        bias = f.constant(node.variables["bias"], default=np.zeros(kernel.shape[1]))
+        return self._folded(node, f, kernel, f.constant(node.variables["bias"], default=np.zeros(kernel.shape[1])))
+
+    @staticmethod
+    def _folded(node, f, kernel, bias):
+        value = f.value(node.inputs[0])
         if value.affine is not None:
             scale, shift = value.affine
             f.note(f"{value.affine_from} folded into {node.output.name}, which follows it")

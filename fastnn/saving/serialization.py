@@ -25,7 +25,7 @@ _FUNCTION_ROOMS = ("activations", "losses", "metrics", "regularizers", "constrai
 _NOT_OBJECTS = {"get", "serialize", "deserialize", "resolve"}  # functions that are no activation or loss
 _IN_THE_ROOT = {"Sequential", "Model"}  # keras.Sequential
 _INSIDE_KERAS = {"Functional": "keras.src.models.functional"}  # what Keras saves by its place in the sources
-NOT_IN_KERAS = frozenset({"RReLU", "ThresholdedReLU", "OneCycle"})
+NOT_IN_KERAS = frozenset({"DenseTranspose", "MaskFeatures", "RReLU", "ThresholdedReLU", "OneCycle"})
 
 
 class _Sharing(threading.local):

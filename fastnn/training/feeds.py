@@ -77,13 +77,21 @@ class TrainingArrays:
         self._limit = steps
         self._pass = -(-rows // self._batch)
         self._done = 0  # batches of this pass
-        self._program = model._program("train", self._batch, samples.weighted)
-        self._sources = model._bound(self._program, samples)
+        self._samples = samples
+        self._bind()
+        self._begun = False
         self._order = np.empty(rows, np.int64) if shuffle else None
         self.steps = steps or self._pass
 
+    def _bind(self):
+        self._program = self._model._program("train", self._batch, self._samples.weighted)
+        self._sources = self._model._bound(self._program, self._samples)
+
     def epoch(self):
         """Yield the stretch of the next epoch."""
+        if not self._begun:
+            self._bind()  # again: callbacks have been told the model meanwhile, and may have masked weights
+            self._begun = True
         if self._done == 0 and self._order is not None:
             self._model._shuffle(self._order)
         batches = min(self.steps, self._pass - self._done)

@@ -139,7 +139,7 @@ def dense_forward(m):
 
 def dense_backward_weights(m):
     for rows, k, n in PRODUCTS:
-        for accumulate in 0, 1:
+        for accumulate in 0, 1, 3:
             operands = dict(x=matrix(m.normal(rows, k), accumulate), dz=matrix(m.normal(rows, n)))
             operands.update(dw=panels(m.normal(k, n)), db=vector(m.normal(n)))
             yield m.case(rows, operands, k=k, n=n, accumulate=accumulate)
@@ -390,6 +390,11 @@ def non_negative(m):
     yield m.case(1, dict(w=vector(m.normal(112))), n=112)
 
 
+def masked_weights(m):
+    mask = (m.uniform(112) > 0.5).astype(np.float32)
+    yield m.case(1, dict(w=vector(m.normal(112)), mask=vector(mask)), n=112)
+
+
 def weight_penalty(m):
     for accumulate in 0, 1:
         operands = dict(w=vector(m.normal(5008)), grad=vector(m.normal(5008)), sums=Region(np.zeros(2)))
@@ -630,6 +635,14 @@ def mixup(m):
         yield m.case(samples, operands, per, same_bits=False, n=n, alpha=0.4, stream=4, seed=9)
 
 
+def replace_features(m):
+    for i, (samples, per, n, extra) in enumerate(SHAPES):
+        operands = dict(x=matrix(m.normal(samples * per, n), extra), y=result(samples * per, n))
+        if i % 2:
+            operands["sums"] = matrix(m.normal(per, n))
+        yield m.case(samples, operands, per, n=n, rate=0.4, stream=i, own_seed=5, seed=9)
+
+
 def numbers(values, dtype):
     return Region(np.asarray(values, dtype))
 
@@ -797,6 +810,7 @@ GENERATORS = {
     "sum_squares": sum_squares,
     "average_weights": average_weights,
     "norm_constraint": norm_constraint,
+    "masked_weights": masked_weights,
     "non_negative": non_negative,
     "weight_penalty": weight_penalty,
     "activity_penalty": activity_penalty,
@@ -825,6 +839,7 @@ GENERATORS = {
     "random_warp": random_warp,
     "random_intensity": random_intensity,
     "mixup": mixup,
+    "replace_features": replace_features,
     "expression": expression,
     "reduce_columns": reduce_columns,
     "reduce_rows": reduce_rows,

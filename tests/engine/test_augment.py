@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnn._engine import kernels
-from reference import augment
+from reference import augment, noise
 from reference.arrays import garbage, matrix
 
 ISAS = kernels.isas()
@@ -96,3 +96,19 @@ def test_shares_have_the_beta_distribution(alpha):
     assert abs(share.var() - 1 / (4 * (2 * alpha + 1))) < 0.003
     # E (x - 1/2)^4 of the symmetric distribution
     assert abs(((share - 0.5) ** 4).mean() - 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3))) < 0.002
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@given(st.integers(1, 30), st.integers(1, 3), st.integers(1, 70), st.sampled_from([0.1, 0.5, 1.0]), st.booleans())
+def test_replaced_features(isa, samples, per, n, rate, by_mean):
+    x = np.random.default_rng(n).normal(size=(samples, per, n)).astype(np.float32)
+    source, y = matrix(x.reshape(-1, n), 1), garbage(samples * per, n)
+    sums = x.sum(axis=0) if by_mean else None
+    operand = matrix(sums) if by_mean else None
+    dims = dict(n=n, ldsums=operand.shape[1] if by_mean else 0, ldx=source.shape[1], ldy=y.shape[1], stream=3)
+    operands = dict(sums=operand, x=source, y=y)
+    how = dict(isa=isa, seed=5, step=2, threads=3)
+    kernels.call("replace_features", samples, operands, dict(dims, own_seed=0), dict(rate=rate), per, **how)
+    uniform = noise.uniform(samples * per, n, 5, 3, 2).reshape(x.shape)
+    np.testing.assert_array_equal(y[:, :n].reshape(x.shape), augment.replaced(x, rate, uniform, sums))
+    assert (y[:, n:] == 0).all()

@@ -33,12 +33,12 @@ class Layer:
         kernels.call("dense_forward", self.m, operands, dims, dict(alpha=alpha), isa=self.isa, threads=threads)
         return y[:, : self.n]
 
-    def backward_weights(self, threads=1, accumulate=None, bias=True):
+    def backward_weights(self, threads=1, accumulate=0, bias=True):
         x, dz = matrix(self.x, self.extra), matrix(self.dz, self.extra, garbage=np.nan)
-        dw = kernels.pack(self.w if accumulate else np.full_like(self.w, np.nan), self.isa)
-        db = kernels.padded(self.bias if accumulate else np.full_like(self.bias, np.nan))
+        dw = kernels.pack(self.w if accumulate & 1 else np.full_like(self.w, np.nan), self.isa)
+        db = kernels.padded(self.bias if accumulate & 2 else np.full_like(self.bias, np.nan))
         operands = dict(x=x, dz=dz, dw=dw, db=db if bias else None)
-        dims = dict(k=self.k, n=self.n, ldx=x.shape[1], lddz=dz.shape[1], accumulate=bool(accumulate))
+        dims = dict(k=self.k, n=self.n, ldx=x.shape[1], lddz=dz.shape[1], accumulate=accumulate)
         kernels.call("dense_backward_weights", self.m, operands, dims, isa=self.isa, threads=threads)
         return dw, db
 
@@ -81,9 +81,10 @@ def test_products(isa, m, k, n, extra):
     close(layer.backward_input(), exact_dx, n)
     close(layer.backward_input(accumulate=True), layer.x + exact_dx, n)
 
-    dw, db = layer.backward_weights(accumulate=True)
-    close(kernels.unpack(dw, k, n, isa), layer.w + exact_dw, m)
-    close(db[:n], layer.bias + exact_db, m)
+    for accumulate in 1, 2, 3:
+        dw, db = layer.backward_weights(accumulate=accumulate)
+        close(kernels.unpack(dw, k, n, isa), layer.w * (accumulate & 1) + exact_dw, m)
+        close(db[:n], layer.bias * (accumulate // 2) + exact_db, m)
 
 
 @pytest.mark.parametrize("isa", ISAS)

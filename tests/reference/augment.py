@@ -74,3 +74,15 @@ def mixing(alpha, u):
     angle = np.cos(2 * np.pi * (u[:, 1] + 2.0**-25))
     half = 0.5 / np.sqrt(1 + 1 / (((u[:, 0] + 2.0**-25) ** (-1 / alpha) - 1) * angle**2))
     return 0.5 + np.where(angle < 0, -half, half), int(u[0, 2] * len(u))
+
+
+def replaced(x, rate, uniform, sums=None):
+    """x[samples][rows][n] with values replaced where `uniform`, of the same shape, is less than `rate`."""
+    samples = len(x)
+    rate = np.float32(rate)
+    hit = uniform.astype(np.float32) < rate
+    if sums is not None:
+        return np.where(hit, sums / np.float32(samples), x)
+    steps = np.minimum((uniform.astype(np.float32) / rate * np.float32(samples - 1)).astype(int) + 1, samples - 1)
+    others = (np.arange(samples)[:, None, None] + np.where(hit, steps, 0)) % samples
+    return np.take_along_axis(x, others, axis=0)
