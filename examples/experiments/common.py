@@ -43,9 +43,9 @@ def fashion(training, validation=5000):
     The first `training` images train; the last `validation` of the 60,000 choose settings; the test images are looked
     at once, at the end.
     """
-    (x, y), (x_test, y_test) = datasets.fashion_mnist.load_data()
-    x, x_test = (each.reshape(-1, 784).astype(np.float32) / 255 for each in (x, x_test))
-    return (x[:training], y[:training]), (x[-validation:], y[-validation:]), (x_test, y_test)
+    (x, y), test = datasets.fashion_mnist.load_data()
+    parts = (x[:training], y[:training]), (x[-validation:], y[-validation:]), test
+    return [(images.reshape(-1, 784).astype(np.float32) / 255, labels) for images, labels in parts]
 
 
 def show(title, headers, rows):

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 import fastnn as keras
 from fastnn import layers
 
-DEPTH, WIDTH = 100, 100
+WIDTH = 100
 
 # Name: activation, initializer (or the standard deviation of a normal one), batch normalisation
 STARTS = {
@@ -27,10 +27,10 @@ STARTS = {
 }
 
 
-def build(activation, initializer, batch_norm, seed):
+def build(activation, initializer, batch_norm, depth, seed):
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((784,))])
-    for _ in range(DEPTH):
+    for _ in range(depth):
         # A new object each time: one initializer without a seed repeats its values.
         initial = keras.initializers.RandomNormal(0, initializer) if isinstance(initializer, float) else initializer
         model.add(layers.Dense(WIDTH, kernel_initializer=initial, use_bias=not batch_norm))
@@ -55,9 +55,9 @@ def not_zero(values):
     return np.where(np.array(values) > 0, values, np.nan)
 
 
-def train(start, rate, data, epochs, seed):
+def train(start, rate, data, epochs, depth, seed):
     (x, y), validation = data
-    model = build(*start, seed)
+    model = build(*start, depth, seed)
     model.compile(keras.optimizers.SGD(rate, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.TerminateOnNaN()
     history = model.fit(x, y, 64, epochs, validation_data=validation, callbacks=[stop], verbose=0).history
@@ -67,28 +67,28 @@ def train(start, rate, data, epochs, seed):
 def main():
     args = options(__doc__)
     training, validation, _ = fashion(1000 if args.quick else 10000, 500 if args.quick else 2000)
-    epochs, rates = (1, [1e-3]) if args.quick else (5, [1e-4, 1e-3, 1e-2])
+    depth, epochs, rates = (20, 1, [1e-3]) if args.quick else (100, 5, [1e-4, 1e-3, 1e-2])
     mean, deviation = training[0].mean(), training[0].std()
     data = [((x - mean) / deviation, y) for x, y in (training, validation)]
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
-    rows, number = [], np.arange(1, DEPTH + 1)
+    rows, number = [], np.arange(1, depth + 1)
     for place, (name, start) in enumerate(STARTS.items()):
-        model = build(*start, args.seed)
+        model = build(*start, depth, args.seed)
         model.compile(loss="sparse_categorical_crossentropy")
         spreads, norms = look(model, *(each[:500] for each in data[0]))
-        curves = {rate: train(start, rate, data, epochs, args.seed) for rate in rates}
+        curves = {rate: train(start, rate, data, epochs, depth, args.seed) for rate in rates}
         best = max(curves, key=lambda rate: max(curves[rate]))
         style = {"color": f"C{place}", "linestyle": "--" if place < 4 else "-"}
         left.semilogy(number, not_zero(spreads), **style)
-        middle.semilogy(number, not_zero(norms[:DEPTH]), **style)
+        middle.semilogy(number, not_zero(norms[:-1]), **style)
         right.plot(range(1, len(curves[best]) + 1), curves[best], marker="o", markersize=3, label=name, **style)
         reached = [f"{100 * max(curve):.1f}" for curve in curves.values()]
-        rows.append([name, f"{spreads[-1]:.2g}", f"{norms[0]:.2g}", f"{norms[DEPTH - 1]:.2g}", *reached])
+        rows.append([name, f"{spreads[-1]:.2g}", f"{norms[0]:.2g}", f"{norms[-2]:.2g}", *reached])
     left.set(title="activations before training", xlabel="hidden layer", ylabel="standard deviation")
     middle.set(title="gradients before training", xlabel="hidden layer", ylabel="norm of the kernel's gradient")
     right.set(title="best of the learning rates", xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     figure.legend(loc="outside lower center", ncols=7)
-    headers = ["start", "spread, layer 100", "gradient, layer 1", "gradient, layer 100"]
+    headers = ["start", f"spread, layer {depth}", "gradient, layer 1", f"gradient, layer {depth}"]
     show("Validation accuracy (%), by learning rate", headers + [f"{rate:g}" for rate in rates], rows)
     save(figure, args, "deep_networks.png")
 
