@@ -195,7 +195,7 @@ def _kernels(layer, trained=True):
 def _mask(variable):
     """The mask of a variable, made if there is none."""
     if variable.mask is None:
-        variable.mask = Variable(np.ones(variable.shape), "mask", trainable=False, layout=variable.layout)
+        variable.mask = Variable(np.ones(variable.shape), name="mask", trainable=False, layout=variable.layout)
         _revision.changed()  # programs without it are out of date
     return variable.mask
 

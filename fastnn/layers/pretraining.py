@@ -62,7 +62,7 @@ class DenseTranspose(Layer):
                 "layer first, in the same model or another."
             )
         if self.use_bias:
-            self.bias = self.add_weight(self.dense.kernel.shape[:1], self.bias_initializer, "bias")
+            self.bias = self.add_weight(self.dense.kernel.shape[:1], self.bias_initializer, name="bias")
 
     def call(self, inputs):
         kernel = self.dense.kernel

@@ -129,7 +129,7 @@ class Evaluation:
             sizes += [2] if head.loss is not None else []
             sizes += [metric.state_size(output.features) for metric in head.metrics]
         count = sum(sizes)
-        self._own = [metric for head in heads for metric in head.metrics if metric.variables]
+        self._own = [metric for head in heads for metric in head.metrics if metric._variables]
         self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
         self.totals = self._accumulators.array((count,), np.float64)
         self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)

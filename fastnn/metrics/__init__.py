@@ -249,7 +249,7 @@ def resolve(identifier, loss, output_n):
             "predict()."
         )
     own_mean = type(metric).lower is Mean.lower and not _eager.changed(metric, result="finish")
-    if metric.variables or (own_mean and _eager.changed(metric, update_state="lower")):
+    if metric._variables or (own_mean and _eager.changed(metric, update_state="lower")):
         metric.target_kind = "column" if loss is not None and loss.target_kind != "values" else "values"
         metric.depends_on_batch = True
         return metric

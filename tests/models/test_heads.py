@@ -135,7 +135,7 @@ def test_predictions_batch_by_batch():
         (dict(loss=["mse", SPARSE]), [VALUES, LABELS], dict(class_weight={0: 2.0}), "single output"),
         (dict(loss=["mse", SPARSE]), [VALUES, LABELS], dict(sample_weight=[WEIGHTS]), "`sample_weight`.*2 outputs"),
         (dict(loss=[None, None]), [VALUES, LABELS], {}, "without a loss"),
-        (dict(loss="mse", loss_weights=[1.0, 2.0]), [VALUES, LABELS], {}, "must match the number of losses"),
+        (dict(loss="mse", loss_weights=[1.0, 2.0, 3.0]), [VALUES, LABELS], {}, "must match the number of losses"),
     ],
 )
 def test_mistakes(compiled, y, options, message):
