@@ -51,11 +51,16 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
         return leaky_relu(x, negative_slope) if negative_slope else _elementwise("relu", x)
     above = elementwise.where(elementwise.less_equal(x, threshold), 0.0, x) if threshold else _elementwise("relu", x)
     if max_value is not None:
-        above = elementwise.clip(above, 0.0, max_value)
+        above = _at_most(float(max_value), above)
     if not negative_slope:
         return above
     below = _elementwise("relu", elementwise.subtract(threshold, x))
     return elementwise.subtract(above, elementwise.multiply(negative_slope, below))
+
+
+def _at_most(limit, x):
+    """``min(x, limit)`` with a slope of 0 at the limit; not a number stays so."""
+    return elementwise.where(elementwise.greater_equal(x, limit), limit, x)
 
 
 def leaky_relu(x, negative_slope=0.2):
@@ -163,8 +168,7 @@ def mish(x):
 
 def relu6(x):
     """``min(max(x, 0), 6)``."""
-    inside = elementwise.multiply(elementwise.less(0.0, x), elementwise.less(x, 6.0))
-    return elementwise.where(inside, x, elementwise.where(elementwise.less(x, 6.0), 0.0, 6.0))
+    return _at_most(6.0, elementwise.where(elementwise.less_equal(x, 0.0), 0.0, x))
 
 
 def celu(x, alpha=1.0):

@@ -101,7 +101,7 @@ def _selu(x, alpha):
 
 # The activations with kernels of their own, as formulas: beside other elementwise operations they become part of those.
 ACTIVATIONS = {
-    "relu": lambda x, alpha: x.greater(0).where(x, 0),
+    "relu": lambda x, alpha: x.less_equal(0).where(0, x),  # not a number stays so
     "leaky_relu": lambda x, alpha: x.greater(0).where(x, x * alpha),
     "elu": lambda x, alpha: x.greater(0).where(x, x.expm1() * alpha),
     "selu": _selu,
