@@ -4,7 +4,6 @@
 units), so that ``axis=0`` means the weights that come into each unit.
 """
 
-import inspect
 import math
 
 import numpy as np
@@ -209,6 +208,4 @@ def get(identifier):
     ValueError
         If the identifier is unknown.
     """
-    if inspect.isclass(identifier):
-        return identifier()
     return _registry.get(identifier, _OBJECTS, "constraint")

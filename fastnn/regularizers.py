@@ -4,7 +4,6 @@
 their values, so that the loss of `fit` and of `evaluate` contains them, as in Keras.
 """
 
-import inspect
 import math
 
 import numpy as np
@@ -271,6 +270,4 @@ def get(identifier):
     ValueError
         If the identifier is unknown.
     """
-    if inspect.isclass(identifier):
-        return identifier()
     return _registry.get(identifier, _OBJECTS, "regularizer")
