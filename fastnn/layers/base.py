@@ -12,7 +12,15 @@ from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
 from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
-from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
+from fastnn.operations import (
+    apply,
+    calling,
+    in_mode,
+    inside_call,
+    is_inside_call,
+    layers_being_called,
+    mode_told,
+)
 from fastnn.saving.saveable import Saveable, check_allocation, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
@@ -29,7 +37,8 @@ class Layer(Saveable):
     Parameters
     ----------
     activity_regularizer : str or Regularizer, optional
-        A penalty on what the layer puts out, divided by the size of the batch: part of the loss.
+        A penalty on what the layer puts out, divided by the size of the batch: part of the loss. Where the layer is
+        used several times, each use counts. (In Keras on JAX only the last one does, unless it is inside a layer.)
     trainable : bool, default True
         Whether `fit` may change the layer's variables.
     name : str, optional
@@ -66,7 +75,10 @@ class Layer(Saveable):
         name=None,
         input_shape=None,
         input_dim=None,
+        **kwargs,
     ):
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
@@ -183,7 +195,8 @@ class Layer(Saveable):
         ----------
         inputs : Tensor or array_like, shape (batch, ...); or a list, tuple or dictionary of some
         training : bool, optional
-            Overrides whether layers such as dropout behave as in training; by default they do in `fit` only.
+            Overrides whether layers such as dropout behave as in training, this one and those inside it that are not
+            told otherwise; by default they do in `fit` only.
         *args, **kwargs
             Further arguments of `call`.
         """
@@ -233,9 +246,10 @@ class Layer(Saveable):
         if self.input_spec is not None:
             check_inputs(self.input_spec, inputs, self.name)
         self._build_for(_tree.map_structure(lambda each: getattr(each, "shape", None), inputs))
+        training = mode_told() if training is None else training  # what is inside of it does as it is told
         if self._call_takes_training():
             kwargs["training"] = training
-        with calling(self), inside_call():
+        with calling(self), inside_call(), in_mode(training):
             outputs = traced(self, inputs, kwargs)
             if self.activity_regularizer is None:
                 return outputs
