@@ -297,7 +297,16 @@ class Layer(Saveable):
         outputs = self.compute_output_spec(_tensors_of(input_shape))
         return _tree.map_structure(lambda each: each.shape, outputs)
 
+    _takes_columns = False  # eager arrays of one axis, or none: values one by one?
+
+    def _compute_columns(self, values, training=None):
+        """Of values without an axis of features, each of which is a sample."""
+        results = self._compute(values.reshape(-1, 1), training)
+        return results.reshape(*values.shape, *results.shape[2:])
+
     def _compute(self, inputs, training=None, **kwargs):
+        if self._takes_columns and _is_flat(inputs):
+            return self._compute_columns(np.asarray(inputs), training)
         arrays = _tree.map_structure(lambda each: as_floats(each.array, self), several(inputs))
         leaves = _tree.flatten(arrays)
         samples = len(leaves[0])
@@ -532,6 +541,13 @@ def _layers_in(value):
     for each in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(each, Layer):
             yield each
+
+
+def _is_flat(inputs):
+    """Is this a number, an array of one axis, or a list of numbers?"""
+    if isinstance(inputs, (list, tuple)):
+        return bool(inputs) and not any(np.ndim(each) for each in inputs)
+    return not isinstance(inputs, dict) and np.ndim(inputs) < 2
 
 
 def as_floats(inputs, layer, text=False):
