@@ -217,10 +217,11 @@ static inline vf vf_atan(vf x) {
 /* x to the power of y, with the special values of C's pow. */
 static inline vf vf_pow(vf x, vf y) {
     vf one = vf_set(1.0f), zero = vf_zero(), a = vf_abs(x);
-    vf r = vf_exp(vf_mul(y, vf_log(a)));
+    vf r = vf_select(vf_eq(a, one), one, vf_exp(vf_mul(y, vf_log(a)))); /* (-1) ** inf is 1 */
     vf whole = vf_floor(y), half = vf_mul(whole, vf_set(0.5f));
     vf odd = vf_select(vf_eq(vf_floor(half), half), r, vf_neg(r));
-    r = vf_select(vf_lt(x, zero), vf_select(vf_eq(whole, y), odd, vf_set(NAN)), r);
+    vf root = vf_select(vf_eq(a, zero), r, vf_select(vf_eq(a, vf_set(INFINITY)), r, vf_set(NAN)));
+    r = vf_select(vf_lt(vf_copysign(one, x), zero), vf_select(vf_eq(whole, y), odd, root), r);
     r = vf_select(vf_eq(x, one), one, r);
     return vf_select(vf_eq(y, zero), one, r);
 }

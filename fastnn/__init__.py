@@ -21,44 +21,90 @@ Python describes a network, C computes it. The names are those of Keras 3::
 
 __version__ = "0.1.0"
 
-from fastnn import (
-    activations,
-    backend,
-    callbacks,
-    config,
-    constraints,
-    datasets,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    ops,
-    optimizers,
-    pretraining,
-    pruning,
-    random,
-    regularizers,
-    saving,
-    utils,
-)
-from fastnn._engine.runtime import get_threads, set_threads
-from fastnn._naming import name_scope
-from fastnn.config import get_include, show_config
-from fastnn.graph import Tensor as KerasTensor
-from fastnn.initializers import Initializer
-from fastnn.layers import Input, InputSpec, Layer
-from fastnn.losses import Loss
-from fastnn.metrics import Metric
-from fastnn.models import Model, Sequential
-from fastnn.optimizers import Optimizer
-from fastnn.regularizers import Regularizer
-from fastnn.variables import Variable
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+from fastnn._engine.runtime import get_threads, set_threads  # here: a broken installation says so at `import fastnn`
+
+if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
+    from fastnn import (
+        activations,
+        backend,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        pretraining,
+        pruning,
+        random,
+        regularizers,
+        saving,
+        utils,
+    )
+    from fastnn._naming import name_scope
+    from fastnn.config import get_include, show_config
+    from fastnn.graph import Tensor as KerasTensor
+    from fastnn.initializers import Initializer
+    from fastnn.layers import Input, InputSpec, Layer
+    from fastnn.losses import Loss
+    from fastnn.metrics import Metric
+    from fastnn.models import Model, Sequential
+    from fastnn.optimizers import Optimizer
+    from fastnn.regularizers import Regularizer
+    from fastnn.variables import Variable
 
 
 def version():
     """Return the version of fastnn, as `__version__` does."""
     return __version__
+
+
+# Modules that are imported when they are first asked for, and names with the module that has them: a program that only
+# loads a predictor shall not wait for optimizers.
+_MODULES = (
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "freeze", "graph",
+    "initializers", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers", "pretraining",
+    "pruning", "random", "regularizers", "saving", "utils", "variables",
+)  # fmt: skip
+_HOMES = {
+    "Initializer": "initializers",
+    "Input": "layers",
+    "InputSpec": "layers",
+    "KerasTensor": "graph:Tensor",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+    "Variable": "variables",
+    "get_include": "config",
+    "name_scope": "_naming",
+    "show_config": "config",
+}
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return _import_module(f"fastnn.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    module, _, its_name = _HOMES[name].partition(":")
+    found = getattr(_import_module(f"fastnn.{module}"), its_name or name)
+    globals()[name] = found  # asked for once
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

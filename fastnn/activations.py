@@ -131,7 +131,8 @@ def sparsemax(x, axis=-1):
         elementwise.less(above, elementwise.add(elementwise.multiply(count, x), 1.0)), 1.0, 0.0
     )  # fmt: skip
     support = elementwise.stop_gradient(support)
-    total = reductions.sum(elementwise.multiply(x, support), -1, keepdims=True)
+    finite = elementwise.maximum(x, -3e38)  # minus infinity has no part, nor is it no number when times 0
+    total = reductions.sum(elementwise.multiply(finite, support), -1, keepdims=True)
     bound = elementwise.divide(elementwise.subtract(total, 1.0), reductions.sum(support, -1, keepdims=True))
     return _elementwise("relu", elementwise.subtract(x, bound))
 

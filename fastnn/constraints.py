@@ -57,7 +57,7 @@ class _Norm(Constraint):
 
     def _range(self):
         """low, high, rate"""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement _range(): the bounds of norms, and the rate.")
 
     def __call__(self, w):
         w = np.asarray(w)

@@ -6,7 +6,7 @@
 
 A pruned weight is held at zero by a mask, which the engine applies after every update and constraint, and which
 assigned values go through, too. It stays with the weight, in every model that has it, also without the callback, until
-`release`. Files do not have it: `hold_zeros` after loading.
+`release`. Files of fastnn's own formats have it; after loading a file in one of Keras's, call `hold_zeros`.
 """
 
 import math
@@ -170,7 +170,7 @@ def hold_zeros(model):
     model : Model or Layer
     """
     for kernel in _kernels(model):
-        _mask(kernel).assign(kernel.numpy() != 0)
+        hold(kernel, kernel.numpy() != 0)
 
 
 def release(model):
@@ -190,6 +190,13 @@ def _kernels(layer, trained=True):
         raise TypeError(f"Expected a layer or a model. Received: {layer!r} of type {type(layer).__name__}")
     variables = layer.trainable_weights if trained else layer.weights
     return [each for each in variables if each.ndim >= 2 and each.name not in _NOT_PRUNED]
+
+
+def hold(variable, keep):
+    """Hold the values of a variable at zero that are not to be kept."""
+    value = variable.numpy()
+    _mask(variable).assign(keep)
+    variable.assign(value)
 
 
 def _mask(variable):

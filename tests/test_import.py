@@ -1,7 +1,11 @@
 """`import fastnn` stays light: NumPy, and nothing that is only needed later."""
 
+import ast
+import inspect
 import json
 import sys
+
+import pytest
 
 from harness.process import run_python
 
@@ -30,6 +34,59 @@ def test_nothing_heavy_is_imported():
     # What is not ours comes from the standard library.
     foreign = {name.split(".")[0] for name in added} - {"fastnn"} - set(sys.stdlib_module_names)
     assert not {name for name in foreign if not name.startswith(("_cython", "cython"))}
+
+
+def test_the_package_alone_brings_the_engine_and_nothing_else():
+    own = {name for name in modules("import fastnn") if name.startswith("fastnn")}
+    assert own == {"fastnn", "fastnn._engine", "fastnn._engine.runtime"}
+
+
+def test_what_is_asked_for_is_there():
+    """Each in a process of its own that has imported nothing else of the package, so whatever comes first works."""
+    script = """
+import os, sys
+import fastnn
+public = sorted({*fastnn.__all__, *fastnn._MODULES})
+for name in public:
+    child = os.fork()
+    if child == 0:
+        try:
+            found = getattr(fastnn, name)
+            assert getattr(fastnn, name) is found
+            os._exit(0)
+        except BaseException as error:
+            print(name, repr(error), flush=True)
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0, name
+from fastnn import *
+assert layers.Dense is fastnn.layers.Dense and Sequential is fastnn.models.Sequential
+import fastnn.layers
+assert fastnn.layers is layers and "Sequential" in dir(fastnn)
+"""
+    done = run_python(script)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_type_checkers_are_told_the_same_names():
+    import fastnn
+
+    tree = ast.parse(inspect.getsource(fastnn))
+    (told,) = (each for each in tree.body if isinstance(each, ast.If) and each.test.id == "TYPE_CHECKING")
+    homes = {alias.asname or alias.name: (each.module, alias.name) for each in told.body for alias in each.names}
+    here = {name for name, value in vars(fastnn).items() if inspect.isroutine(value)}
+    assert set(homes) | here >= set(fastnn.__all__)
+    for name, (module, its_name) in homes.items():
+        __import__(module if module != "fastnn" else f"fastnn.{its_name}")
+        assert getattr(fastnn, name) is getattr(sys.modules[module], its_name)
+
+
+def test_an_unknown_name_is_no_attribute():
+    import fastnn
+
+    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Seqential'"):
+        fastnn.Seqential
+    with pytest.raises(ImportError, match="Seqential"):
+        from fastnn import Seqential  # noqa: F401
 
 
 def test_the_public_names_exist():

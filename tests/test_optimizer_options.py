@@ -170,7 +170,48 @@ def test_the_default_of_compile_is_rmsprop():
     model = fastnn.Sequential([fastnn.Input((6,)), fastnn.layers.Dense(3)])
     model.compile(loss="mse")
     assert type(model.optimizer) is optimizers.RMSprop
-    assert optimizers.legacy.Adam is optimizers.Adam
+
+
+def test_legacy_optimizers_decay(tmp_path):
+    """learning_rate / (1 + decay * iterations), as before Keras 3; saved as what Keras knows."""
+    x, y = np.ones((8, 2), np.float32), np.zeros((8, 1), np.float32)
+    optimizer = optimizers.legacy.SGD(lr=0.1, decay=0.5)
+    assert isinstance(optimizer, optimizers.SGD)
+    assert issubclass(optimizers.legacy.Adam, optimizers.Adam)
+    model = fastnn.Sequential([fastnn.Input((2,)), fastnn.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(optimizer, "mse")
+    weight = 1.0
+    for step in range(5):
+        assert float(optimizer.learning_rate) == pytest.approx(0.1 / (1 + 0.5 * step))
+        model.train_on_batch(x, y)
+        weight -= 0.1 / (1 + 0.5 * step) * 2 * (2 * weight)
+    np.testing.assert_allclose(model.get_weights()[0], weight, rtol=1e-5)
+    model.save(tmp_path / "m.fastnn")
+    loaded = fastnn.models.load_model(tmp_path / "m.fastnn").optimizer
+    assert type(loaded) is optimizers.SGD
+    assert float(loaded.learning_rate) == pytest.approx(0.1 / 3.5)
+    assert optimizers.legacy.Adam(0.25).learning_rate == 0.25
+    with pytest.raises(ValueError, match="`decay` is for a learning rate that is a number"):
+        optimizers.legacy.Adam(optimizers.schedules.ExponentialDecay(0.1, 1, 0.5), decay=0.1)
+    with pytest.warns(UserWarning, match="InverseTimeDecay"):
+        optimizers.SGD(0.1, decay=0.1)
+
+
+def test_an_optimizer_is_of_one_model():
+    def model():
+        made = fastnn.Sequential([fastnn.Input((2,)), fastnn.layers.Dense(3), fastnn.layers.Dense(1)])
+        made.compile(optimizer, "mse")
+        return made
+
+    x, y = np.ones((8, 2)), np.zeros((8, 1))
+    optimizer = optimizers.Adam()
+    first, second = model(), model()
+    first.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match="Unknown variable.*another model"):
+        second.fit(x, y, verbose=0)
+    first.layers[0].trainable = False
+    first.compile(optimizer, "mse")
+    first.fit(x, y, verbose=0)
 
 
 def test_a_subclass_keeps_its_settings():

@@ -117,3 +117,44 @@ def test_what_cannot_be_traced_is_refused():
             model.fit(X, T, verbose=0)
     with pytest.raises(TypeError, match="cannot be assigned"):
         fastnn.Sequential([fastnn.Input((3,)), Layer()])
+
+
+def test_metrics_that_are_attributes_are_reported(keras):
+    def history(k):
+        class Watched(k.Model):
+            def __init__(self):
+                super().__init__()
+                self.dense = k.layers.Dense(3, kernel_initializer="zeros")
+                self.watch = k.metrics.Mean(name="watch")
+
+            def call(self, inputs):
+                return self.dense(inputs)
+
+        model = Watched()
+        model.compile("sgd", "mse", metrics=["mae"])
+        return model, model.fit(X, T, epochs=2, validation_data=(X, T), verbose=0).history
+
+    model, mine = history(fastnn)
+    assert set(mine) == set(history(keras)[1]) == {"loss", "watch", "mae", "val_loss", "val_watch", "val_mae"}
+    assert mine["watch"] == [0, 0]
+    assert model.metrics_names == ["loss", "watch", "mae"]
+
+    class Update(fastnn.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            model.watch.update_state(batch)
+
+    assert model.fit(X, T, epochs=2, batch_size=10, callbacks=[Update()], verbose=0).history["watch"] == [2, 2]
+
+
+def test_metrics_are_not_updated_inside_call():
+    class Wrong(fastnn.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.watch = fastnn.metrics.Mean(name="watch")
+
+        def call(self, inputs):
+            self.watch.update_state(inputs)
+            return inputs
+
+    with pytest.raises(TypeError, match="'watch' cannot be updated inside `call`"):
+        Wrong()(X)

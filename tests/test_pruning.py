@@ -114,6 +114,47 @@ def test_after_loading_zeros_can_be_held_again(tmp_path):
     assert pruning.sparsity(model) == 0.5
 
 
+@pytest.mark.parametrize("name", ["m.fastnn", "m.safetensors"])
+def test_masks_are_saved(name, tmp_path):
+    model = pruned_model()
+    zeros = [each == 0 for each in model.get_weights()]
+    if name == "m.fastnn":
+        model.save(tmp_path / name)
+        loaded = fastnn.models.load_model(tmp_path / name)
+    else:
+        model.save_weights(tmp_path / name)
+        loaded = pruned_model(share=0.0)
+        loaded.load_weights(tmp_path / name)
+    for one in model, loaded:
+        one.compile(fastnn.optimizers.Adam(), "mse")
+        one.fit(data(96, 12), data(96, 2), epochs=2, shuffle=False, verbose=0)
+    for one, other, zero in zip(model.get_weights(), loaded.get_weights(), zeros, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert not one[zero].any()
+    assert pruning.sparsity(loaded) == 0.5
+
+
+def test_batches_of_a_generator_prune_as_arrays_do():
+    x, y = data(96, 12), data(96, 2)
+
+    def batches():
+        while True:
+            for start in range(0, 96, 32):
+                yield x[start : start + 32], y[start : start + 32]
+
+    def weights(*data, **options):
+        fastnn.utils.set_random_seed(1)
+        model = fastnn.Sequential([fastnn.Input((12,)), layers.Dense(40, "relu"), layers.Dense(2)])
+        model.compile("adam", "mse")
+        callback = pruning.PruneLowMagnitude(pruning.ConstantSparsity(0.5, 4, 4))
+        model.fit(*data, epochs=4, shuffle=False, verbose=0, callbacks=[callback], **options)
+        assert pruning.sparsity(model) == 0.5
+        return model.get_weights()
+
+    for one, other in zip(weights(x, y), weights(batches(), steps_per_epoch=3), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_layers_can_be_chosen():
     model = pruned_model()
     first, last = model.layers[0], model.layers[-1]

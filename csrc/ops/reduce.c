@@ -5,7 +5,7 @@
  *                    count 0: over the samples of the batch
  *   batch_size:      y[0] = the samples of this batch
  *
- * NaN is a sum's or an extreme's result, and never the place of one; of equal extremes the first counts. A sum of
+ * NaN is a sum's or an extreme's result, and its place; of several, and of equal extremes, the first counts. A sum of
  * rows is one chain in ascending order; one of columns is as many as there are lanes.
  */
 #include "../simd_math.h"
@@ -34,7 +34,7 @@ static float reduce_row(int kind, const float *x, int64_t n) {
 static float reduce_place(int kind, const float *x, int64_t n) {
     int64_t at = 0;
     for (int64_t j = 1; j < n; j++)
-        if (x[at] != x[at] ? x[j] == x[j] : kind == REDUCE_ARGMAX ? x[j] > x[at] : x[j] < x[at]) at = j;
+        if (x[at] == x[at] && (x[j] != x[j] || (kind == REDUCE_ARGMAX ? x[j] > x[at] : x[j] < x[at]))) at = j;
     return (float)at;
 }
 

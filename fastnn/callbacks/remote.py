@@ -1,6 +1,5 @@
 """What is known of each epoch, sent to a server."""
 
-import json
 import warnings
 
 import numpy as np
@@ -34,6 +33,7 @@ class RemoteMonitor(Callback):
         self.send_as_json = send_as_json
 
     def on_epoch_end(self, epoch, logs=None):
+        import json
         import urllib.error
         import urllib.parse
         import urllib.request

@@ -12,7 +12,15 @@ from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
 from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
-from fastnn.operations import apply, calling, inside_call, is_inside_call, layers_being_called
+from fastnn.operations import (
+    apply,
+    calling,
+    in_mode,
+    inside_call,
+    is_inside_call,
+    layers_being_called,
+    mode_told,
+)
 from fastnn.saving.saveable import Saveable, check_allocation, dtype_name
 from fastnn.training.arguments import flag
 from fastnn.variables import Variable
@@ -29,7 +37,8 @@ class Layer(Saveable):
     Parameters
     ----------
     activity_regularizer : str or Regularizer, optional
-        A penalty on what the layer puts out, divided by the size of the batch: part of the loss.
+        A penalty on what the layer puts out, divided by the size of the batch: part of the loss. Where the layer is
+        used several times, each use counts. (In Keras on JAX only the last one does, unless it is inside a layer.)
     trainable : bool, default True
         Whether `fit` may change the layer's variables.
     name : str, optional
@@ -66,7 +75,10 @@ class Layer(Saveable):
         name=None,
         input_shape=None,
         input_dim=None,
+        **kwargs,
     ):
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
@@ -183,7 +195,8 @@ class Layer(Saveable):
         ----------
         inputs : Tensor or array_like, shape (batch, ...); or a list, tuple or dictionary of some
         training : bool, optional
-            Overrides whether layers such as dropout behave as in training; by default they do in `fit` only.
+            Overrides whether layers such as dropout behave as in training, this one and those inside it that are not
+            told otherwise; by default they do in `fit` only.
         *args, **kwargs
             Further arguments of `call`.
         """
@@ -233,9 +246,10 @@ class Layer(Saveable):
         if self.input_spec is not None:
             check_inputs(self.input_spec, inputs, self.name)
         self._build_for(_tree.map_structure(lambda each: getattr(each, "shape", None), inputs))
+        training = mode_told() if training is None else training  # what is inside of it does as it is told
         if self._call_takes_training():
             kwargs["training"] = training
-        with calling(self), inside_call():
+        with calling(self), inside_call(), in_mode(training):
             outputs = traced(self, inputs, kwargs)
             if self.activity_regularizer is None:
                 return outputs
@@ -283,7 +297,16 @@ class Layer(Saveable):
         outputs = self.compute_output_spec(_tensors_of(input_shape))
         return _tree.map_structure(lambda each: each.shape, outputs)
 
+    _takes_columns = False  # eager arrays of one axis, or none: values one by one?
+
+    def _compute_columns(self, values, training=None):
+        """Of values without an axis of features, each of which is a sample."""
+        results = self._compute(values.reshape(-1, 1), training)
+        return results.reshape(*values.shape, *results.shape[2:])
+
     def _compute(self, inputs, training=None, **kwargs):
+        if self._takes_columns and _is_flat(inputs):
+            return self._compute_columns(np.asarray(inputs), training)
         arrays = _tree.map_structure(lambda each: as_floats(each.array, self), several(inputs))
         leaves = _tree.flatten(arrays)
         samples = len(leaves[0])
@@ -518,6 +541,13 @@ def _layers_in(value):
     for each in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(each, Layer):
             yield each
+
+
+def _is_flat(inputs):
+    """Is this a number, an array of one axis, or a list of numbers?"""
+    if isinstance(inputs, (list, tuple)):
+        return bool(inputs) and not any(np.ndim(each) for each in inputs)
+    return not isinstance(inputs, dict) and np.ndim(inputs) < 2
 
 
 def as_floats(inputs, layer, text=False):

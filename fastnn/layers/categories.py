@@ -73,6 +73,8 @@ class Embedding(Layer):
         self.embeddings = None
         self._initial = weights
 
+    _takes_columns = True
+
     def build(self, input_shape):
         shape = (self.input_dim, self.output_dim)
         self.embeddings = self.add_weight(shape, self.embeddings_initializer, name="embeddings", layout="flat")
@@ -105,7 +107,7 @@ class CategoryEncoding(Layer):
     output_mode : {"multi_hot", "one_hot", "count"}
         "multi_hot" (1 for each number that is among a sample's) and "count" (how often it is) make a sample of shape
         (numbers,) one of shape (num_tokens,). "one_hot" encodes each number for itself: one more axis, or a last axis
-        of size 1 becomes `num_tokens`.
+        of size 1 becomes `num_tokens`. An array of one axis is one sample, or, for "one_hot", as many of one number.
     sparse : False
         Not supported.
     """
@@ -117,6 +119,11 @@ class CategoryEncoding(Layer):
         output_mode = "multi_hot" if output_mode == "binary" else output_mode
         self.output_mode = one_of(self, "output_mode", output_mode, ENCODINGS)
         self.sparse = False
+
+    _takes_columns = True
+
+    def _compute_columns(self, values, training=None):
+        return encode_columns(self, values)
 
     def call(self, inputs):
         return encoded(self, inputs, self.output_mode, self.num_tokens)
@@ -196,6 +203,11 @@ class Discretization(Layer):
         else:
             self._boundaries.assign(boundaries)
 
+    _takes_columns = True
+
+    def _compute_columns(self, values, training=None):
+        return super()._compute_columns(values) if self.output_mode == "int" else encode_columns(self, values)
+
     def call(self, inputs):
         if self._boundaries is None:
             raise ValueError(
@@ -230,6 +242,13 @@ def one_of(layer, name, value, known):
     if value not in known:
         raise ValueError(f"{type(layer).__name__}: `{name}` must be one of {list(known)}. Received: {name}={value!r}")
     return value
+
+
+def encode_columns(layer, values):
+    """Indicators of values without an axis of features: for each of them, or, in modes that count, of one sample."""
+    if layer.output_mode == "one_hot":
+        return layer._compute(values.reshape(-1, 1))
+    return layer._compute(values.reshape(1, -1))[0]
 
 
 def encoded(layer, inputs, mode, tokens):

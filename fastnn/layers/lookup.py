@@ -142,7 +142,7 @@ class _IndexLookup(Layer):
         from fastnn.layers.categories import CategoryEncoding
 
         encoding = CategoryEncoding(self.vocabulary_size(), self.output_mode)
-        return encoding(indices if indices.ndim > 1 else indices[:, np.newaxis])
+        return encoding(indices)
 
     def get_config(self):
         return {

@@ -139,6 +139,9 @@ class BatchNormalization(Layer):
 class Normalization(Layer):
     """``(x - mean) / sqrt(variance)`` with statistics of the data, from `adapt` or given.
 
+    An array of one axis has as many samples of one feature. (In Keras, without ``axis=None``, it is one sample: `adapt`
+    finds no variance.)
+
     Parameters
     ----------
     axis : int, tuple of int or None, default -1
@@ -148,6 +151,8 @@ class Normalization(Layer):
     invert : bool, default False
         ``x * sqrt(variance) + mean`` instead.
     """
+
+    _takes_columns = True
 
     def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
         super().__init__(**kwargs)
@@ -285,6 +290,8 @@ class Rescaling(Layer):
     ----------
     scale, offset : float or array_like
     """
+
+    _takes_columns = True
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)

@@ -416,7 +416,7 @@ class Builder:
         """Emit the backward pass of the whole graph, from the gradients set on the outputs."""
         for node in reversed(self.graph.nodes):
             gradient = self._gradients.get(node.output)
-            if gradient is not None or node.operation.name == "added_loss":
+            if gradient is not None or node.operation.adds_loss:
                 self.label = self._fixed_label or node.output.name
                 backward = self._groups[node].backward if node in self._groups else node.operation.backward
                 backward(*(() if node in self._groups else (node,)), self, gradient)

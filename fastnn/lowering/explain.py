@@ -11,6 +11,7 @@ from fastnn._engine.runtime import active_isa_name, get_threads
 from fastnn.eager import CHUNK
 from fastnn.lowering.cost import flops_and_bytes
 from fastnn.operations.activation import KERNELS
+from fastnn.operations.lookup import Lookup, host_values
 from fastnn.training import arguments
 
 _ACTIVATIONS = {number: name for name, (number, _, _) in KERNELS.items()}
@@ -271,10 +272,11 @@ def _run_options(lowered, samples, optimizer):
     """What `Program.run` needs to run on random data."""
     random = np.random.default_rng(0)
     graph = lowered.graph
-    inputs = {each: random.standard_normal((samples, *each.shape[1:]), np.float32) for each in graph.inputs}
+    inputs = {each: _random_data(graph, each, samples, random) for each in graph.inputs}
     if optimizer is None:
+        inputs = host_values(graph, inputs)
         results = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in graph.outputs]
-        sources = [(lowered.sources[each], inputs[each]) for each in graph.inputs if each in lowered.sources]
+        sources = [(source, inputs[each]) for each, source in lowered.sources.items()]
         return {"sources": sources, "outputs": [(*port, to) for port, to in zip(lowered.outputs, results, strict=True)]}
     targets = []
     for head, tensor in zip(lowered.heads, graph.outputs, strict=True):
@@ -289,6 +291,15 @@ def _run_options(lowered, samples, optimizer):
         "hyper": (0.0, *np.atleast_2d(optimizer.hyper())[0, 1:].tolist()),
         "step": optimizer.steps,
     }
+
+
+def _random_data(graph, tensor, samples, random):
+    """Values for an input: numbers, or tokens of the vocabulary by which it is looked up."""
+    shape = (samples, *tensor.shape[1:])
+    tables = [node.attributes["table"].value for node in graph.consumers(tensor) if isinstance(node.operation, Lookup)]
+    if tables and tables[0] is not None:
+        return random.choice(tables[0].tokens, shape)
+    return random.standard_normal(shape, np.float32)
 
 
 @contextlib.contextmanager

@@ -115,6 +115,8 @@ class Evaluation:
         What every loss and metric has added up since the last `reset`.
     states : list of ndarray
         The part of `totals` that is each tracker's: of a loss, its sum and the number of rows.
+    attached : list of Metric
+        Those that are attributes of the model, and updated by nobody here: they are reset and reported with the others.
     """
 
     training = False
@@ -130,6 +132,7 @@ class Evaluation:
             sizes += [metric.state_size(output.features) for metric in head.metrics]
         count = sum(sizes)
         self._own = [metric for head in heads for metric in head.metrics if metric._variables]
+        self.attached = []
         self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
         self.totals = self._accumulators.array((count,), np.float64)
         self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)
@@ -252,7 +255,7 @@ class Evaluation:
         """Start a new sum."""
         self.totals[:] = 0
         self._penalties[:] = 0
-        for metric in self._own:
+        for metric in (*self._own, *self.attached):
             metric.reset_state()
 
     def go_on_from(self, other):

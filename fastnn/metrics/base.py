@@ -186,6 +186,8 @@ class Mean(Metric):
     dtype : str, optional
     """
 
+    _traced = None  # while a metric of one's own is being traced: what it passed on
+
     def __init__(self, name="mean", dtype=None):
         super().__init__(dtype, name)
         self.reset_state()
@@ -200,6 +202,11 @@ class Mean(Metric):
             Of the same shape, or for the first axes only.
         """
         if isinstance(values, Tensor):  # passed on by a metric of one's own, which is being traced
+            if self._traced is None:
+                raise TypeError(
+                    f"Metric {self.name!r} cannot be updated inside `call`, where nothing has a value yet. Measure "
+                    "outputs with compile(metrics=[...]), or update it with predictions, in a callback."
+                )
             self._traced = values, sample_weight
             return
         values, weights = _samplewise(np.asarray(values, np.float32), sample_weight, np.mean)

@@ -227,7 +227,12 @@ class Model(SaveableModel, Layer, Trainer):
     @property
     def metrics(self):
         """The metrics in use, once data has told which kinds they are, and those that are attributes."""
-        return [*Trainer.metrics.fget(self), *Layer.metrics.fget(self)]
+        return [*self._attached_metrics(), *Trainer.metrics.fget(self)]
+
+    def _attached_metrics(self):
+        """The metrics that are attributes, of the model or of its layers, and that it was not compiled with."""
+        compiled = Trainer.metrics.fget(self)
+        return [each for each in Layer.metrics.fget(self) if not any(each is other for other in compiled)]
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -4,6 +4,7 @@ import re
 
 from fastnn import _tree
 from fastnn.graph import Node
+from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.models.network import maker, name_of, owner_of
 
@@ -13,17 +14,16 @@ def summary_text(model, show_trainable=False, expand_nested=False, layer_range=N
     also what each layer is connected to."""
     from tabulate import tabulate
 
-    graph = model.graph  # known from here on
     network = model._network if model._is_functional else None
     connected = network is not None and _branches(network)
     headers = (
         ["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * connected + ["Trainable"] * show_trainable
     )
-    shapes = _output_shapes(model, graph)
+    shapes = _output_shapes(model) if model._network is not None else {}
     rows = []
     owners = list(network.owners) if network is not None else model.layers
     for owner in owners if layer_range is None else _between(owners, *layer_range):
-        row = [_title(owner), shapes.get(owner, "?"), f"{_count(owner):,}"]
+        row = [_title(owner), shapes.get(owner, "?"), _count(owner)]
         if connected:
             row.append(_connections(network, owner))
         if show_trainable:
@@ -66,16 +66,21 @@ def _title(owner):
 
 
 def _count(owner):
-    return 0 if isinstance(owner, Node) or not owner.built else owner.count_params()
+    """Number of parameters, as text."""
+    if isinstance(owner, Node):
+        return "0"
+    if not owner.built:  # Keras says so of those that have something to build
+        return "0" if type(owner).build is Layer.build and not owner._sublayers else "0 (unbuilt)"
+    return f"{owner.count_params():,}"
 
 
-def _output_shapes(model, graph):
+def _output_shapes(model):
     """For each layer the shape that its first call gives, as text."""
     if model._is_functional:
         owners = model._network.owners
         return {owner: output_shape_text(model._network, owner) for owner in owners}
     inside = {layer: outer for outer in model.layers for layer in outer._all_layers()}
-    shapes = {inside[node.layer]: node.output.shape for node in graph.nodes if node.layer in inside}
+    shapes = {inside[node.layer]: node.output.shape for node in model.graph.nodes if node.layer in inside}
     shape = model.input_shape
     for layer in model.layers:  # no node: the layer gives on what it gets
         shape = shapes.setdefault(layer, shape)
@@ -120,7 +125,7 @@ def _nested(owner, level):
     rows = []
     for layer in getattr(owner, "layers", ()):
         shape = str(layer._calls[0].outputs.shape) if _has_one_output(layer) else "?"
-        rows.append([f"{'   ' * level}└ {_title(layer)}", shape, f"{_count(layer):,}"])
+        rows.append([f"{'   ' * level}└ {_title(layer)}", shape, _count(layer)])
         rows += _nested(layer, level + 1)
     return rows
 

@@ -29,9 +29,11 @@ from fastnn.operations.base import (
     Operation,
     apply,
     calling,
+    in_mode,
     inside_call,
     is_inside_call,
     layers_being_called,
+    mode_told,
     tracing,
 )
 
@@ -40,8 +42,10 @@ __all__ = [
     "Operation",
     "apply",
     "calling",
+    "in_mode",
     "inside_call",
     "is_inside_call",
     "layers_being_called",
+    "mode_told",
     "tracing",
 ]

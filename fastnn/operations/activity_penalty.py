@@ -1,6 +1,8 @@
 """The identity, with a penalty on its values that is part of the loss: what an `activity_regularizer` adds."""
 
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.lowering.formula import Formula
+from fastnn.lowering.layout import emit_formula, new_slot
 from fastnn.operations.base import Operation
 
 
@@ -8,6 +10,7 @@ class ActivityPenalty(Operation):
     """Attributes of its nodes: `l1`, `l2`."""
 
     name = "activity_penalty"
+    adds_loss = True
 
     def forward(self, node, b):
         y = b.slot(node.inputs[0])
@@ -22,6 +25,11 @@ class ActivityPenalty(Operation):
 
     def backward(self, node, b, gradient):
         y = b.slot(node.inputs[0])
+        if gradient is None:  # nothing else depends on the layer
+            if not b.needs_gradient(node.inputs[0]):
+                return
+            gradient, formula = new_slot(b, node.output.shape), Formula()
+            emit_formula(b, formula, [formula.constant(0.0)], [], [gradient], node.output.shape)
 
         def write(dx, accumulate, epilogue):
             b.emit(

@@ -11,6 +11,7 @@ class AddedLoss(Operation):
     Attributes of its nodes: `factor`; `per_sample`, whether it is divided by the number of samples."""
 
     name = "added_loss"
+    adds_loss = True
 
     def forward(self, node, b):
         value, loss = node.inputs

@@ -15,6 +15,7 @@ class Operation:
     """
 
     name = ""
+    adds_loss = False  # has it a gradient of its own, whatever depends on its output?
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -51,6 +52,7 @@ class _Calling(threading.local):
     def __init__(self):
         self.layers = []
         self.inside = False  # of the `call` of a layer?
+        self.training = None  # the mode that the layers being called were told
 
 
 _calling = _Calling()
@@ -82,6 +84,24 @@ class inside_call:
 
     def __exit__(self, *error):
         _calling.inside = self.before
+
+
+class in_mode:
+    """While this context lasts, layers that are called and told no mode are in this one."""
+
+    def __init__(self, training):
+        self.training = training
+
+    def __enter__(self):
+        self.before, _calling.training = _calling.training, self.training
+
+    def __exit__(self, *error):
+        _calling.training = self.before
+
+
+def mode_told():
+    """The mode that a layer around was told: True, False, or None where none was."""
+    return _calling.training
 
 
 def is_inside_call():

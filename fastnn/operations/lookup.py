@@ -23,9 +23,14 @@ class Table:
         Is given `mask_index`.
     unknown : callable
         Indices for an array of unknown tokens.
+
+    Attributes
+    ----------
+    tokens : ndarray
     """
 
     def __init__(self, tokens, first, mask_token, mask_index, unknown):
+        self.tokens = tokens
         order = np.argsort(tokens, kind="stable")
         self._keys, self._indices = tokens[order], first + order
         self._mask = None if mask_token is None else (mask_token, mask_index)

@@ -10,7 +10,7 @@ from fastnn.ops.composed import *  # noqa: F403
 from fastnn.ops.elementwise import *  # noqa: F403
 from fastnn.ops.nn import *  # noqa: F403
 from fastnn.ops.operators import install as _install
-from fastnn.ops.products import cumsum, dot, einsum, matmul, outer, tensordot, vdot
+from fastnn.ops.products import dot, einsum, matmul, outer, tensordot, vdot
 from fastnn.ops.reductions import (
     all,
     amax,

@@ -185,7 +185,7 @@ def _beside(x, axis, count, mode, value):
     if mode == "constant":
         sizes = [1 if size is None else size for size in x.shape]
         block = np.full([*sizes[:axis], builtins.abs(count), *sizes[axis + 1 :]], value, np.float32)
-        return add(multiply(getitem(x, (*all_before, _slice(0, 1))), 0.0), block) if is_batched(x) else block
+        return where(1.0, block, getitem(x, (*all_before, _slice(0, 1)))) if is_batched(x) else block
     gap, size = int(mode == "reflect"), x.shape[axis]
     if builtins.abs(count) + gap > size:
         raise ValueError(f"ops.pad: {builtins.abs(count)} values cannot be mirrored of an axis of {size}.")
@@ -323,17 +323,33 @@ def inner(x1, x2):
     return matmul(x1, transpose(x2))
 
 
+def cumsum(x, axis=None, dtype=None):
+    """Sums up to each place along an axis; of all values in one row without `axis`."""
+    return _scan("cumsum", np.cumsum, add, 0.0, x, axis, dtype)
+
+
 def cumprod(x, axis=None, dtype=None):
     """Products up to each place along an axis; of all values in one row without `axis`."""
+    return _scan("cumprod", np.cumprod, multiply, 1.0, x, axis, dtype)
+
+
+def _scan(name, of_array, combine, neutral, x, axis, dtype):
+    """Each round combines what lies twice as far apart (Hillis and Steele, 1986): as many rounds as the length has
+    binary digits."""
     x = x if dtype is None else cast(x, dtype)
     if not symbolic(x):
-        return result(np.cumprod(array(x), axis))
+        return result(of_array(array(x), axis))
+    if axis is None:
+        refuse_batch_axis(x, 0, name)
     x = ravel(x) if axis is None else tensor(x)
-    axis = axis_of(x, 0 if axis is None else axis, "cumprod")
-    parts = list(split(x, x.shape[axis], axis))
-    for i in range(1, len(parts)):
-        parts[i] = multiply(parts[i - 1], parts[i])
-    return concatenate(parts, axis) if len(parts) > 1 else parts[0]
+    axis = axis_of(x, 0 if axis is None else axis, name)
+    refuse_batch_axis(x, axis, name)
+    before, length, distance = (_slice(None),) * axis, x.shape[axis], 1
+    while distance < length:
+        earlier = getitem(x, (*before, _slice(None, -distance)))
+        x = combine(x, concatenate([_beside(x, axis, distance, "constant", neutral), earlier], axis))
+        distance *= 2
+    return x
 
 
 def diff(a, n=1, axis=-1):
@@ -485,6 +501,7 @@ __all__ = [
     "batch_normalization",
     "copy",
     "cumprod",
+    "cumsum",
     "diagonal",
     "diff",
     "dsplit",

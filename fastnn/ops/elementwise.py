@@ -85,7 +85,8 @@ def logaddexp(x1, x2):
     """``log(exp(x1) + exp(x2))`` without overflow."""
     from fastnn.activations import softplus
 
-    return add(maximum(x1, x2), softplus(negative(abs(subtract(x1, x2)))))
+    apart = where(equal(x1, x2), 0.0, subtract(x1, x2))  # infinity less itself is no number
+    return add(maximum(x1, x2), softplus(negative(abs(apart))))
 
 
 def logaddexp2(x1, x2):
@@ -175,13 +176,20 @@ def round(x, decimals=0):
 
 
 def floor_divide(x1, x2):
-    """``floor(x1 / x2)``."""
-    return floor(divide(x1, x2))
+    """``floor(x1 / x2)``; of an infinite `x1` no number, as in NumPy."""
+    quotient = where(logical_and(isinf(x2), _signs_differ(x1, x2)), -1.0, floor(divide(x1, x2)))
+    return where(logical_and(isinf(x1), not_equal(x2, 0.0)), math.nan, quotient)
+
+
+def _signs_differ(x1, x2):
+    return less(multiply(x1, x2), 0.0)
 
 
 def mod(x1, x2):
     """The remainder of a division, with the sign of `x2`."""
-    return subtract(x1, multiply(floor_divide(x1, x2), x2))
+    rest = subtract(x1, multiply(floor_divide(x1, x2), x2))
+    of_infinity = where(_signs_differ(x1, x2), x2, x1)
+    return where(logical_and(isinf(x2), logical_not(isinf(x1))), of_infinity, rest)
 
 
 remainder = mod

@@ -4,10 +4,10 @@ import numpy as np
 
 from fastnn.graph import Tensor
 from fastnn.operations import apply
-from fastnn.ops.core import array, axis_of, is_batched, refuse_batch_axis, result, shape_of, symbolic, tensor
-from fastnn.ops.elementwise import cast, multiply
+from fastnn.ops.core import array, axis_of, is_batched, result, shape_of, symbolic, tensor
+from fastnn.ops.elementwise import multiply
 from fastnn.ops.reductions import sum
-from fastnn.ops.shapes import expand_dims, reshape, squeeze, swapaxes, transpose
+from fastnn.ops.shapes import expand_dims, reshape, squeeze, transpose
 from fastnn.variables import Variable
 
 
@@ -96,23 +96,6 @@ def tensordot(x1, x2, axes=2):
     if not kept:
         return sum(multiply(x1, transpose(x2, [names2.index(each) for each in names1])))
     return einsum(f"{''.join(names1)},{''.join(names2)}->{''.join(kept)}", x1, x2)
-
-
-def cumsum(x, axis=None, dtype=None):
-    """Sums up to each place along an axis (a product with a triangle of ones); of all values in one row without
-    `axis`."""
-    x = x if dtype is None else cast(x, dtype)
-    if not symbolic(x):
-        return result(np.cumsum(array(x), axis))
-    if axis is None:
-        refuse_batch_axis(x, 0, "cumsum")
-        x, axis = reshape(x, (-1,)), 0
-    axis = axis_of(x, axis, "cumsum")
-    refuse_batch_axis(x, axis, "cumsum")
-    last = len(shape_of(x)) - 1
-    x = x if axis == last else swapaxes(x, axis, last)
-    y = matmul(x, np.triu(np.ones((shape_of(x)[-1],) * 2, np.float32)))
-    return y if axis == last else swapaxes(y, axis, last)
 
 
 def einsum(subscripts, *operands):

@@ -98,7 +98,11 @@ class Optimizer:
         """What every constructor does with its arguments."""
         learning_rate = others.pop("lr", learning_rate)  # its name before Keras 2.3
         if others.pop("decay", None) is not None:
-            warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=4)
+            warnings.warn(
+                "Argument `decay` is no longer supported and will be ignored. Give a schedule as learning_rate, "
+                "schedules.InverseTimeDecay(learning_rate, 1, decay), or take the optimizer from optimizers.legacy.",
+                stacklevel=4,
+            )
         if others:
             raise ValueError(f"Argument(s) not recognized: {others}")
         self.name = name or unique_name(type(self).__name__)
@@ -318,11 +322,23 @@ class Optimizer:
         return bool(self.state)
 
     def build(self, variables):
-        """Give memory to the variables that have none yet."""
+        """Give memory to the variables that have none yet.
+
+        Raises
+        ------
+        ValueError
+            If it was built before, and for none of them: they are another model's.
+        """
         from fastnn._engine.runtime import Buffer
         from fastnn.variables import runs_of
 
         missing = [variable for variable in variables if variable not in self.state]
+        if self.built and missing and len(missing) == len(variables):
+            raise ValueError(
+                f"Unknown variable: {missing[0].path!r}. Optimizer {self.name!r} remembers things of another model's "
+                "variables, and counts its steps. Make a new optimizer for this model, and call model.compile(...) "
+                "with it."
+            )
         slots = self.slots()
         places = {}
         for run in runs_of(missing):

@@ -37,7 +37,7 @@ def dump(root, weights_only=False, include_optimizer=True, **further):
     values, _ = state.collect(root)
     if not include_optimizer:
         values.pop("optimizer", None)
-    tensors = flatten(values)
+    tensors = flatten({**values, state.MASKS: state.masks(root)})
     if not weights_only:
         for path, contents in assets.collect(root).items():
             for name, content in contents.items():

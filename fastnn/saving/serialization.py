@@ -133,7 +133,7 @@ def _serialize_instance(obj):
     config = obj.get_config()
     if not isinstance(config, dict):
         raise TypeError(f"get_config() of {obj!r:.200} must return a dictionary. It returned: {config!r:.200}")
-    module, registered_name = _address(type(obj))
+    module, registered_name = _address(getattr(type(obj), "saved_as", type(obj)))
     config = {
         "module": module,
         "class_name": type(obj).__name__,

@@ -13,6 +13,8 @@ import numpy as np
 from fastnn._naming import to_snake_case
 from fastnn.saving.saveable import Saveable
 
+MASKS = "weights/masks"  # in native files; no layer can be at this path
+
 
 def collect(root):
     """All values of a layer or model, and the names of its parts: two dictionaries by path."""
@@ -64,6 +66,7 @@ def restore(root, values, skip_mismatch=False):
         return True
 
     walk(root, "", visit)
+    _restore_masks(root, values.get(MASKS, {}))
     restore_optimizer(root, values.get("optimizer"))
     if failed:
         layer, error = next(iter(failed.values()))
@@ -74,6 +77,22 @@ def restore(root, values, skip_mismatch=False):
         if not skip_mismatch:
             raise ValueError(message)
         warnings.warn(message, stacklevel=4)
+
+
+def masks(root):
+    """Which values are held at zero by pruning: arrays of 0 and 1, by the number of the weight."""
+    weights = enumerate(root.weights)
+    return {str(i): (each.mask.numpy() > 0).astype(np.uint8) for i, each in weights if each.mask is not None}
+
+
+def _restore_masks(root, saved):
+    from fastnn.pruning import hold
+
+    weights = root.weights
+    for number, mask in saved.items():
+        variable = weights[int(number)] if number.isdecimal() and int(number) < len(weights) else None
+        if variable is not None and variable.shape == mask.shape:  # else another architecture's, as weights may be
+            hold(variable, mask != 0)
 
 
 def _optimizer(root):

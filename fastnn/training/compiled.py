@@ -110,6 +110,9 @@ def results(program):
     """Losses and metrics since the last reset, by name, in the order of `evaluate`: the loss, those of the outputs, the
     metrics."""
     found = {"loss": 0.0}
+    for metric in program.attached:
+        value = metric.result()
+        found.update(value if isinstance(value, dict) else {metric.name: float(value)})
     for (number, metric), state in zip(program.trackers, program.states, strict=True):
         head = program.heads[number]
         if metric is None:

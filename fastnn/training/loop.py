@@ -100,7 +100,8 @@ class Trainer(BatchTrainer, Steps):
         if not self._heads:
             return []
         losses = [head.loss_log for head in sorted(self._heads, key=lambda head: head.loss_place) if head.loss_log]
-        return ["loss", *losses, *(name for head in self._heads for name in head.metric_logs.values())]
+        attached = [metric.name for metric in self._attached_metrics()]
+        return ["loss", *losses, *attached, *(name for head in self._heads for name in head.metric_logs.values())]
 
     @property
     def compiled(self):

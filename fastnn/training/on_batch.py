@@ -36,6 +36,7 @@ class BatchTrainer:
             program = programs.Gradients(self.graph, batch, self._heads, weighted, self.trainable_weights)
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
+        program.attached = self._attached_metrics()
         self._programs[key] = (made_for, program)
         return program
 

@@ -115,7 +115,7 @@ def test_one_layer_on_inputs_of_many_shapes():
 
 
 def test_unknown_arguments_are_refused():
-    with pytest.raises(TypeError, match="unexpected"):
+    with pytest.raises(ValueError, match="Unrecognized keyword arguments passed to Dense: {'colour': 'red'}"):
         layers.Dense(3, colour="red")
     with pytest.raises(TypeError, match="unexpected"):
         layers.ReLU()(data(2, 3), colour="red")

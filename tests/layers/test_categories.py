@@ -122,3 +122,37 @@ def test_bins_may_be_adapted_again_in_a_model():
     np.testing.assert_array_equal(model.freeze()(x)[:, 0], [0, 1, 2, 3])
     layer.adapt(np.arange(1000.0))
     assert not model.predict(x, verbose=0).any()
+
+
+ONE_AXIS = {
+    "one_hot": (lambda k: k.layers.CategoryEncoding(7, "one_hot"), [1, 0, 2, 1]),
+    "multi_hot": (lambda k: k.layers.CategoryEncoding(7, "multi_hot"), np.array([1, 0, 2, 1])),
+    "count": (lambda k: k.layers.CategoryEncoding(7, "count"), np.array([1, 0, 2, 1])),
+    "one number": (lambda k: k.layers.CategoryEncoding(7, "one_hot"), 3),
+    "one number counted": (lambda k: k.layers.CategoryEncoding(7, "count"), 3),
+    "rescaling": (lambda k: k.layers.Rescaling(2.0, 1.0), np.array([-2.0, 0.2, 0.7])),
+    "normalization": (lambda k: k.layers.Normalization(None, mean=1.0, variance=4.0), np.array([-2.0, 0.2, 0.7])),
+    "embedding": (lambda k: k.layers.Embedding(7, 2, "ones"), np.array([1, 0, 2, 1])),
+    "bins": (lambda k: k.layers.Discretization([0.0, 0.5]), np.array([-2.0, 0.2, 0.7])),
+    "indicators of bins": (lambda k: k.layers.Discretization([0.0, 0.5], output_mode="one_hot"), np.array([-2.0, 0.2])),
+    "count of bins": (lambda k: k.layers.Discretization([0.0, 0.5], output_mode="count"), np.array([-2.0, 0.2, 0.7])),
+    "lookup": (lambda k: k.layers.IntegerLookup(vocabulary=[4, 5], output_mode="count"), np.array([5, 4, 9, 5])),
+}
+
+
+@pytest.mark.parametrize("name", ONE_AXIS)
+def test_arrays_of_one_axis(name, keras):
+    make, values = ONE_AXIS[name]
+    if name in ("bins", "indicators of bins", "count of bins", "lookup"):
+        pytest.importorskip("tensorflow", reason="Keras needs TensorFlow for it", exc_type=ImportError)
+    expected = np.asarray(make(keras)(values))
+    found = make(fastnn)(values)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_statistics_of_one_axis():
+    layer, x = layers.Normalization(), np.array([1.0, 2.0, 3.0])
+    layer.adapt(x)
+    np.testing.assert_allclose(layer(x), (x - 2) / np.sqrt(2 / 3), rtol=1e-6)
+    np.testing.assert_allclose(layer(x[:, np.newaxis])[:, 0], layer(x))

@@ -218,3 +218,70 @@ def test_what_cannot_be_is_refused():
 
     with pytest.raises(ValueError, match="inside `call"):
         fastnn.Sequential([fastnn.Input((2,)), Number()])
+
+
+def told(k):
+    """Layers that tell others a mode, and what layers inside of those do."""
+
+    class Block(k.layers.Layer):  # takes no mode itself
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.noise = k.layers.GaussianNoise(1.0, seed=1)
+
+        def call(self, inputs):
+            return self.noise(inputs)
+
+    class Always(k.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.block = Block()
+
+        def call(self, inputs):
+            return self.block(inputs, training=True)
+
+    class Never(Always):
+        def call(self, inputs, training=None):
+            return self.block(inputs, training=False)
+
+    return Always, Never
+
+
+def test_what_a_layer_is_told_holds_for_those_inside_it(keras):
+    """Does the noise come through: of a call as it is, in inference, in training, and of predict?"""
+
+    def random(k):
+        found = []
+        for cls in told(k):
+            model = k.Sequential([k.layers.Input((6,)), cls()])
+            results = [cls()(X[:3]), cls()(X[:3], training=False), cls()(X[:3], training=True)]
+            results.append(model.predict(X[:3], verbose=0))
+            found.append([bool((np.asarray(each) != X[:3]).any()) for each in results])
+        return found
+
+    assert random(fastnn) == random(keras) == [[True] * 4, [False] * 4]
+
+
+def test_penalties_of_activities(keras):
+    """One on which nothing else depends, beside Keras; and that each use of a layer counts."""
+
+    def stepped(k):
+        inputs = k.layers.Input((3,))
+        unused = k.layers.Dense(2, activity_regularizer=k.regularizers.L1L2(0.01, 0.02), kernel_initializer="ones")
+        outputs = k.layers.Dense(1, kernel_initializer="zeros")(inputs), unused(inputs)
+        model = k.Model(inputs, outputs)
+        model.compile(k.optimizers.SGD(1.0), ["mse", None])
+        loss = model.train_on_batch(X[:8, :3], [T[:8, :1], T[:8]])
+        return np.ravel(loss)[0], unused.get_weights()
+
+    (one, mine), (other, theirs) = stepped(fastnn), stepped(keras)
+    assert one == pytest.approx(other, rel=1e-5)
+    assert np.abs(mine[0] - 1).max() > 1e-3
+    for ours, weights in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(ours, weights, rtol=1e-5, atol=1e-6)
+
+    shared = fastnn.layers.Dense(3, use_bias=False, kernel_initializer="ones", activity_regularizer="l2")
+    inputs = fastnn.Input((3,))
+    model = fastnn.Model(inputs, shared(shared(inputs)))
+    model.compile("sgd", "mse")
+    uses = 0.01 * (3 * 3.0**2 + 3 * 9.0**2)
+    assert model.evaluate(np.ones((2, 3)), np.full((2, 3), 9.0), verbose=0) == pytest.approx(uses)

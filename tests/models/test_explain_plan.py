@@ -243,6 +243,17 @@ def test_measuring_amid_an_epoch_leaves_its_losses_alone():
     assert losses(explain=True) == losses(explain=False)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_a_network_that_reads_text(training):
+    colours, sizes = fastnn.Input((1,), name="colour"), fastnn.Input((2,), name="size")
+    lookup = layers.StringLookup(vocabulary=["red", "blue"], num_oov_indices=0, output_mode="one_hot")
+    outputs = layers.Dense(3)(layers.concatenate([lookup(colours), sizes]))
+    model = fastnn.Model([colours, sizes], outputs)
+    model.compile("sgd", "mse")
+    plan = quiet(model, 16, training=training, measure=True)
+    assert all(each.seconds is not None for each in plan.instructions)
+
+
 def test_before_data_has_told_the_kind_of_targets():
     model = fastnn.Sequential([fastnn.Input((6,)), layers.Dense(3, activation="softmax")])
     model.compile("sgd", "crossentropy")

@@ -112,7 +112,6 @@ def test_add_and_pop():
         (lambda: fastnn.Sequential([layers.Dense(3)]).build(), ValueError, "shape of its input"),
         (lambda: fastnn.Sequential([layers.Dense(3)]).build(7), ValueError, "input_shape=7"),
         (lambda: fastnn.Sequential([layers.Dense(3)]).build((None, None)), ValueError, "positive"),
-        (lambda: fastnn.Sequential([layers.Dense(3)]).summary(), ValueError, "not built"),
         (lambda: fastnn.Sequential([layers.Dense(3)]).freeze(), ValueError, "not built"),
         (lambda: fastnn.Sequential([layers.Dense(3)]).input_shape, ValueError, "not built"),
     ],
@@ -135,6 +134,15 @@ def test_get_layer():
     ]:
         with pytest.raises(ValueError, match=message):
             model.get_layer(**arguments)
+
+
+def test_summary_before_the_model_is_built():
+    lines = []
+    fastnn.Sequential([layers.Dense(3), layers.Dropout(0.1)]).summary(print_fn=lines.append)
+    rows = [line.split() for line in lines[0].splitlines()]
+    assert ["?", "│", "0", "(unbuilt)", "│"] in [row[-5:] for row in rows]
+    assert ["?", "│", "0", "│"] in [row[-4:] for row in rows]
+    assert "Total params: 0 " in lines[0]
 
 
 def test_summary(capsys):
