@@ -251,26 +251,32 @@ static inline vi vi_load(const void *p) {
     return v;
 }
 static inline void vi_store(void *p, vi a) { memcpy(p, &a, sizeof a); }
-typedef int8_t v8i8 __attribute__((vector_size(8)));
-typedef int16_t v8i16 __attribute__((vector_size(16)));
-typedef uint16_t v4u16 __attribute__((vector_size(8)));
-static inline vi vi_load_pairs(const int8_t *p) {
-    v8i8 v;
-    memcpy(&v, p, sizeof v);
-    return (vi) __builtin_convertvector(v, v8i16);
-}
 #if defined(__SSE2__)
+static inline vi vi_load_unsigned(const uint16_t *p) {
+    return (vi)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i *)p), _mm_setzero_si128());
+}
+static inline vi vi_load_pairs(const int8_t *p) {
+    __m128i v = _mm_loadl_epi64((const __m128i *)p);
+    return (vi)_mm_srai_epi16(_mm_unpacklo_epi8(v, v), 8);
+}
 static inline vi vi_dot(vi c, vi a, vi b) { return c + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 static inline void vi_store_short(int16_t *p, vi a) {
     _mm_storel_epi64((__m128i *)p, _mm_packs_epi32((__m128i)a, (__m128i)a));
 }
 #elif defined(__aarch64__)
+static inline vi vi_load_pairs(const int8_t *p) { return (vi)vmovl_s8(vld1_s8(p)); }
 static inline vi vi_dot(vi c, vi a, vi b) {
     int16x8_t s = vreinterpretq_s16_s32((int32x4_t)a), t = vreinterpretq_s16_s32((int32x4_t)b);
     return c + (vi)vpaddq_s32(vmull_s16(vget_low_s16(s), vget_low_s16(t)), vmull_high_s16(s, t));
 }
 static inline void vi_store_short(int16_t *p, vi a) { vst1_s16(p, vqmovn_s32((int32x4_t)a)); }
 #else
+static inline vi vi_load_unsigned(const uint16_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
+static inline vi vi_load_pairs(const int8_t *p) {
+    int16_t pairs[2 * VF];
+    for (int i = 0; i < 2 * VF; i++) pairs[i] = p[i];
+    return vi_load(pairs);
+}
 static inline vi vi_dot(vi c, vi a, vi b) {
     return c + vi_shr(vi_shl(a, 16), 16) * vi_shr(vi_shl(b, 16), 16) + vi_shr(a, 16) * vi_shr(b, 16);
 }
@@ -282,9 +288,7 @@ static inline void vi_store_short(int16_t *p, vi a) {
 static inline vf vf_load_half(const uint16_t *p) { return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 #else
 static inline vf vf_load_half(const uint16_t *p) {
-    v4u16 v;
-    memcpy(&v, p, sizeof v);
-    vi half = __builtin_convertvector(v, vi), rest = half & 0x7fff;
+    vi half = vi_load_unsigned(p), rest = half & 0x7fff;
     vf normal = vf_bits((rest << 13) + (112 << 23)), small = vf_of(rest) * vf_set(0x1p-24f); /* below 2^-14 */
     return vf_bits(vi_bits(vf_select(rest < 0x400, small, normal)) | (half & 0x8000) << 16);
 }

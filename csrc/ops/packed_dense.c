@@ -25,10 +25,11 @@ enum {
     TILE_FLOATS = MC * PANEL,     /* scratch: the last columns, whole vectors of them, before they go into y, */
     EXPANDED_FLOATS = KC * PANEL, /* a piece of a panel of weights, */
     INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
-    /* Where rows are in blocks of one vector, kernels for up to twelve rows read them as they lie at first. */
-    ROWS_WORTH_EXPANDING = VF == 16 ? 128 : ROWS_TOP + 1,
-    ROWS_WORTH_CONVERTING = VF == 16 ? 25
-                                     : ROWS_TOP + 1, /* from float16: once for all rows, and not for every twelve */
+    /* From so many rows on, panels pay; a block of two vectors is one. */
+    ROWS_WORTH_EXPANDING = VF == 16 ? 128
+    : VF == 8                       ? ROWS_TOP + 1
+                                    : 32,
+    ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
 };
 
 typedef struct packed {
@@ -56,7 +57,10 @@ static inline void packed_finish(const packed *l, float *c, int64_t ldc, int64_t
 static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t ldy, int64_t rows, int64_t count) {
     for (; count >= VF; count -= VF, tile += VF, y += VF)
         for (int64_t r = 0; r < rows; r++) vf_store(y + r * ldy, vf_load(tile + r * ldt));
-    for (int64_t r = 0; count > 0 && r < rows; r++) vf_store_n(y + r * ldy, (int)count, vf_load(tile + r * ldt));
+    if (count == 1)
+        for (int64_t r = 0; r < rows; r++) y[r * ldy] = tile[r * ldt];
+    else
+        for (int64_t r = 0; count > 0 && r < rows; r++) vf_store_n(y + r * ldy, (int)count, vf_load(tile + r * ldt));
 }
 
 /* Blocks that a kernel takes at once. */
@@ -67,7 +71,7 @@ static inline int64_t packed_widest(int64_t rows) {
 /* At most ROWS_TOP rows, blocks b0 to b1. x: floats, or int16 if there are `steps`. */
 static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, int64_t ldy, int64_t rows, int64_t b0,
                         int64_t b1, const float *steps, float *tile) {
-    const rows_kernel *kernels = rows_kernels[l->precision][rows - 1];
+    const rows_kernel *kernels = rows_kernels[l->precision == INT8 ? INT8 + rows_vnni() : l->precision][rows - 1];
     int64_t k = l->precision == INT8 ? (l->k + 1) / 2 : l->k;
     int64_t group = even_block(b1 - b0, packed_widest(rows));
     for (int64_t b = b0; b < b1; b += group) {
@@ -159,14 +163,14 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
                     int64_t count = end - column < width ? end - column : width, ldc = count < width ? width : ldy;
                     float *to = y + m * ldy + column, *c = count < width ? tile : to;
                     const float *bias = l->bias ? l->bias + column : NULL, *panel = expanded;
-                    int vectors = (int)(direct ? IN_BLOCK : panel_vectors(count));
+                    int vectors = (int)panel_vectors(count), as_it_lies = direct && vectors == 2;
                     ahead next = nothing_ahead();
                     if (rows >= ROWS_WORTH_FETCHING && column + width < end) {
                         int64_t row = l->stride / l->k; /* bytes of a row of a block */
                         const char *at = l->w + (column + width) / BLOCK * l->stride + kb * row;
                         next = ahead_of((const float *)at, width > BLOCK ? 2 : 1, depth * row / 4, l->stride / 4);
                     }
-                    if (direct) panel = (const float *)(l->w + column / BLOCK * l->stride) + kb * BLOCK;
+                    if (as_it_lies) panel = (const float *)(l->w + column / BLOCK * l->stride) + kb * BLOCK;
                     else packed_expand(l, column, kb, depth, vectors, expanded);
                     gemm_tiles(micro_rows, vectors, rows, depth, x + m * ldx + kb, ldx, ldx, panel, c, ldc, bias,
                                kb == 0, next);
@@ -192,7 +196,7 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     if (l.precision == INT8) {
         packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
     } else if (m1 - m0 < (l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING) ||
-               (VF == 16 && l.precision == FLOAT32 && b1 - b0 == 1)) {
+               (VF == 16 && b1 - b0 == 1)) {
         packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, m1 - m0, b0, b1, NULL);
     } else {
         packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);

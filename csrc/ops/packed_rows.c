@@ -18,7 +18,9 @@ enum {
     WIDEST_ROWS = 4, /* up to ROWS_WIDE_TOP of them */
     WIDEST_MANY = 2, /* and more */
     ROWS_WIDE_TOP = VF == 16 ? 6 : 3,
-    ROWS_TOP = VF == 16 ? 12 : 3,
+    ROWS_TOP = VF == 16 ? 12
+    : VF == 8           ? 6
+                        : 3,
 };
 
 /* `stride`: bytes from one block of w to the next. */
@@ -76,6 +78,27 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define PAIR_START(j) vi_set(0)
 #define PAIR_STORE(p, c) vi_store(p, c)
 
+#define FLOAT_TARGET
+#define HALF_TARGET
+#define PAIR_TARGET
+/* Where the processor has an instruction that multiplies pairs and adds them to the sums at once. Not an instruction set
+ * of its own, which would be all kernels once more: these few are chosen when they run. */
+#if VF == 16
+#define VNNI_TARGET __attribute__((target("avx512vnni")))
+#define VNNI_W PAIR_W
+#define VNNI_X PAIR_X
+#define VNNI_C PAIR_C
+#define VNNI_WIDTH PAIR_WIDTH
+#define VNNI_LOAD(p) PAIR_LOAD(p)
+#define VNNI_BROADCAST(p) PAIR_BROADCAST(p)
+#define VNNI_MULTIPLY(c, x, b) _mm512_dpwssd_epi32(c, x, b)
+#define VNNI_START(j) PAIR_START(j)
+#define VNNI_STORE(p, c) PAIR_STORE(p, c)
+static inline int rows_vnni(void) { return __builtin_cpu_supports("avx512vnni") != 0; }
+#else
+static inline int rows_vnni(void) { return 0; }
+#endif
+
 static inline vi vi_broadcast_pair(const int16_t *p) {
     int32_t pair;
     memcpy(&pair, p, sizeof pair);
@@ -93,23 +116,35 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         const P##_C b = P##_LOAD(b##j + p * (BLOCK * P##_WIDTH)); \
         EVERY_##MR(ROWS_ADD, j, P) \
     }
+#define ROWS_WIDE_STEP(P, MR, NV) EVERY_##MR(ROWS_X, 0, P) EACH_##NV(ROWS_MULTIPLY, MR, P)
+/* Of many rows the few vectors of weights stay in registers while the rows pass, of a few rows these. */
+#define ROWS_VECTOR(j, i, P) const P##_C v##j = P##_LOAD(b##j + p * (BLOCK * P##_WIDTH));
+#define ROWS_ADD_VECTOR(j, i, P) c##i##_##j = P##_MULTIPLY(c##i##_##j, x, v##j);
+#define ROWS_MULTIPLY_ROW(i, NV, P) { \
+        const P##_C x = P##_BROADCAST(&A_ROW_##i); \
+        EACH_##NV(ROWS_ADD_VECTOR, i, P) \
+    }
+#define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(ROWS_MULTIPLY_ROW, NV, P)
 #define ROWS_PUT(j, i, P) P##_STORE(c + i * ldc + j * VF, c##i##_##j);
 #define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
-#define ROWS_KERNEL(P, MR, NV)                                                                                        \
-    static void rows_##P##_##MR##x##NV(int64_t k, const void *restrict x, int64_t lda, const void *restrict w,        \
-                                       int64_t stride, float *restrict c, int64_t ldc, const float *restrict bias) {  \
+#define ROWS_KERNEL_BY(STEP, P, MR, NV)                                                                                      \
+    P##_TARGET static void rows_##P##_##MR##x##NV(                                                                    \
+        int64_t k, const void *restrict x, int64_t lda, const void *restrict w,                                       \
+        int64_t stride, float *restrict c, int64_t ldc, const float *restrict bias) {                                 \
         const P##_X *a = x;                                                                                           \
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
         for (int64_t p = 0; p < k; p++) {                                                                             \
-            EVERY_##MR(ROWS_X, 0, P)                                                                                  \
-            EACH_##NV(ROWS_MULTIPLY, MR, P)                                                                           \
+            STEP(P, MR, NV)                                                                                           \
             q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
         }                                                                                                             \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
         (void)lda, (void)ldc, (void)bias, (void)stride;                                                               \
     }
+
+#define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
+#define ROWS_HIGH_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_HIGH_STEP, P, MR, NV)
 
 /* Kernels take whole blocks: of 1, 2 or 4 vectors. */
 #if VF == 16
@@ -121,9 +156,9 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #elif VF == 8
 #define ROWS_NARROW(M, P, MR) M(P, MR, 2) M(P, MR, 4)
 #define ROWS_WIDE(M, P, MR) M(P, MR, 6) M(P, MR, 8)
-#define ROWS_FEW(M, P, MR)
+#define ROWS_FEW(M, P, MR) M(P, MR, 2)
 #define ROWS_FOR(M, P) M(P, 2) M(P, 3)
-#define ROWS_MORE(M, P)
+#define ROWS_MORE(M, P) M(P, 4) M(P, 5) M(P, 6)
 #else
 #define ROWS_NARROW(M, P, MR) M(P, MR, 4)
 #define ROWS_WIDE(M, P, MR) M(P, MR, 8)
@@ -132,12 +167,11 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #define ROWS_MORE(M, P)
 #endif
 #define ROWS_KERNELS(P, MR) ROWS_NARROW(ROWS_KERNEL, P, MR)
-#define ROWS_FEW_KERNELS(P, MR) ROWS_FEW(ROWS_KERNEL, P, MR)
+#define ROWS_FEW_KERNELS(P, MR) ROWS_FEW(ROWS_HIGH_KERNEL, P, MR)
 #define ROWS_NAME(P, MR, NV) rows_##P##_##MR##x##NV,
 #define ROWS_NAMES(P, MR) {ROWS_NARROW(ROWS_NAME, P, MR)},
 #define ROWS_FEW_NAMES(P, MR) {ROWS_FEW(ROWS_NAME, P, MR)},
-#define ROWS_TABLE(P) \
-    {{ROWS_NARROW(ROWS_NAME, P, 1) ROWS_WIDE(ROWS_NAME, P, 1)}, ROWS_FOR(ROWS_NAMES, P) ROWS_MORE(ROWS_FEW_NAMES, P)}
+#define ROWS_LOW(P) {ROWS_NARROW(ROWS_NAME, P, 1) ROWS_WIDE(ROWS_NAME, P, 1)}, ROWS_FOR(ROWS_NAMES, P)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
@@ -148,13 +182,19 @@ ROWS_FOR(ROWS_KERNELS, FLOAT) ROWS_MORE(ROWS_FEW_KERNELS, FLOAT)
 ROWS_NARROW(ROWS_KERNEL, HALF, 1) ROWS_WIDE(ROWS_KERNEL, HALF, 1)
 ROWS_FOR(ROWS_KERNELS, HALF) ROWS_MORE(ROWS_FEW_KERNELS, HALF)
 ROWS_NARROW(ROWS_KERNEL, PAIR, 1) ROWS_WIDE(ROWS_KERNEL, PAIR, 1)
-ROWS_FOR(ROWS_KERNELS, PAIR) ROWS_MORE(ROWS_FEW_KERNELS, PAIR)
+ROWS_FOR(ROWS_KERNELS, PAIR)
+#if VF == 16
+ROWS_NARROW(ROWS_KERNEL, VNNI, 1) ROWS_WIDE(ROWS_KERNEL, VNNI, 1) ROWS_FOR(ROWS_KERNELS, VNNI)
+#endif
 #pragma GCC diagnostic pop
 
 /* By precision, rows and blocks, each but the first less one. */
-static const rows_kernel rows_kernels[3][ROWS_TOP][WIDEST_ROW / IN_BLOCK] = {
-    ROWS_TABLE(FLOAT),
-    ROWS_TABLE(HALF),
-    ROWS_TABLE(PAIR),
+static const rows_kernel rows_kernels[3 + (VF == 16)][ROWS_TOP][WIDEST_ROW / IN_BLOCK] = {
+    {ROWS_LOW(FLOAT) ROWS_MORE(ROWS_FEW_NAMES, FLOAT)},
+    {ROWS_LOW(HALF) ROWS_MORE(ROWS_FEW_NAMES, HALF)},
+    {ROWS_LOW(PAIR)},
+#if VF == 16
+    {ROWS_LOW(VNNI)},
+#endif
 };
 /* clang-format on */
