@@ -41,6 +41,7 @@
 #include "ops/optimizer_accumulating.c"
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
+#include "ops/packed_dense.c"
 #include "ops/peak.c"
 #include "ops/prelu.c"
 #include "ops/reduce.c"
@@ -60,6 +61,7 @@ static const fnn_op ops[] = {
     fnn_op_dense_forward,
     fnn_op_dense_backward_weights,
     fnn_op_dense_backward_input,
+    fnn_op_packed_dense,
     fnn_op_add,
     fnn_op_copy_vector,
     fnn_op_copy_rows,

@@ -21,10 +21,11 @@ def elementwise_cycles(n, cycles_for_8):
 
 
 # Of each operation of the engine: its flops, and the values (4 bytes each) that it reads and writes of each operand.
-# Factors are numbers, the instruction's dimensions, and m, its rows. What stands behind "name=" counts where there is
-# such an operand; "name+=" counts twice where the instruction adds to it. Additions, multiplications, comparisons,
-# divisions and elementary functions are one flop each. What is done in passing (a bias, an activation, its derivative)
-# counts as none, so that a dense layer has the 2 m k n that everybody counts.
+# Factors are numbers, the instruction's dimensions, m, its rows, and width, the share of 4 bytes that a weight takes.
+# What stands behind "name=" counts where there is such an operand; "name+=" counts twice where the instruction adds to
+# it. Additions, multiplications, comparisons, divisions and elementary functions are one flop each. What is done in
+# passing (a bias, an activation, its derivative) counts as none, so that a dense layer has the 2 m k n that everybody
+# counts.
 _LOGITS = "z=m*n y=m*n row_loss=m dz=m*n weights=m"
 _PROBABILITIES = "p=m*n row_loss=m dp=m*n weights=m"
 COUNTS = {
@@ -35,6 +36,7 @@ COUNTS = {
     "affine_forward": ("2*m*n", "x=m*n scale=n shift=n y=m*n"),
     "affine_backward": ("m*n", "dy=m*n scale=n dx=m*n"),
     "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n slope=m*n"),
+    "packed_dense": ("2*m*k*n", "x=m*k w=k*n*width bias=n scale=n y=m*n"),
     "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n"),
     "dense_backward_input": ("2*m*k*n", "dz=m*n w=k*n v=m*k dx+=m*k"),
     "add": ("m*n", "a=m*n b=m*n y=m*n"),
@@ -168,7 +170,8 @@ def flops_and_bytes(op, rows, operands, dims):
     flops, nbytes : int
     """
     flops, values = COUNTS[op]
-    sizes = {**dims, "m": rows}
+    width = (1, 0.5, 0.25)[dims.get("precision", 0)]  # of packed weights, in values
+    sizes = {**dims, "m": rows, "width": width}
     return _total(flops, operands, sizes), 4 * _total(values, operands, sizes)
 
 

@@ -126,4 +126,4 @@ def _fits(node):
     if node.operation.name != "activation" or node.attributes["function"] not in ACTIVATIONS:
         return False
     before = node.inputs[0].node  # a dense layer applies the activation itself
-    return before is None or before.operation.name != "dense"
+    return before is None or before.operation.name not in ("dense", "packed_dense")

@@ -495,19 +495,31 @@ class Model(SaveableModel, Layer, Trainer):
         )
         return program.values()
 
-    def freeze(self):
+    def freeze(self, precision="float32"):
         """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
 
         Batch normalisation disappears into the dense layers around it, dropout vanishes. The predictor does not follow
         later changes of the model.
 
+        Parameters
+        ----------
+        precision : {"float32", "float16", "int8"}
+            What the weights of dense layers are stored in. "float16" halves their bytes and rounds each to 11 bits;
+            "int8" quarters them, with a scale for each unit, and rounds the layers' inputs to integers of up to 16
+            bits. Everything else is computed in float32.
+
         Returns
         -------
         fastnn.freeze.Predictor
+
+        Raises
+        ------
+        ValueError
+            For another precision; for weights beyond 65504 with "float16"; for infinite weights with "int8".
         """
         from fastnn.freeze import freeze
 
-        return freeze(self)
+        return freeze(self, precision)
 
     # ---- storage -----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     lookup,
     matmul,
     noise,
+    packed_dense,
     parameter,
     prelu,
     reduce,

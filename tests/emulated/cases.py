@@ -11,6 +11,8 @@ from fastnn._engine.runtime import OPS, Source
 
 from emulated.recording import Recording, Region
 from fastnn._engine import kernels
+from fastnn.freeze.quantize import activation_limit, quantize
+from fastnn.operations.packed_dense import PRECISIONS, packed
 from fastnn.operations.primitives import PRIMITIVES
 from reference.activations import NAMES as ACTIVATIONS
 from reference.arrays import GARBAGE
@@ -135,6 +137,23 @@ def dense_forward(m):
             operands["slope"] = result(rows, n, act) if act == 8 else None
             operands["bias"] = None if act else vector(m.normal(n))
             yield m.case(rows, operands, k=k, n=n, act=act, alpha=1.0)
+
+
+def packed_dense(m):
+    """With rows that end where the values end; garbage behind the matrices would show reads and writes past them."""
+    for rows, k, n in PRODUCTS:
+        for number, precision in enumerate(PRECISIONS):
+            kernel, limit, scale = m.normal(k, n), 0, None
+            if precision == "int8":
+                kernel, scale = quantize(kernel)
+                limit, scale = activation_limit(kernel), vector(scale)
+            block = packed(kernel, precision)
+            operands = dict(x=Region(m.normal(rows, k)), y=Region(m.normal(rows, n)), scale=scale)
+            operands["w"] = Region(block.array((1, block.nbytes), np.uint8))
+            operands["bias"] = vector(m.normal(n)) if rows % 2 else None
+            for act, calibrated in (0, 0.0), (3, 2.5):
+                settings = dict(k=k, n=n, act=act, alpha=1.0, precision=number, limit=limit, range=calibrated)
+                yield m.case(rows, operands, **settings)
 
 
 def dense_backward_weights(m):
@@ -749,6 +768,7 @@ GENERATORS = {
     "affine_forward": affine_forward,
     "affine_backward": affine_backward,
     "dense_forward": dense_forward,
+    "packed_dense": packed_dense,
     "dense_backward_weights": dense_backward_weights,
     "dense_backward_input": dense_backward_input,
     "add": add,

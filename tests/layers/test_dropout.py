@@ -147,7 +147,7 @@ def test_noise_trains_on_inputs_too_and_vanishes_when_frozen(place):
     assert model.evaluate(x, y, verbose=0) < before
     frozen = model.freeze()
     np.testing.assert_allclose(frozen(x), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
-    assert {node.operation.name for node in frozen.graph.nodes} == {"dense", "activation"}
+    assert {node.operation.name for node in frozen.graph.nodes} == {"packed_dense", "activation"}
     for layer in stack:
         mixed = fastnn.Sequential([fastnn.Input((8,)), Always(layer)])
         with pytest.raises(ValueError, match="training=True: it draws random numbers"):

@@ -1,0 +1,44 @@
+"""Makes the dense layers of a folded graph the packed ones of a frozen network."""
+
+from fastnn.graph import Graph, Node, Tensor
+from fastnn.operations import REGISTRY
+from fastnn.operations.packed_dense import PRECISIONS, check_float16
+
+
+def pack(graph, precision="float32"):
+    """A graph whose dense layers are packed for the kernels that read them; everything else stays.
+
+    Parameters
+    ----------
+    graph : Graph
+        A folded one, see `fastnn.freeze.fold`. Its variables become those of the new graph, too.
+    precision : {"float32", "float16", "int8"}
+        Of the weights.
+
+    Raises
+    ------
+    ValueError
+        For another precision, and for weights that it cannot hold.
+    """
+    check_precision(precision)
+    tensors = {each: Tensor(each.shape, each.dtype, name=each.name) for each in graph.inputs}
+    for node in graph.nodes:
+        name, attributes = node.operation.name, dict(node.attributes)
+        if name == "dense":
+            name, attributes = "packed_dense", {"precision": precision, "range": None}
+            if precision == "float16":
+                check_float16(node.variables["kernel"].numpy(), node.output.name)
+        inputs = [tensors[each] for each in node.inputs]
+        output = Node(REGISTRY[name], inputs, dict(node.variables), attributes, None).output
+        output.name = node.output.name
+        tensors[node.output] = output
+    return Graph([tensors[each] for each in graph.inputs], [tensors[each] for each in graph.outputs])
+
+
+def check_precision(precision):
+    """Refuse what is none."""
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"`precision` is what the weights of dense layers are stored in: {', '.join(map(repr, PRECISIONS))}. "
+            f"Received: precision={precision!r}"
+        )

@@ -1,0 +1,106 @@
+"""The dense layer of a frozen network: constant weights, packed for the kernel that reads them.
+
+The layouts do not depend on the instruction set, so that a file of packed weights can be used as it lies; they are
+described in ``csrc/ops/packed_dense.c``.
+"""
+
+import numpy as np
+
+from fastnn._engine.runtime import Buffer
+from fastnn.lowering.cost import gemm_cycles
+from fastnn.operations.activation import fusable_activation
+from fastnn.operations.base import Operation
+
+BLOCK = 16  # columns that lie together
+PRECISIONS = ("float32", "float16", "int8")  # in the order of their numbers in C
+_DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
+_FLOAT16_LARGEST = np.finfo(np.float16).max
+_BYTES_PER_CYCLE = 40  # at which weights come from the second-level cache
+
+
+class PackedDense(Operation):
+    """Attributes of its nodes: `precision`, one of `PRECISIONS`, and `range`, the largest magnitude that int8's inputs
+    are rounded for, or None for that of each row. Variables: `kernel` (float32, whatever the precision) and `bias` or
+    None."""
+
+    name = "packed_dense"
+
+    def output_shape(self, node):
+        return (*node.inputs[0].shape[:-1], node.variables["kernel"].shape[1])
+
+    def forward(self, node, b):
+        x = b.slot(node.inputs[0])
+        precision, kernel = node.attributes["precision"], node.variables["kernel"].numpy()
+        k, n = kernel.shape
+        limit, scale = 0, None
+        if precision == "int8":
+            from fastnn.freeze.quantize import activation_limit, quantize  # fastnn.freeze is imported when needed
+
+            kernel, scale = quantize(kernel)
+            limit = activation_limit(kernel)
+        weights = packed(kernel, precision)
+        activation = fusable_activation(node, b)
+        y = b.matrix(x.rows_per_sample, n)
+        b.emit(
+            "packed_dense",
+            rows=x.rows_per_sample,
+            work_per_row=gemm_cycles(k, n),
+            work=weights.nbytes / _BYTES_PER_CYCLE,
+            x=x,
+            w=(weights, 0, weights.nbytes),
+            bias=node.variables["bias"],
+            scale=None if scale is None else b.constant(scale),
+            y=y,
+            k=k,
+            n=n,
+            ldx=x.ld,
+            ldy=y.ld,
+            act=activation.attributes["kernel"] if activation else 0,
+            precision=PRECISIONS.index(precision),
+            limit=limit,
+            alpha=activation.attributes["alpha"] if activation else 0.0,
+            range=node.attributes["range"] or 0.0,
+        )
+        if activation:
+            b.absorb(activation, y)
+        return y
+
+
+def packed(kernel, precision):
+    """A kernel in the blocks that the engine reads.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (k, n)
+        int8 for the precision "int8" (see `fastnn.freeze.quantize`), float32 for the others.
+    precision : {"float32", "float16", "int8"}
+
+    Returns
+    -------
+    Buffer
+    """
+    k, n = kernel.shape
+    dtype, blocks = np.dtype(_DTYPES[precision]), -(-n // BLOCK)
+    rows = k + k % 2 if precision == "int8" else k
+    buffer = Buffer(rows * blocks * BLOCK * dtype.itemsize)
+    if precision == "int8":
+        out = buffer.array((blocks, rows // 2, BLOCK, 2), dtype).transpose(1, 3, 0, 2)  # (k / 2, 2, block, column)
+        halves = [(out[: (k + 1 - side) // 2, side], kernel[side::2]) for side in range(2)]
+    else:
+        halves = [(buffer.array((blocks, k, BLOCK), dtype).transpose(1, 0, 2), kernel)]
+    whole = n // BLOCK
+    for out, values in halves:
+        out[:, :whole] = values[:, : whole * BLOCK].reshape(len(values), whole, BLOCK)
+        if n % BLOCK:
+            out[:, whole, : n % BLOCK] = values[:, whole * BLOCK :]
+    return buffer
+
+
+def check_float16(kernel, name):
+    """Refuse a kernel that float16 cannot hold."""
+    largest = np.abs(kernel).max(initial=0)
+    if not largest <= _FLOAT16_LARGEST:
+        raise ValueError(
+            f"The weights of {name!r} reach {largest:.6g}, and float16 ends at {_FLOAT16_LARGEST:.0f}: freeze with "
+            'precision="float32", or scale the inputs of the layer down.'
+        )
