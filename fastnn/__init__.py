@@ -61,6 +61,13 @@ def version():
     return __version__
 
 
+def load_frozen(path):
+    """Load a frozen network that `Model.freeze().save` has written: see `fastnn.freeze.load_frozen`."""
+    from fastnn.freeze import load_frozen
+
+    return load_frozen(path)
+
+
 __all__ = [
     "Initializer",
     "Input",
@@ -84,6 +91,7 @@ __all__ = [
     "get_threads",
     "initializers",
     "layers",
+    "load_frozen",
     "losses",
     "metrics",
     "models",
