@@ -95,6 +95,9 @@ static int arrange_check(const fnn_instr *in, const fnn_place *places, int64_t *
     if (!plan || numbers < ARRANGE_HEAD || plan[0] < 1 || plan[0] > ARRANGE_AXES) return 0;
     int64_t count = ARRANGE_HEAD + 3 * plan[0];
     if (numbers < count) return 0;
+    int64_t values = 1; /* of the box: no more than there are in x or in y */
+    for (int64_t a = 0; a < plan[0]; a++)
+        if (plan[ARRANGE_HEAD + 3 * a] > 0) values = fnn_times(values, plan[ARRANGE_HEAD + 3 * a]);
     for (int64_t i = 1; i < count; i++) {
         int step = i > ARRANGE_HEAD && (i - ARRANGE_HEAD) % 3 != 0, size = i >= ARRANGE_HEAD && !step;
         if (plan[i] > FNN_LARGEST_DIM || plan[i] < (step ? -FNN_LARGEST_DIM : size ? 1 : 0)) return 0;
@@ -104,7 +107,7 @@ static int arrange_check(const fnn_instr *in, const fnn_place *places, int64_t *
     int64_t y = fnn_floats_of(in, &places[2]);
     const int64_t *zero = plan + ARRANGE_ZERO;
     int64_t zeroed = zero[0] ? zero[1] + fnn_times(zero[0] - 1, zero[2]) + zero[3] : 0;
-    return plan[ARRANGE_X_SAMPLE] <= x && plan[ARRANGE_Y_SAMPLE] <= y && zeroed <= y && places[2].writable &&
+    return values <= (x > y ? x : y) && plan[ARRANGE_X_SAMPLE] <= x && plan[ARRANGE_Y_SAMPLE] <= y && zeroed <= y && places[2].writable &&
            arrange_reach(plan, plan[ARRANGE_X], 1, x) && arrange_reach(plan, plan[ARRANGE_Y], 2, y);
 }
 

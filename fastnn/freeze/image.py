@@ -13,10 +13,12 @@ import zlib
 import numpy as np
 
 from fastnn._engine.runtime import OPS, Source
+from fastnn._revision import Setting
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.builder import Builder, Slot
 from fastnn.lowering.memory import plan
-from fastnn.operations.lookup import Lookup
+from fastnn.operations.arrange import Piece
+from fastnn.operations.lookup import Lookup, Table
 from fastnn.operations.parameter import Memory
 from fastnn.variables import Variable
 
@@ -384,9 +386,6 @@ def _value(constants, place, shape, layout):
 
 def encode(value):
     """Attributes of nodes as JSON has them: what is neither number, text nor list is a list with its kind in front."""
-    from fastnn._revision import Setting
-    from fastnn.operations.lookup import Table
-
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):
@@ -403,14 +402,13 @@ def encode(value):
         return ["setting", encode(value.value)]
     if isinstance(value, Table):
         return ["table", *map(encode, value.plain())]
+    if isinstance(value, Piece):
+        return ["piece", *(encode(getattr(value, name)) for name in Piece.__slots__)]
     raise NotInImage(f"An image cannot hold a {type(value).__name__}, which a layer of this network is made with.")
 
 
 def decode(value):
     """The inverse of `encode`."""
-    from fastnn._revision import Setting
-    from fastnn.operations.lookup import Table
-
     if not isinstance(value, list):
         return value
     kind, *rest = value
@@ -426,6 +424,8 @@ def decode(value):
         return Setting(decode(rest[0]))
     if kind == "table":
         return Table(*map(decode, rest))
+    if kind == "piece":
+        return Piece(*map(decode, rest))
     raise ValueError(f"The description in this frozen network has something unknown, {kind!r}: it is damaged.")
 
 
