@@ -18,10 +18,20 @@ const fnn_isa *const fnn_isas[] = {
     NULL,
 };
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+/* Conversions from float16; not every compiler's __builtin_cpu_supports has the name. */
+static int has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 int fnn_isa_supported(const fnn_isa *isa) {
 #if defined(__x86_64__)
     __builtin_cpu_init(); /* its answers include whether the operating system saves the registers */
-    if (strcmp(isa->name, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(isa->name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     if (strcmp(isa->name, "avx512") == 0)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

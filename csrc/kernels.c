@@ -41,6 +41,7 @@
 #include "ops/optimizer_accumulating.c"
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
+#include "ops/packed_rows.c"
 #include "ops/packed_dense.c"
 #include "ops/peak.c"
 #include "ops/prelu.c"

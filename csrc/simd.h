@@ -12,6 +12,9 @@
  *   vf_sums(a): from VF vectors, one vector of their vf_sum
  *   vf_fma_broadcast(c, b, x): c += b * x with x a float in memory, in one instruction where there is one
  *   vf_over_root(a, v, e): a / (sqrt(v) + e)
+ * Weights of fewer bits: vf_load_half: finite numbers of IEEE's 16-bit format | vi_load vi_store: VF int32
+ *   vi_load_pairs: VF pairs of int8, each a lane of two int16 | vi_dot(c, a, b): c + the sum of both products, a lane
+ *   vi_store_short: as int16, saturated
  * FNN_FMA is 1 where vf_fma rounds once.
  */
 #ifndef FNN_SIMD_H
@@ -62,6 +65,12 @@ static inline vf vf_bits(vi a) { return _mm512_castsi512_ps(a); }
 static inline vi vi_bits(vf a) { return _mm512_castps_si512(a); }
 static inline vf vf_abs(vf a) { return vf_bits(vi_and(vi_bits(a), vi_set(0x7fffffff))); }
 static inline vf vf_neg(vf a) { return vf_bits(_mm512_xor_si512(vi_bits(a), vi_set((int32_t)0x80000000))); }
+static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline void vi_store(void *p, vi a) { _mm512_storeu_si512(p, a); }
+static inline vf vf_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline vi vi_load_pairs(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
+static inline vi vi_dot(vi c, vi a, vi b) { return _mm512_add_epi32(c, _mm512_madd_epi16(a, b)); }
+static inline void vi_store_short(int16_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtsepi32_epi16(a)); }
 static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
 static inline void vf_store_n(float *p, int n, vf a) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a); }
 
@@ -130,6 +139,14 @@ static inline vf vf_bits(vi a) { return _mm256_castsi256_ps(a); }
 static inline vi vi_bits(vf a) { return _mm256_castps_si256(a); }
 static inline vf vf_abs(vf a) { return vf_bits(vi_and(vi_bits(a), vi_set(0x7fffffff))); }
 static inline vf vf_neg(vf a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+static inline vi vi_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline void vi_store(void *p, vi a) { _mm256_storeu_si256(p, a); }
+static inline vf vf_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi vi_load_pairs(const int8_t *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi vi_dot(vi c, vi a, vi b) { return _mm256_add_epi32(c, _mm256_madd_epi16(a, b)); }
+static inline void vi_store_short(int16_t *p, vi a) {
+    _mm_storeu_si128((__m128i *)p, _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
+}
 static inline vi vf_tail_mask(int n) {
     static const int32_t on_off[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
     return _mm256_loadu_si256((const __m256i *)(on_off + 8 - n));
@@ -228,6 +245,50 @@ static inline vi vi_and(vi a, vi b) { return a & b; }
 #define vi_shr(a, n) ((a) >> (n))
 static inline int vi_signs(vi a) { return (a[0] < 0) | (a[1] < 0) << 1 | (a[2] < 0) << 2 | (a[3] < 0) << 3; }
 static inline vf vf_abs(vf a) { return vf_bits(vi_bits(a) & vi_set(0x7fffffff)); }
+static inline vi vi_load(const void *p) {
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vi_store(void *p, vi a) { memcpy(p, &a, sizeof a); }
+typedef int8_t v8i8 __attribute__((vector_size(8)));
+typedef int16_t v8i16 __attribute__((vector_size(16)));
+typedef uint16_t v4u16 __attribute__((vector_size(8)));
+static inline vi vi_load_pairs(const int8_t *p) {
+    v8i8 v;
+    memcpy(&v, p, sizeof v);
+    return (vi) __builtin_convertvector(v, v8i16);
+}
+#if defined(__SSE2__)
+static inline vi vi_dot(vi c, vi a, vi b) { return c + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b); }
+static inline void vi_store_short(int16_t *p, vi a) {
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi32((__m128i)a, (__m128i)a));
+}
+#elif defined(__aarch64__)
+static inline vi vi_dot(vi c, vi a, vi b) {
+    int16x8_t s = vreinterpretq_s16_s32((int32x4_t)a), t = vreinterpretq_s16_s32((int32x4_t)b);
+    return c + (vi)vpaddq_s32(vmull_s16(vget_low_s16(s), vget_low_s16(t)), vmull_high_s16(s, t));
+}
+static inline void vi_store_short(int16_t *p, vi a) { vst1_s16(p, vqmovn_s32((int32x4_t)a)); }
+#else
+static inline vi vi_dot(vi c, vi a, vi b) {
+    return c + vi_shr(vi_shl(a, 16), 16) * vi_shr(vi_shl(b, 16), 16) + vi_shr(a, 16) * vi_shr(b, 16);
+}
+static inline void vi_store_short(int16_t *p, vi a) {
+    for (int i = 0; i < VF; i++) p[i] = (int16_t)(a[i] > INT16_MAX ? INT16_MAX : a[i] < INT16_MIN ? INT16_MIN : a[i]);
+}
+#endif
+#if defined(__aarch64__)
+static inline vf vf_load_half(const uint16_t *p) { return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+#else
+static inline vf vf_load_half(const uint16_t *p) {
+    v4u16 v;
+    memcpy(&v, p, sizeof v);
+    vi half = __builtin_convertvector(v, vi), rest = half & 0x7fff;
+    vf normal = vf_bits((rest << 13) + (112 << 23)), small = vf_of(rest) * vf_set(0x1p-24f); /* below 2^-14 */
+    return vf_bits(vi_bits(vf_select(rest < 0x400, small, normal)) | (half & 0x8000) << 16);
+}
+#endif
 static inline vf vf_load_n(const float *p, int n) {
     vf v = vf_zero();
     memcpy(&v, p, sizeof(float) * (size_t)n);

@@ -1,4 +1,4 @@
-/* The dense layer of a frozen network: constant weights, packed once for all instruction sets (fastnn/freeze/pack.py).
+/* The dense layer of a frozen network: constant weights, packed once for all instruction sets.
  *
  *   packed_dense:  y[rows][n] = act(x[rows][k] . w + bias)
  *
@@ -6,79 +6,196 @@
  *
  * w lies in blocks of 16 columns, zero past n and past k, by precision:
  *   0 float32  [n/16][k][16]
- *   1 float16  [n/16][k][16], converted to float32 where it is used
+ *   1 float16  [n/16][k][16], converted to float32 where it is used; finite
  *   2 int8     [n/16][k/2][16][2]: two values of k side by side, whose products with integers of 16 bits are summed up
  *
- * Same bits. float32 and float16: one chain of fused multiply-adds in ascending k, starting from the bias. int8: a row of
- * x becomes integers, rint(x * limit / r), r being its largest magnitude or `range` if that is not 0; the sum of their
- * products is exact, and y = sum * ((r / limit) * scale) + bias is rounded after each of its steps. Rows with infinities
- * or NaN give NaN. Nothing depends on the instruction set, on the batch or on threads.
+ * Same bits. float32 and float16: one chain of fused multiply-adds in ascending k, starting from the bias. int8: a row
+ * of x becomes integers, rint(x * (limit / r)), r being its largest magnitude, or `range` if that is not 0; limit / r
+ * counts as 0 where it is infinite. The sum of their products is exact, and y = sum * ((r / limit) * scale) + bias is
+ * rounded after each of its steps. Rows with infinities or NaN give NaN. Nothing depends on the instruction set, on the
+ * batch or on threads.
+ *
+ * A few rows are multiplied with the weights as they lie (packed_rows.c). Many rows pay for having them expanded into
+ * the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in blocks of two vectors are such
+ * panels already. Of int8, all rows go through the kernels for a few, in groups, since integers are exact in any order.
  */
 
-static inline float half_value(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = (uint32_t)(half & 0x7fff) << 13;
-    float value;
-    if (rest < 0x0800000) { /* zero and subnormal numbers: multiples of 2^-24 */
-        value = (float)(half & 0x7fff) * 0x1p-24f;
-        return sign ? -value : value;
+enum { FLOAT32, FLOAT16, INT8 };
+enum {
+    TILE_FLOATS = MC * PANEL,     /* scratch: the last columns, whole vectors of them, before they go into y, */
+    EXPANDED_FLOATS = KC * PANEL, /* a piece of a panel of weights, */
+    INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
+    /* Where rows are in blocks of one vector, kernels for up to twelve rows read them as they lie at first. */
+    ROWS_WORTH_EXPANDING = VF == 16 ? 128 : ROWS_TOP + 1,
+    ROWS_WORTH_CONVERTING = VF == 16 ? 25
+                                     : ROWS_TOP + 1, /* from float16: once for all rows, and not for every twelve */
+};
+
+typedef struct packed {
+    const char *w;
+    const float *bias, *scale;
+    int64_t k, n, stride; /* stride: bytes of a block */
+    int precision, act;
+    float alpha;
+} packed;
+
+/* What lies between the sum and y, in place, whole vectors. */
+static inline void packed_finish(const packed *l, float *c, int64_t ldc, int64_t rows, int64_t column, int64_t count,
+                                 const float *steps) {
+    for (int64_t r = 0; steps && r < rows; r++) {
+        vf step = vf_set(steps[r]);
+        for (int64_t j = 0; j < count; j += VF) {
+            vf value = vf_mul(vf_of(vi_load(c + r * ldc + j)), vf_mul(step, vf_load(l->scale + column + j)));
+            vf_store(c + r * ldc + j, vf_add(value, NTH_OR_ZERO(l->bias ? l->bias + column + j : NULL, 0)));
+        }
     }
-    rest = rest + (112u << 23) + (rest >= 0x0f800000 ? 112u << 23 : 0) + sign;
-    memcpy(&value, &rest, sizeof value);
-    return value;
+    if (l->act != ACT_LINEAR) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
 }
 
-/* Integers of a row, and what a sum of their products is to be multiplied with. */
+/* The columns that there are of a tile that has whole vectors. */
+static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t ldy, int64_t rows, int64_t count) {
+    for (; count >= VF; count -= VF, tile += VF, y += VF)
+        for (int64_t r = 0; r < rows; r++) vf_store(y + r * ldy, vf_load(tile + r * ldt));
+    for (int64_t r = 0; count > 0 && r < rows; r++) vf_store_n(y + r * ldy, (int)count, vf_load(tile + r * ldt));
+}
+
+/* Blocks that a kernel takes at once. */
+static inline int64_t packed_widest(int64_t rows) {
+    return (rows == 1 ? WIDEST_ROW : rows <= ROWS_WIDE_TOP ? WIDEST_ROWS : WIDEST_MANY) / IN_BLOCK;
+}
+
+/* At most ROWS_TOP rows, blocks b0 to b1. x: floats, or int16 if there are `steps`. */
+static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, int64_t ldy, int64_t rows, int64_t b0,
+                        int64_t b1, const float *steps, float *tile) {
+    const rows_kernel *kernels = rows_kernels[l->precision][rows - 1];
+    int64_t k = l->precision == INT8 ? (l->k + 1) / 2 : l->k;
+    int64_t group = even_block(b1 - b0, packed_widest(rows));
+    for (int64_t b = b0; b < b1; b += group) {
+        int64_t blocks = b1 - b < group ? b1 - b : group, column = b * BLOCK, count = blocks * BLOCK;
+        int whole = column + count <= l->n;
+        float *c = whole ? y + column : tile;
+        int64_t ldc = whole ? ldy : WIDEST_ROW * VF;
+        kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, l->bias ? l->bias + column : NULL);
+        packed_finish(l, c, ldc, rows, column, count, steps);
+        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
+    }
+}
+
+/* Any number of rows, a few blocks at a time, which stay in a near cache while all rows pass. x as above. */
+static void packed_tiles(const packed *l, const fnn_run *run, const void *x, int64_t ldx, float *y, int64_t ldy,
+                         int64_t rows, int64_t b0, int64_t b1, const float *steps) {
+    int64_t tall = even_block(rows, l->precision == INT8 ? ROWS_WIDE_TOP : ROWS_TOP);
+    int64_t group = rows <= ROWS_TOP ? b1 - b0 : packed_widest(tall), size = l->precision == INT8 ? 2 : 4;
+    for (int64_t b = b0; b < b1; b += group)
+        for (int64_t r = 0; r < rows; r += tall) {
+            int64_t high = rows - r < tall ? rows - r : tall;
+            packed_rows(l, (const char *)x + r * ldx * size, ldx, y + r * ldy, ldy, high, b,
+                        b1 - b < group ? b1 : b + group, steps ? steps + r : NULL, run->scratch);
+            if (fnn_interrupted(run, (double)(high * l->k * group))) return;
+        }
+}
+
+/* A row as integers, zeros behind them up to a whole vector; returns what a sum of their products is multiplied with. */
 static float quantize_row(const float *x, int64_t k, int64_t limit, float range, int16_t *integers) {
-    float largest = 0, bad = 0, top = (float)limit;
-    for (int64_t i = 0; i < k; i++) {
-        float a = fabsf(x[i]);
-        largest = a > largest ? a : largest;
-        bad += a * 0.0f;
+    const vf infinity = vf_set(INFINITY);
+    vf largest = vf_zero();
+    int64_t i = 0;
+    for (; i + VF <= k; i += VF) largest = vf_max(largest, vf_min(vf_abs(vf_load(x + i)), infinity)); /* NaN is, too */
+    if (i < k) largest = vf_max(largest, vf_min(vf_abs(vf_load_n(x + i, (int)(k - i))), infinity));
+    float found = vf_max_lane(largest), r = range > 0 ? range : found, top = (float)limit, inverse = top / r;
+    if (found > FLT_MAX || inverse > FLT_MAX) { /* or a row of zeros, or nearly */
+        memset(integers, 0, (size_t)fnn_round_up(k, VF) * sizeof *integers);
+        return found > FLT_MAX ? NAN : r / top;
     }
-    if (range > 0) largest = range;
-    float inverse = top / largest;
-    if (!(inverse <= FLT_MAX) || bad != 0) inverse = 0; /* a row of zeros, or nearly */
-    for (int64_t i = 0; i < k; i++) {
-        float v = inverse == 0 ? 0 : x[i] * inverse;
-        v = v > top ? top : v < -top ? -top : v;
-        integers[i] = (int16_t)rintf(v);
+    const vf scale = vf_set(inverse), high = vf_set(top), low = vf_set(-top);
+    for (i = 0; i < k; i += VF) {
+        vf v = i + VF <= k ? vf_load(x + i) : vf_load_n(x + i, (int)(k - i));
+        vi_store_short(integers + i, vi_of(vf_round(vf_max(low, vf_min(high, vf_mul(v, scale))))));
     }
-    return bad != 0 ? NAN : largest / top;
+    return r / top;
 }
 
-static float packed_value(const fnn_instr *in, const float *x, const int16_t *integers, float step, int64_t j) {
-    const void *w = in->p[1];
-    const float *bias = in->p[2], *scale = in->p[3];
-    int64_t k = in->d[0], block = j / 16, lane = j % 16;
-    float start = bias ? bias[j] : 0;
-    if (in->d[5] == 2) {
-        const int8_t *at = (const int8_t *)w + block * ((k + 1) / 2) * 32 + lane * 2;
-        int32_t sum = 0;
-        for (int64_t i = 0; i < k; i++) sum += integers[i] * at[i / 2 * 32 + i % 2];
-        float factor = step * scale[j], product = (float)sum * factor;
-        return product + start;
+static void packed_int8(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                        int64_t m0, int64_t m1, int64_t b0, int64_t b1, int64_t limit, float range) {
+    float steps[MC];
+    int16_t *integers = (int16_t *)(run->scratch + TILE_FLOATS);
+    int64_t ldq = fnn_round_up(l->k, VF), most = INTEGERS >= ldq * (int64_t)MC ? MC : INTEGERS / ldq;
+    for (int64_t m = m0; m < m1; m += most) {
+        int64_t rows = m1 - m < most ? m1 - m : most;
+        for (int64_t r = 0; r < rows; r++)
+            steps[r] = quantize_row(x + (m + r) * ldx, l->k, limit, range, integers + r * ldq);
+        packed_tiles(l, run, integers, ldq, y + m * ldy, ldy, rows, b0, b1, steps);
     }
-    for (int64_t i = 0; i < k; i++) {
-        int64_t at = (block * k + i) * 16 + lane;
-        float weight = in->d[5] == 1 ? half_value(((const uint16_t *)w)[at]) : ((const float *)w)[at];
-        start = FNN_FMA ? fmaf(x[i], weight, start) : x[i] * weight + start;
+}
+
+/* `depth` rows of `vectors` vectors of weights, from row `first` of k on, as a panel of gemm.c. */
+static void packed_expand(const packed *l, int64_t column, int64_t first, int64_t depth, int vectors, float *panel) {
+    for (int j = 0; j < vectors; j++) {
+        int64_t at = column + (int64_t)j * VF;
+        const char *block = l->w + at / BLOCK * l->stride;
+        int64_t from = first * BLOCK + at % BLOCK;
+        if (l->precision == FLOAT16)
+            for (int64_t i = 0; i < depth; i++)
+                vf_store(panel + (i * vectors + j) * VF, vf_load_half((const uint16_t *)block + from + i * BLOCK));
+        else
+            for (int64_t i = 0; i < depth; i++)
+                vf_store(panel + (i * vectors + j) * VF, vf_load((const float *)block + from + i * BLOCK));
     }
-    return start;
+}
+
+/* Many rows of floats, columns n0 to n1. */
+static void packed_many(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                        int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+    float *tile = run->scratch, *expanded = tile + TILE_FLOATS;
+    int direct = l->precision == FLOAT32 && (int)PANEL == (int)BLOCK;
+    int64_t k = l->k, kc = even_block(k, KC), width = direct ? BLOCK : PANEL;
+    for (int64_t m = m0; m < m1; m += MC) {
+        int64_t rows = m1 - m < MC ? m1 - m : MC;
+        for (int64_t nb = n0; nb < n1; nb += NC) {
+            int64_t end = n1 - nb < NC ? n1 : nb + NC;
+            for (int64_t kb = 0; kb < k; kb += kc) {
+                int64_t depth = k - kb < kc ? k - kb : kc;
+                for (int64_t column = nb; column < end; column += width) {
+                    int64_t count = end - column < width ? end - column : width, ldc = count < width ? width : ldy;
+                    float *to = y + m * ldy + column, *c = count < width ? tile : to;
+                    const float *bias = l->bias ? l->bias + column : NULL, *panel = expanded;
+                    int vectors = (int)(direct ? IN_BLOCK : panel_vectors(count));
+                    ahead next = nothing_ahead();
+                    if (rows >= ROWS_WORTH_FETCHING && column + width < end) {
+                        int64_t row = l->stride / l->k; /* bytes of a row of a block */
+                        const char *at = l->w + (column + width) / BLOCK * l->stride + kb * row;
+                        next = ahead_of((const float *)at, width > BLOCK ? 2 : 1, depth * row / 4, l->stride / 4);
+                    }
+                    if (direct) panel = (const float *)(l->w + column / BLOCK * l->stride) + kb * BLOCK;
+                    else packed_expand(l, column, kb, depth, vectors, expanded);
+                    gemm_tiles(micro_rows, vectors, rows, depth, x + m * ldx + kb, ldx, ldx, panel, c, ldc, bias,
+                               kb == 0, next);
+                    if (kb + depth == k) {
+                        packed_finish(l, c, ldc, rows, column, (int64_t)vectors * VF, NULL);
+                        if (c == tile) packed_copy(tile, ldc, to, ldy, rows, count);
+                    }
+                    if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
+                }
+            }
+        }
+    }
 }
 
 static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
-    float *y = in->p[4], step = 0;
-    int16_t *integers = (int16_t *)run->scratch;
-    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], begin, end;
-    fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
-        if (in->d[5] == 2) step = quantize_row(x + r * ldx, k, in->d[6], in->s[1], integers);
-        for (int64_t j = 0; j < n; j++) {
-            float value[16] = {packed_value(in, x + r * ldx, integers, step, j)};
-            act_forward_block((int)in->d[4], in->s[0], value, 16, value, 16, NULL, 1, 16);
-            y[r * ldy + j] = value[0];
-        }
+    float *y = in->p[4];
+    int64_t ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample, m0, m1, b0, b1;
+    packed l = {.w = in->p[1], .bias = in->p[2], .scale = in->p[3], .k = in->d[0], .n = in->d[1]};
+    l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
+    l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
+    gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
+    if (l.precision == INT8) {
+        packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
+    } else if (m1 - m0 < (l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING) ||
+               (VF == 16 && l.precision == FLOAT32 && b1 - b0 == 1)) {
+        packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, m1 - m0, b0, b1, NULL);
+    } else {
+        packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
     }
 }
 

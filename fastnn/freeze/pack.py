@@ -2,7 +2,7 @@
 
 from fastnn.graph import Graph, Node, Tensor
 from fastnn.operations import REGISTRY
-from fastnn.operations.packed_dense import PRECISIONS, check_float16
+from fastnn.operations.packed_dense import PRECISIONS, check
 
 
 def pack(graph, precision="float32"):
@@ -26,8 +26,7 @@ def pack(graph, precision="float32"):
         name, attributes = node.operation.name, dict(node.attributes)
         if name == "dense":
             name, attributes = "packed_dense", {"precision": precision, "range": None}
-            if precision == "float16":
-                check_float16(node.variables["kernel"].numpy(), node.output.name)
+            check(node.variables["kernel"].numpy(), precision, node.output.name)
         inputs = [tensors[each] for each in node.inputs]
         output = Node(REGISTRY[name], inputs, dict(node.variables), attributes, None).output
         output.name = node.output.name

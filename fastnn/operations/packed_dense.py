@@ -15,6 +15,7 @@ BLOCK = 16  # columns that lie together
 PRECISIONS = ("float32", "float16", "int8")  # in the order of their numbers in C
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
 _FLOAT16_LARGEST = np.finfo(np.float16).max
+_INT8_MOST_INPUTS = 131072  # more than that leave less than 7 bits to each; the kernel has room for so many
 _BYTES_PER_CYCLE = 40  # at which weights come from the second-level cache
 
 
@@ -96,11 +97,17 @@ def packed(kernel, precision):
     return buffer
 
 
-def check_float16(kernel, name):
-    """Refuse a kernel that float16 cannot hold."""
-    largest = np.abs(kernel).max(initial=0)
-    if not largest <= _FLOAT16_LARGEST:
+def check(kernel, precision, name):
+    """Refuse a kernel that a precision cannot hold."""
+    if precision == "float16":
+        largest = np.abs(kernel).max(initial=0)
+        if not largest <= _FLOAT16_LARGEST:
+            raise ValueError(
+                f"The weights of {name!r} reach {largest:.6g}, and float16 ends at {_FLOAT16_LARGEST:.0f}: freeze with "
+                'precision="float32", or scale the inputs of the layer down.'
+            )
+    if precision == "int8" and len(kernel) > _INT8_MOST_INPUTS:
         raise ValueError(
-            f"The weights of {name!r} reach {largest:.6g}, and float16 ends at {_FLOAT16_LARGEST:.0f}: freeze with "
-            'precision="float32", or scale the inputs of the layer down.'
+            f"{name!r} reads {len(kernel)} values, and a sum of integers has room for {_INT8_MOST_INPUTS} at most: "
+            'freeze with precision="float16".'
         )

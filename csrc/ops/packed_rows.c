@@ -1,0 +1,160 @@
+/* Products of a few rows with packed weights (packed_dense.c), at the speed at which the weights come from memory.
+ *
+ * A lone row is one chain of multiply-adds for each vector of columns, and each of them waits for the one before: only
+ * several vectors side by side keep the multipliers busy. So a kernel takes MR rows and NV vectors of neighbouring blocks
+ * at once, whose weights are streams that each are read from front to back: processors fetch those ahead by themselves
+ * (asking for them gained nothing where weights are in the second-level cache, and a twentieth in the third).
+ *
+ *   c[MR][NV vectors] = bias + x[MR][k] . w      float32 and float16
+ *   c[MR][NV vectors] =        x[MR][k] . w      int8: int32, x being int16 in pairs, and k the pairs
+ */
+
+enum {
+    BLOCK = 16,            /* columns */
+    IN_BLOCK = BLOCK / VF, /* vectors */
+    /* Vectors that a kernel takes: of one row as many as chains hide the latency of a multiply-add; of more rows fewer,
+     * so that all sums stay in registers. */
+    WIDEST_ROW = 8,
+    WIDEST_ROWS = 4, /* up to ROWS_WIDE_TOP of them */
+    WIDEST_MANY = 2, /* and more */
+    ROWS_WIDE_TOP = VF == 16 ? 6 : 3,
+    ROWS_TOP = VF == 16 ? 12 : 3,
+};
+
+/* `stride`: bytes from one block of w to the next. */
+typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w, int64_t stride, float *c, int64_t ldc,
+                            const float *bias);
+
+/* EACH: X(j, i, P) for the vectors j. EVERY: X(i, j, P) for the rows i. P is a precision. */
+#define EACH_1(X, i, P) X(0, i, P)
+#define EACH_2(X, i, P) EACH_1(X, i, P) X(1, i, P)
+#define EACH_3(X, i, P) EACH_2(X, i, P) X(2, i, P)
+#define EACH_4(X, i, P) EACH_3(X, i, P) X(3, i, P)
+#define EACH_5(X, i, P) EACH_4(X, i, P) X(4, i, P)
+#define EACH_6(X, i, P) EACH_5(X, i, P) X(5, i, P)
+#define EACH_7(X, i, P) EACH_6(X, i, P) X(6, i, P)
+#define EACH_8(X, i, P) EACH_7(X, i, P) X(7, i, P)
+#define EVERY_1(X, j, P) X(0, j, P)
+#define EVERY_2(X, j, P) EVERY_1(X, j, P) X(1, j, P)
+#define EVERY_3(X, j, P) EVERY_2(X, j, P) X(2, j, P)
+#define EVERY_4(X, j, P) EVERY_3(X, j, P) X(3, j, P)
+#define EVERY_5(X, j, P) EVERY_4(X, j, P) X(4, j, P)
+#define EVERY_6(X, j, P) EVERY_5(X, j, P) X(5, j, P)
+#define EVERY_7(X, j, P) EVERY_6(X, j, P) X(6, j, P)
+#define EVERY_8(X, j, P) EVERY_7(X, j, P) X(7, j, P)
+#define EVERY_9(X, j, P) EVERY_8(X, j, P) X(8, j, P)
+#define EVERY_10(X, j, P) EVERY_9(X, j, P) X(9, j, P)
+#define EVERY_11(X, j, P) EVERY_10(X, j, P) X(10, j, P)
+#define EVERY_12(X, j, P) EVERY_11(X, j, P) X(11, j, P)
+
+/* What the three precisions differ in: types, values of a vector of w, how both are read, multiplied and summed up. */
+#define FLOAT_W float
+#define FLOAT_X float
+#define FLOAT_C vf
+#define FLOAT_WIDTH 1
+#define FLOAT_LOAD(p) vf_load(p)
+#define FLOAT_BROADCAST(p) vf_set(*(p))
+#define FLOAT_MULTIPLY(c, x, b) vf_fma(x, b, c)
+#define FLOAT_START(j) (bias ? vf_load(bias + (j) * VF) : vf_zero())
+#define FLOAT_STORE(p, c) vf_store(p, c)
+#define HALF_W uint16_t
+#define HALF_X float
+#define HALF_C vf
+#define HALF_WIDTH 1
+#define HALF_LOAD(p) vf_load_half(p)
+#define HALF_BROADCAST(p) vf_set(*(p))
+#define HALF_MULTIPLY(c, x, b) vf_fma(x, b, c)
+#define HALF_START(j) FLOAT_START(j)
+#define HALF_STORE(p, c) vf_store(p, c)
+#define PAIR_W int8_t
+#define PAIR_X int16_t
+#define PAIR_C vi
+#define PAIR_WIDTH 2
+#define PAIR_LOAD(p) vi_load_pairs(p)
+#define PAIR_BROADCAST(p) vi_broadcast_pair(p)
+#define PAIR_MULTIPLY(c, x, b) vi_dot(c, x, b)
+#define PAIR_START(j) vi_set(0)
+#define PAIR_STORE(p, c) vi_store(p, c)
+
+static inline vi vi_broadcast_pair(const int16_t *p) {
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return vi_set(pair);
+}
+
+#define ROWS_STREAM(j, i, P) \
+    const P##_W *b##j = (const P##_W *)((const char *)w + j / IN_BLOCK * stride) + j % IN_BLOCK * VF * P##_WIDTH;
+/* gcc 12 spills arrays of sums to memory, so each is a variable of its own; so are the streams of weights. */
+#define ROWS_DECLARE(j, i, P) P##_C c##i##_##j = P##_START(j);
+#define ROWS_START(i, NV, P) EACH_##NV(ROWS_DECLARE, i, P)
+#define ROWS_X(i, j, P) const P##_C x##i = P##_BROADCAST(&A_ROW_##i);
+#define ROWS_ADD(i, j, P) c##i##_##j = P##_MULTIPLY(c##i##_##j, x##i, b);
+#define ROWS_MULTIPLY(j, MR, P) { \
+        const P##_C b = P##_LOAD(b##j + p * (BLOCK * P##_WIDTH)); \
+        EVERY_##MR(ROWS_ADD, j, P) \
+    }
+#define ROWS_PUT(j, i, P) P##_STORE(c + i * ldc + j * VF, c##i##_##j);
+#define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
+#define ROWS_KERNEL(P, MR, NV)                                                                                        \
+    static void rows_##P##_##MR##x##NV(int64_t k, const void *restrict x, int64_t lda, const void *restrict w,        \
+                                       int64_t stride, float *restrict c, int64_t ldc, const float *restrict bias) {  \
+        const P##_X *a = x;                                                                                           \
+        EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
+        EVERY_##MR(ROWS_START, NV, P)                                                                                 \
+        const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
+        for (int64_t p = 0; p < k; p++) {                                                                             \
+            EVERY_##MR(ROWS_X, 0, P)                                                                                  \
+            EACH_##NV(ROWS_MULTIPLY, MR, P)                                                                           \
+            q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
+        }                                                                                                             \
+        EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
+        (void)lda, (void)ldc, (void)bias, (void)stride;                                                               \
+    }
+
+/* Kernels take whole blocks: of 1, 2 or 4 vectors. */
+#if VF == 16
+#define ROWS_NARROW(M, P, MR) M(P, MR, 1) M(P, MR, 2) M(P, MR, 3) M(P, MR, 4)
+#define ROWS_WIDE(M, P, MR) M(P, MR, 5) M(P, MR, 6) M(P, MR, 7) M(P, MR, 8)
+#define ROWS_FEW(M, P, MR) M(P, MR, 1) M(P, MR, 2)
+#define ROWS_FOR(M, P) M(P, 2) M(P, 3) M(P, 4) M(P, 5) M(P, 6)
+#define ROWS_MORE(M, P) M(P, 7) M(P, 8) M(P, 9) M(P, 10) M(P, 11) M(P, 12)
+#elif VF == 8
+#define ROWS_NARROW(M, P, MR) M(P, MR, 2) M(P, MR, 4)
+#define ROWS_WIDE(M, P, MR) M(P, MR, 6) M(P, MR, 8)
+#define ROWS_FEW(M, P, MR)
+#define ROWS_FOR(M, P) M(P, 2) M(P, 3)
+#define ROWS_MORE(M, P)
+#else
+#define ROWS_NARROW(M, P, MR) M(P, MR, 4)
+#define ROWS_WIDE(M, P, MR) M(P, MR, 8)
+#define ROWS_FEW(M, P, MR)
+#define ROWS_FOR(M, P) M(P, 2) M(P, 3)
+#define ROWS_MORE(M, P)
+#endif
+#define ROWS_KERNELS(P, MR) ROWS_NARROW(ROWS_KERNEL, P, MR)
+#define ROWS_FEW_KERNELS(P, MR) ROWS_FEW(ROWS_KERNEL, P, MR)
+#define ROWS_NAME(P, MR, NV) rows_##P##_##MR##x##NV,
+#define ROWS_NAMES(P, MR) {ROWS_NARROW(ROWS_NAME, P, MR)},
+#define ROWS_FEW_NAMES(P, MR) {ROWS_FEW(ROWS_NAME, P, MR)},
+#define ROWS_TABLE(P) \
+    {{ROWS_NARROW(ROWS_NAME, P, 1) ROWS_WIDE(ROWS_NAME, P, 1)}, ROWS_FOR(ROWS_NAMES, P) ROWS_MORE(ROWS_FEW_NAMES, P)}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+/* clang-format off */
+ROWS_NARROW(ROWS_KERNEL, FLOAT, 1) ROWS_WIDE(ROWS_KERNEL, FLOAT, 1)
+ROWS_FOR(ROWS_KERNELS, FLOAT) ROWS_MORE(ROWS_FEW_KERNELS, FLOAT)
+ROWS_NARROW(ROWS_KERNEL, HALF, 1) ROWS_WIDE(ROWS_KERNEL, HALF, 1)
+ROWS_FOR(ROWS_KERNELS, HALF) ROWS_MORE(ROWS_FEW_KERNELS, HALF)
+ROWS_NARROW(ROWS_KERNEL, PAIR, 1) ROWS_WIDE(ROWS_KERNEL, PAIR, 1)
+ROWS_FOR(ROWS_KERNELS, PAIR) ROWS_MORE(ROWS_FEW_KERNELS, PAIR)
+#pragma GCC diagnostic pop
+
+/* By precision, rows and blocks, each but the first less one. */
+static const rows_kernel rows_kernels[3][ROWS_TOP][WIDEST_ROW / IN_BLOCK] = {
+    ROWS_TABLE(FLOAT),
+    ROWS_TABLE(HALF),
+    ROWS_TABLE(PAIR),
+};
+/* clang-format on */
