@@ -18,7 +18,7 @@ from setuptools.command.build_py import build_py
 
 CSRC = Path("csrc")
 ENGINE = Path("fastnn", "_engine")
-COMMON_SOURCES = [CSRC / name for name in ("cpu.c", "execute.c", "order.c", "threads.c")]
+COMMON_SOURCES = [CSRC / name for name in ("cpu.c", "execute.c", "frozen.c", "frozen_rows.c", "order.c", "threads.c")]
 KERNELS = CSRC / "kernels.c"
 
 if platform.machine().lower() in ("x86_64", "amd64"):
@@ -75,13 +75,15 @@ class BuildWithEngine(build_ext):
 
 
 class BuildWithHeader(build_py):
-    """build_py that puts the header that the .pxd files name beside them; the repository has one copy, in csrc/."""
+    """build_py that puts the headers that the .pxd files name, and that of the C library, beside them; the repository
+    has one copy, in csrc/."""
 
     def run(self):
         super().run()
         include = os.path.join(self.build_lib, ENGINE, "include")
         self.mkpath(include)
-        self.copy_file(str(CSRC / "engine.h"), include)
+        for name in ("engine.h", "fastnn.h", "frozen.h"):
+            self.copy_file(str(CSRC / name), include)
 
 
 def extension(path):

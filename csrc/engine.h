@@ -54,6 +54,20 @@ typedef struct fnn_instr {
     int32_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
 } fnn_instr;
 
+/* Where an operand of an instruction of a frozen image lies, and how many floats there are from there on. */
+typedef struct fnn_place {
+    int64_t per_sample; /* for each sample of a batch, however large it is; or else */
+    int64_t fixed;      /* once. Both 0: there is no such operand */
+    const void *data;   /* what a constant holds, else NULL */
+    int writable;
+} fnn_place;
+
+/* Does an instruction of an image, which anybody may have written, stay inside of its memory? `in` has its numbers, all
+ * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Adds to `scratch` what it needs of
+ * fnn_run.scratch, in floats. See check.h. */
+enum { FNN_LARGEST_DIM = 0x7fffffff };
+typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
+
 /* One operation, as declared by its file in ops/. The names are what Python binds by. */
 typedef struct fnn_op {
     const char *name;     /* "dense_forward" */
@@ -61,6 +75,7 @@ typedef struct fnn_op {
     const char *dims;     /* names of d[] */
     const char *scalars;  /* names of s[] */
     fnn_op_run run;
+    fnn_op_check check; /* NULL: not allowed in images */
 } fnn_op;
 
 /* ---- one instruction set: the same sources compiled with its flags ----------------------------------------------- */

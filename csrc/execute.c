@@ -7,11 +7,9 @@
  */
 #define _GNU_SOURCE
 #include "engine.h"
+#include "float_mode.h"
 
 #include <time.h>
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
 
 /* Estimated cycles between two looks at the clock (about 0.1 ms), and the time between two calls of poll(). */
 static const double WORK_PER_LOOK = 3e5;
@@ -22,31 +20,6 @@ static int64_t now_ns(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
-
-/* Subnormal numbers make x86 arithmetic 10-20 times slower and carry no information here: they count as zero inside
- * the engine, and the caller's mode comes back afterwards. */
-#if defined(__SSE2__)
-typedef unsigned float_mode;
-static float_mode flush_subnormals(void) {
-    unsigned mode = _mm_getcsr();
-    _mm_setcsr(mode | 0x8040); /* FTZ | DAZ */
-    return mode;
-}
-static void restore_float_mode(float_mode mode) { _mm_setcsr(mode); }
-#elif defined(__aarch64__)
-typedef uint64_t float_mode;
-static float_mode flush_subnormals(void) {
-    uint64_t mode;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-    __asm__ volatile("msr fpcr, %0" ::"r"(mode | (1ull << 24))); /* FZ */
-    return mode;
-}
-static void restore_float_mode(float_mode mode) { __asm__ volatile("msr fpcr, %0" ::"r"(mode)); }
-#else
-typedef int float_mode;
-static float_mode flush_subnormals(void) { return 0; }
-static void restore_float_mode(float_mode mode) { (void)mode; }
-#endif
 
 static void look_at_clock(fnn_job *job) {
     int64_t now = now_ns();

@@ -5,6 +5,7 @@
  * (names of its operands and its run function) and gets a line here. Everything in here is static but the table, so
  * that no code compiled for a better CPU can be linked into a worse one's path.
  */
+#include "check.h"
 #include "engine.h"
 #include "simd.h"
 
@@ -23,6 +24,7 @@
 #include "ops/noise.c"
 #include "ops/augment.c"
 #include "ops/constraint.c"
+#include "ops/copy_rows.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
 #include "ops/embedding.c"
@@ -47,6 +49,8 @@
 #include "ops/rownorm.c"
 #include "ops/regularizer.c"
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* most operations need no check, as no image has them */
 static const fnn_op ops[] = {
     /* one line an operation; any order */
     fnn_op_activation_forward,
@@ -61,6 +65,7 @@ static const fnn_op ops[] = {
     fnn_op_packed_dense,
     fnn_op_add,
     fnn_op_copy_vector,
+    fnn_op_copy_rows,
     fnn_op_gather,
     fnn_op_gather_labels,
     fnn_op_scatter,
@@ -157,6 +162,7 @@ static const fnn_op ops[] = {
     fnn_op_unpack_panels,
     fnn_op_matmul,
 };
+#pragma GCC diagnostic pop
 
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {
     .name = FNN_TEXT(FNN_ISA),

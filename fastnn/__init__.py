@@ -87,6 +87,7 @@ _HOMES = {
     "Sequential": "models",
     "Variable": "variables",
     "get_include": "config",
+    "load_frozen": "freeze",
     "name_scope": "_naming",
     "show_config": "config",
 }
@@ -130,6 +131,7 @@ __all__ = [
     "get_threads",
     "initializers",
     "layers",
+    "load_frozen",
     "losses",
     "metrics",
     "models",

@@ -219,9 +219,21 @@ static void softmax_backward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+static int activation_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    int64_t n = in->d[0];
+    (void)scratch;
+    return in->d[3] <= ACT_MISH && fnn_reads(in, &places[0], n, in->d[1]) && fnn_writes(in, &places[1], n, in->d[2]) &&
+           fnn_absent(&places[2]);
+}
+
+static int softmax_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    (void)scratch;
+    return fnn_reads(in, &places[0], in->d[0], in->d[1]) && fnn_writes(in, &places[1], in->d[0], in->d[2]);
+}
+
 #define fnn_op_activation_forward \
-    {"activation_forward", "x y slope?", "n ldx ldy act", "alpha", activation_forward}
+    {"activation_forward", "x y slope?", "n ldx ldy act", "alpha", activation_forward, activation_check}
 #define fnn_op_activation_backward \
     {"activation_backward", "v dy dx", "n ldv lddy lddx act", "alpha", activation_backward}
-#define fnn_op_softmax_forward {"softmax_forward", "x y", "n ldx ldy", "", softmax_forward}
+#define fnn_op_softmax_forward {"softmax_forward", "x y", "n ldx ldy", "", softmax_forward, softmax_check}
 #define fnn_op_softmax_backward {"softmax_backward", "y dy dx", "n ldy lddy lddx", "", softmax_backward}

@@ -77,6 +77,40 @@ static void arrange(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+/* How far the box reaches, from its offset on; `lane`: 1 for x, 2 for y. */
+static int arrange_reach(const int64_t *plan, int64_t offset, int lane, int64_t floats) {
+    int64_t low = offset, high = offset;
+    for (int64_t a = 0; a < plan[0]; a++) {
+        int64_t size = plan[ARRANGE_HEAD + 3 * a], step = plan[ARRANGE_HEAD + 3 * a + lane];
+        if (step < 0) low -= fnn_times(size - 1, -step);
+        else high += fnn_times(size - 1, step);
+    }
+    return low >= 0 && high < floats;
+}
+
+static int arrange_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    const int64_t *plan = places[0].data;
+    int64_t numbers = places[0].fixed / 2;
+    (void)scratch;
+    if (!plan || numbers < ARRANGE_HEAD || plan[0] < 1 || plan[0] > ARRANGE_AXES) return 0;
+    int64_t count = ARRANGE_HEAD + 3 * plan[0];
+    if (numbers < count) return 0;
+    int64_t values = 1; /* of the box: no more than there are in x or in y */
+    for (int64_t a = 0; a < plan[0]; a++)
+        if (plan[ARRANGE_HEAD + 3 * a] > 0) values = fnn_times(values, plan[ARRANGE_HEAD + 3 * a]);
+    for (int64_t i = 1; i < count; i++) {
+        int step = i > ARRANGE_HEAD && (i - ARRANGE_HEAD) % 3 != 0, size = i >= ARRANGE_HEAD && !step;
+        if (plan[i] > FNN_LARGEST_DIM || plan[i] < (step ? -FNN_LARGEST_DIM : size ? 1 : 0)) return 0;
+    }
+    /* What belongs to no sample may be read for each of them. */
+    int64_t x = places[1].fixed && plan[ARRANGE_X_SAMPLE] == 0 ? places[1].fixed : fnn_floats_of(in, &places[1]);
+    int64_t y = fnn_floats_of(in, &places[2]);
+    const int64_t *zero = plan + ARRANGE_ZERO;
+    int64_t zeroed = zero[0] ? zero[1] + fnn_times(zero[0] - 1, zero[2]) + zero[3] : 0;
+    return values <= (x > y ? x : y) && plan[ARRANGE_X_SAMPLE] <= x && plan[ARRANGE_Y_SAMPLE] <= y && zeroed <= y && places[2].writable &&
+           arrange_reach(plan, plan[ARRANGE_X], 1, x) && arrange_reach(plan, plan[ARRANGE_Y], 2, y);
+}
+
 static void pack_panels(const fnn_instr *in, const fnn_run *run) {
     if (run->thread == 0) panel_pack(in->p[0], in->d[2], in->d[0], in->d[1], in->p[1]);
 }
@@ -90,6 +124,6 @@ static void unpack_panels(const fnn_instr *in, const fnn_run *run) {
         memset(y + i * ld + n, 0, sizeof(float) * (size_t)(fnn_round_up(n, FNN_ALIGN_FLOATS) - n));
 }
 
-#define fnn_op_arrange {"arrange", "plan x y", "", "", arrange}
+#define fnn_op_arrange {"arrange", "plan x y", "", "", arrange, arrange_check}
 #define fnn_op_pack_panels {"pack_panels", "x y", "k n ldx", "", pack_panels}
 #define fnn_op_unpack_panels {"unpack_panels", "x y", "k n ldy", "", unpack_panels}

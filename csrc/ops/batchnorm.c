@@ -269,9 +269,19 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
 #define fnn_op_batchnorm_train                                                                                         \
     {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y xhat?", "n ldx ldy",                \
      "momentum epsilon", batchnorm_train}
+static int batchnorm_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    enum { X, GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE, MEAN, INV_STD, Y };
+    int64_t n = in->d[0];
+    (void)scratch;
+    return fnn_reads(in, &places[X], n, in->d[1]) && fnn_vector_or_none(&places[GAMMA], n) &&
+           fnn_vector_or_none(&places[BETA], n) && fnn_padded(n) <= places[MOVING_MEAN].fixed &&
+           fnn_padded(n) <= places[MOVING_VARIANCE].fixed && fnn_absent(&places[MEAN]) &&
+           fnn_absent(&places[INV_STD]) && fnn_writes(in, &places[Y], n, in->d[2]);
+}
+
 #define fnn_op_batchnorm_infer                                                                                         \
     {"batchnorm_infer", "x gamma? beta? moving_mean moving_variance mean? inv_std? y", "n ldx ldy", "epsilon",         \
-     batchnorm_infer}
+     batchnorm_infer, batchnorm_check}
 #define fnn_op_batchnorm_backward                                                                                      \
     {"batchnorm_backward", "x mean inv_std gamma? dy dx? dgamma? dbeta?",                                              \
      "n ldx lddy lddx batch_statistics accumulate act", "alpha", batchnorm_backward}

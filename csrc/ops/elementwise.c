@@ -10,7 +10,14 @@ static void add(const fnn_instr *in, const fnn_run *run) {
             vf_store(y + r * ldy + j, vf_add(vf_load(a + r * lda + j), vf_load(b + r * ldb + j)));
 }
 
-#define fnn_op_add {"add", "a b y", "n lda ldb ldy", "", add}
+static int add_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    int64_t n = in->d[0];
+    (void)scratch;
+    return fnn_reads(in, &places[0], n, in->d[1]) && fnn_reads(in, &places[1], n, in->d[2]) &&
+           fnn_writes(in, &places[2], n, in->d[3]);
+}
+
+#define fnn_op_add {"add", "a b y", "n lda ldb ldy", "", add, add_check}
 
 /* y[n] = x[n], vectors: values that a step computes early and the model takes over when the step commits. */
 static void copy_vector(const fnn_instr *in, const fnn_run *run) {

@@ -74,8 +74,34 @@ static void discretize(const fnn_instr *in, const fnn_run *run) {
         }
 }
 
-#define fnn_op_embedding {"embedding", "ids table y", "ids_n ldids vocabulary n ldy", "", embedding}
+/* Are there `count` numbers for each sample? */
+static int ids_check(const fnn_place *ids, int64_t ids_n, int64_t ld, int64_t count) {
+    return ids_n >= 1 && ids_n <= ld && count >= 1 && count % ids_n == 0 &&
+           fnn_times(count / ids_n, ld) <= ids->per_sample;
+}
+
+static int embedding_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    int64_t n = in->d[3];
+    (void)scratch;
+    return ids_check(&places[0], in->d[0], in->d[1], in->rows_per_sample) &&
+           fnn_times(in->d[2], n) <= places[1].fixed && fnn_writes(in, &places[2], n, in->d[4]);
+}
+
+static int category_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    (void)scratch;
+    return ids_check(&places[0], in->d[0], in->d[1], fnn_times(in->rows_per_sample, in->d[2])) &&
+           fnn_writes(in, &places[1], in->d[3], in->d[4]);
+}
+
+static int discretize_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    int64_t n = in->d[0];
+    (void)scratch;
+    return fnn_reads(in, &places[0], n, in->d[1]) && in->d[3] <= places[1].fixed &&
+           fnn_writes(in, &places[2], n, in->d[2]);
+}
+
+#define fnn_op_embedding {"embedding", "ids table y", "ids_n ldids vocabulary n ldy", "", embedding, embedding_check}
 #define fnn_op_embedding_gradient                                                                                   \
     {"embedding_gradient", "ids dy dtable", "ids_n ldids vocabulary n lddy accumulate", "", embedding_gradient}
-#define fnn_op_category_encode {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode}
-#define fnn_op_discretize {"discretize", "x boundaries y", "n ldx ldy bins", "", discretize}
+#define fnn_op_category_encode {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode, category_check}
+#define fnn_op_discretize {"discretize", "x boundaries y", "n ldx ldy bins", "", discretize, discretize_check}

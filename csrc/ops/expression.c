@@ -112,6 +112,12 @@ static void expr_step(int32_t operation, float *y, const float *a, const float *
     }
 }
 
+/* Strips of 256 to 1024 floats, so that all registers take about 24 KiB. */
+static inline int64_t expr_capacity(int32_t registers) {
+    int64_t capacity = 6144 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
+    return capacity > 1024 ? 1024 : capacity < 256 ? 256 : capacity;
+}
+
 /* The rows and columns that a strip covers: `width` floats for each of its rows, `used` of them in the matrix. */
 typedef struct expr_strip {
     int64_t row, rows, column, width, used;
@@ -148,10 +154,8 @@ static void expression(const fnn_instr *in, const fnn_run *run) {
     fnn_split(rows, one_value ? FNN_ALIGN_FLOATS : 1, run->thread, run->threads, &begin, &end);
     if (begin == end) return;
 
-    /* Strips of 256 to 1024 floats, so that all registers take about 24 KiB; rows as long as the operands have them. */
-    int64_t capacity = 6144 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
-    capacity = capacity > 1024 ? 1024 : capacity < 256 ? 256 : capacity;
-    int64_t width = one_value ? 1 : output[1];
+    int64_t capacity = expr_capacity(registers),
+            width = one_value ? 1 : output[1]; /* rows as long as the operands have them */
     for (int i = 0; i < outputs; i++)
         if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
     if (width > capacity) width = padded; /* a piece of a row at a time */
@@ -216,5 +220,50 @@ static void expression(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+static int expr_input_check(const fnn_instr *in, const int32_t *input, const fnn_place *place, int64_t rows) {
+    int64_t ld = input[1], div = input[3], mod = input[4];
+    if (input[2] < 1 || div < 1 || mod < 0) return 0;
+    int64_t floats = fnn_floats_of(in, place);
+    if (mod) floats = place->fixed ? place->fixed : place->per_sample; /* the same rows for each sample */
+    return fnn_fits(floats, mod ? mod : (rows + div - 1) / div, input[2] == 1 ? 1 : in->d[0], ld);
+}
+
+/* A step must not write to what may be an operand's own memory: registers of inputs, and of the other outputs. */
+static int expression_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    const int32_t *code = places[EXPR_CODE].data;
+    int64_t numbers = places[EXPR_CODE].fixed, n = in->d[0],
+            rows = in->rows_per_sample ? in->rows_per_sample : in->d[1];
+    if (!code || numbers < EXPR_HEAD) return 0;
+    int32_t registers = code[0], inputs = code[1], constants = code[2], steps = code[3], outputs = code[4];
+    if (registers < 1 || registers > EXPR_REGISTERS || inputs < 0 || constants < 0 || constants > EXPR_REGISTERS ||
+        inputs > EXPR_OPERANDS || inputs + constants > registers || steps < 0 || outputs < 1 ||
+        outputs > EXPR_OPERANDS || constants > places[EXPR_CONSTANTS].fixed || !places[EXPR_CONSTANTS].data)
+        return 0;
+    if (EXPR_HEAD + (int64_t)EXPR_INPUT * inputs + (int64_t)EXPR_STEP * steps + EXPR_OUTPUT * outputs > numbers)
+        return 0;
+    const int32_t *input = code + EXPR_HEAD, *step = input + inputs * EXPR_INPUT;
+    const int32_t *output = step + (int64_t)steps * EXPR_STEP, *each = input;
+    for (int32_t i = 0; i < inputs; i++, each += EXPR_INPUT)
+        if (each[0] < 0 || each[0] >= EXPR_OPERANDS || !expr_input_check(in, each, &places[EXPR_FIRST + each[0]], rows))
+            return 0;
+    for (int32_t i = 0; i < steps; i++, each += EXPR_STEP) {
+        if (each[0] < EXPR_COPY || each[0] > EXPR_WHERE || each[1] < inputs + constants || each[1] >= registers)
+            return 0;
+        for (int k = 2; k < EXPR_STEP; k++)
+            if (each[k] < 0 || each[k] >= registers) return 0;
+    }
+    for (int32_t i = 0; i < outputs; i++, each += EXPR_OUTPUT) {
+        int64_t ld = each[1];
+        if (each[0] < 0 || each[0] >= EXPR_OPERANDS || each[2] < inputs + constants || each[2] >= registers) return 0;
+        if (output[1] == 1 ? ld != 1 || n != 1 : ld % FNN_ALIGN_FLOATS || fnn_padded(n) > ld) return 0;
+        for (int32_t k = 0; k < i; k++)
+            if (output[EXPR_OUTPUT * k + 2] == each[2]) return 0;
+        const fnn_place *place = &places[EXPR_FIRST + each[0]];
+        if (!place->writable || !fnn_fits(fnn_floats_of(in, place), rows, n, ld)) return 0;
+    }
+    *scratch += registers * expr_capacity(registers);
+    return 1;
+}
+
 #define fnn_op_expression \
-    {"expression", "code constants o0 o1? o2? o3? o4? o5? o6? o7? o8? o9?", "n fixed", "", expression}
+    {"expression", "code constants o0 o1? o2? o3? o4? o5? o6? o7? o8? o9?", "n fixed", "", expression, expression_check}

@@ -237,7 +237,16 @@ static void reshape(const fnn_instr *in, const fnn_run *run) {
     copy_samples(&source, NULL, 0, &one, in->p[1], floats_of_f32, to);
 }
 
+static int reshape_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    int64_t rows_x = in->d[0], n_x = in->d[1], ldx = in->d[2], rows_y = in->d[3], n_y = in->d[4], ldy = in->d[5];
+    (void)scratch;
+    return rows_x >= 1 && rows_y >= 1 && n_x >= 1 && n_x <= ldx && n_y >= 1 &&
+           fnn_times(rows_x, n_x) == fnn_times(rows_y, n_y) && (ldy == 1 ? n_y == 1 : fnn_padded(n_y) <= ldy) &&
+           fnn_times(rows_x, ldx) <= fnn_floats_of(in, &places[0]) &&
+           fnn_times(rows_y, ldy) <= fnn_floats_of(in, &places[1]) && places[1].writable;
+}
+
 #define fnn_op_gather {"gather", "source y", "n ldy", "", gather}
 #define fnn_op_gather_labels {"gather_labels", "source labels", "", "", gather_labels}
 #define fnn_op_scatter {"scatter", "y out", "n ldy", "", scatter}
-#define fnn_op_reshape {"reshape", "x y", "rows_x n_x ldx rows_y n_y ldy", "", reshape}
+#define fnn_op_reshape {"reshape", "x y", "rows_x n_x ldx rows_y n_y ldy", "", reshape, reshape_check}

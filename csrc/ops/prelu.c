@@ -68,6 +68,23 @@ static void prelu_gradient(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-#define fnn_op_prelu {"prelu", "v x alpha map? y", "n ldv ldx ldy alpha_n", "", prelu}
+static int prelu_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+    const fnn_place *alpha = &places[2], *map = &places[3];
+    int64_t n = in->d[0], alpha_n = in->d[4], rows = 1;
+    (void)scratch;
+    if (alpha_n != 1 && alpha_n != n) return 0;
+    if (!fnn_absent(map)) {
+        const int32_t *row = map->data;
+        if (!row || map->fixed < in->rows_per_sample) return 0;
+        for (int64_t r = 0; r < in->rows_per_sample; r++) {
+            if (row[r] < 0) return 0;
+            rows = row[r] >= rows ? (int64_t)row[r] + 1 : rows;
+        }
+    }
+    return fnn_times(rows, alpha_n) <= alpha->fixed && fnn_reads(in, &places[0], n, in->d[1]) &&
+           fnn_reads(in, &places[1], n, in->d[2]) && fnn_writes(in, &places[4], n, in->d[3]);
+}
+
+#define fnn_op_prelu {"prelu", "v x alpha map? y", "n ldv ldx ldy alpha_n", "", prelu, prelu_check}
 #define fnn_op_prelu_gradient                                                                                       \
     {"prelu_gradient", "x dy map? dalpha", "n ldx lddy alpha_n alpha_rows accumulate", "", prelu_gradient}

@@ -48,6 +48,7 @@ cdef extern from "engine.h" nogil:
         const char *dims
         const char *scalars
         fnn_op_run run
+        void *check
 
     ctypedef struct fnn_isa:
         const char *name
@@ -126,3 +127,50 @@ cdef extern from "engine.h" nogil:
         int32_t axes
         int64_t shape[6]
         int64_t strides[6]
+
+
+cdef extern from "fastnn.h" nogil:
+    ctypedef enum fastnn_status:
+        FASTNN_OK
+        FASTNN_NO_FILE
+        FASTNN_NOT_AN_IMAGE
+        FASTNN_UNKNOWN_OPERATION
+
+    enum:
+        FASTNN_MAX_AXES
+
+    ctypedef struct fastnn_net:
+        const void *image
+        size_t bytes
+
+    ctypedef struct fastnn_port:
+        const char *name
+        int64_t floats
+        int axes
+        int64_t shape[6]
+
+    const char *fastnn_message(fastnn_status status)
+    fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net)
+    int fastnn_inputs(const fastnn_net *net)
+    int fastnn_outputs(const fastnn_net *net)
+    fastnn_status fastnn_input(const fastnn_net *net, int number, fastnn_port *port)
+    fastnn_status fastnn_output(const fastnn_net *net, int number, fastnn_port *port)
+    const char *fastnn_description(const fastnn_net *net, size_t *nbytes)
+
+
+ctypedef int (*fnn_poll)(void *) noexcept
+
+
+cdef extern from "frozen.h" nogil:
+    ctypedef struct fastnn_session:
+        fnn_instr *instrs
+        int64_t count
+        int64_t max_rows
+
+    size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_rows)
+    fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t nbytes,
+                                  int64_t max_rows, fastnn_session **session)
+    void fnn_frozen_aim(fastnn_session *session, const float **inputs, float **outputs, int64_t first)
+    fastnn_status fastnn_run_many(fastnn_session *session, const float **inputs, int64_t rows, float **outputs)
+    int fnn_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
+                     fnn_poll poll, void *poll_arg)

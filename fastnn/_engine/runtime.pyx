@@ -17,9 +17,11 @@ import os
 import numpy as np
 
 from fastnn._engine.engine cimport (
+    fastnn_input, fastnn_net, fastnn_open, fastnn_output, fastnn_message, fastnn_port, fastnn_run_many, fastnn_session,
+    fastnn_status, fnn_frozen_bind, fnn_frozen_memory, fnn_run_rows,
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I8, FNN_I16, FNN_I32, FNN_I64, FNN_MAX_AXES, FNN_U8,
     FNN_U16, FNN_U32, FNN_U64, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa,
-    fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_set_threads, fnn_shuffle, fnn_team_function,
+    fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_poll, fnn_set_threads, fnn_shuffle, fnn_team_function,
     fnn_team_run,
 )
 
@@ -89,12 +91,15 @@ cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL:
 
 
 class OpInfo:
-    """What an operation of the engine is bound by: the names of its operands, dimensions and scalars."""
+    """What an operation of the engine is bound by: the names of its operands, dimensions and scalars. `signature` is
+    their declaration as one text; `in_images` tells whether the loader of frozen images can check its instructions."""
 
-    __slots__ = ("name", "operands", "optional", "dims", "scalars")
+    __slots__ = ("name", "operands", "optional", "dims", "scalars", "signature", "in_images")
 
-    def __init__(self, name, operands, dims, scalars):
+    def __init__(self, name, operands, dims, scalars, in_images):
         self.name = name
+        self.signature = f"{name} {operands};{dims};{scalars}"
+        self.in_images = in_images
         names = operands.split()
         self.operands = tuple(each.rstrip("?") for each in names)
         self.optional = frozenset(each[:-1] for each in names if each.endswith("?"))
@@ -107,7 +112,8 @@ def _read_ops():
     infos = {}
     for i in range(_active.op_count):
         op = &_active.ops[i]
-        info = OpInfo(op.name.decode(), op.operands.decode(), op.dims.decode(), op.scalars.decode())
+        info = OpInfo(op.name.decode(), op.operands.decode(), op.dims.decode(), op.scalars.decode(),
+                      op.check != NULL)
         infos[info.name] = info
     return infos
 
@@ -128,6 +134,36 @@ cdef int64_t execute(fnn_job *job) noexcept nogil:
 
 cdef int thread_limit() noexcept nogil:
     return fnn_get_threads()
+
+
+cdef int frozen_open(const void *image, size_t nbytes, fastnn_net *net) noexcept nogil:
+    return fastnn_open(image, nbytes, net)
+
+
+cdef const char *frozen_message(int status) noexcept nogil:
+    return fastnn_message(<fastnn_status>status)
+
+
+cdef int frozen_port(const fastnn_net *net, bint output, int number, fastnn_port *port) noexcept nogil:
+    return fastnn_output(net, number, port) if output else fastnn_input(net, number, port)
+
+
+cdef size_t frozen_memory(const fastnn_net *net, int64_t max_rows) noexcept nogil:
+    return fnn_frozen_memory(net, _active, max_rows)
+
+
+cdef int frozen_bind(const fastnn_net *net, void *memory, size_t nbytes, int64_t max_rows,
+                     fastnn_session **session) noexcept nogil:
+    return fnn_frozen_bind(net, _active, memory, nbytes, max_rows, session)
+
+
+cdef int frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil:
+    return fastnn_run_many(session, inputs, rows, outputs)
+
+
+cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
+                         fnn_poll poll, void *poll_arg) noexcept nogil:
+    return fnn_run_rows(sessions, threads, inputs, rows, outputs, poll, poll_arg)
 
 
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil:

@@ -3,25 +3,23 @@
 ``fold``       rewrites a graph: batch normalisation and scalings into the dense layers around them, dropout away
 ``pack``       makes its dense layers those that kernels of a precision read fastest
 ``quantize``   the numbers of the precision int8
-``predictor``  the frozen network as a callable
+``image``      the network as one block of bytes, which C checks, maps and runs: what a file holds
+``predictor``  an image as a callable
 ``structured`` the same for several inputs or outputs
 """
 
 from fastnn.freeze.fold import fold
 from fastnn.freeze.pack import check_precision, pack
-from fastnn.freeze.predictor import LookupPredictor, Predictor
+from fastnn.freeze.predictor import LookupPredictor, Predictor, from_image, load_frozen, predictor_of
 from fastnn.freeze.structured import StructuredPredictor
-from fastnn.operations.lookup import Lookup
 
-__all__ = ["Predictor", "StructuredPredictor", "fold", "freeze", "pack"]
+__all__ = [
+    "LookupPredictor", "Predictor", "StructuredPredictor", "fold", "freeze", "from_image", "load_frozen", "pack",
+]  # fmt: skip
 
 
 def freeze(model, precision="float32"):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
     check_precision(precision)
     graph, notes = fold(model.graph.in_mode(False))
-    graph = pack(graph, precision)
-    if len(graph.inputs) == len(graph.outputs) == 1:
-        looks_up = any(isinstance(node.operation, Lookup) for node in graph.nodes)
-        return (LookupPredictor if looks_up else Predictor)(graph, notes, name=model.name)
-    return StructuredPredictor(graph, notes, model.input, model.output, model.input_names, name=model.name)
+    return predictor_of(pack(graph, precision), notes, model)

@@ -1,12 +1,12 @@
-"""A folded graph as plain dictionaries and arrays, and back: how a predictor is pickled."""
+"""A folded graph as plain dictionaries, and back: what images hold of it, and how a predictor without one is pickled."""
 
 from fastnn.graph import Graph, Node, Tensor
 from fastnn.operations import REGISTRY
 from fastnn.variables import Variable
 
 
-def to_plain(graph):
-    """Describe a graph by names, numbers and arrays."""
+def to_plain(graph, store=lambda variable: variable.numpy()):
+    """Describe a graph by names, numbers and what `store` makes of each variable."""
     numbers = {tensor: number for number, tensor in enumerate(graph.inputs)}
     nodes = []
     for node in graph.nodes:
@@ -14,7 +14,9 @@ def to_plain(graph):
             {
                 "operation": node.operation.name,
                 "inputs": [numbers[each] for each in node.inputs],
-                "variables": {name: each and (each.numpy(), each.layout) for name, each in node.variables.items()},
+                "variables": {
+                    name: each and (store(each), each.shape, each.layout) for name, each in node.variables.items()
+                },
                 "attributes": dict(node.attributes),
                 "name": node.output.name,
             }
@@ -27,13 +29,14 @@ def to_plain(graph):
     }
 
 
-def from_plain(plain):
-    """Make the graph anew."""
+def from_plain(plain, load=lambda value, shape, layout: value):
+    """Make the graph anew; `load` gives the value of each variable."""
     tensors = [Tensor(shape, dtype, name=name) for shape, dtype, name in plain["inputs"]]
     inputs = list(tensors)
     for each in plain["nodes"]:
         variables = {
-            name: value and Variable(value[0], name=name, layout=value[1]) for name, value in each["variables"].items()
+            name: stored and Variable(load(*stored), name=name, layout=stored[2])
+            for name, stored in each["variables"].items()
         }
         given = [tensors[number] for number in each["inputs"]]
         output = Node(REGISTRY[each["operation"]], given, variables, each["attributes"], None).output

@@ -1,15 +1,23 @@
-"""A frozen network."""
+"""A frozen network as Python sees it: an image, and what calls it."""
+
+import asyncio
+import mmap
+import os
 
 import numpy as np
 
+from fastnn import _tree
 from fastnn._engine.predictor import FrozenProgram
 from fastnn.eager import CHUNK
+from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
-from fastnn.lowering.builder import Builder
-from fastnn.lowering.cost import elementwise_cycles
-from fastnn.lowering.programs import NOT_YET
+from fastnn.lowering.programs import Prediction
 from fastnn.operations.lookup import host_values
+from fastnn.saving.files import check_target, replacing
+from fastnn.training.data import as_array, check_inputs
 from fastnn.variables import move_to_arena
+
+SUFFIX = ".fnn"
 
 
 class Predictor(FrozenProgram):
@@ -20,12 +28,16 @@ class Predictor(FrozenProgram):
     Attributes
     ----------
     name : str
-    graph : Graph
-        The folded network.
     notes : tuple of str
         What was folded into what.
     input_shape, output_shape : tuple
-        With None for the batch.
+        With None for the batch; structures of such, where there are several.
+    graph : Graph
+        The folded network. After loading, kernels of float16 and int8 have their rounded values.
+    precision : str
+        "float32", "float16" or "int8": what the weights of dense layers are stored in; "mixed" for several.
+    nbytes : int
+        Bytes of the image, weights included; 0 for the rare network that an image cannot hold.
 
     Examples
     --------
@@ -34,66 +46,193 @@ class Predictor(FrozenProgram):
     >>> frozen = model.freeze()
     >>> frozen(np.ones((2, 4), np.float32)).shape
     (2, 3)
+    >>> frozen(np.ones(4, np.float32)).shape
+    (3,)
     """
 
-    def __init__(self, graph, notes=(), name="predictor"):
-        self.name = name
-        self.graph = graph
-        self.notes = tuple(notes)
-        self.input_shape = graph.inputs[0].shape
-        self.output_shape = graph.outputs[0].shape
-        move_to_arena(graph.variables)
-        builder = Builder(graph, CHUNK)
-        builder.forward()
-        y = builder.slot(graph.outputs[0])
-        builder.emit(
-            "scatter", rows=y.rows_per_sample, work_per_row=elementwise_cycles(y.n, 2), y=y, out=NOT_YET, n=y.n,
-            ldy=y.ld
-        )  # fmt: skip
-        if len(builder.sources) > 1:
-            raise ValueError(f"A predictor reads one array. This network reads {len(builder.sources)}.")
-        key = next(iter(builder.sources), graph.inputs[0])  # the input, or what is looked up for it
-        super().__init__(builder.program, builder.source(key), key.shape[1:], self.output_shape[1:])
+    def __init__(self, description, image=None, graph=None):
+        self._description = description
+        self.name = description["name"]
+        self.notes = tuple(description["notes"])
+        self.heads = tuple(description["heads"])
+        self._graph = graph
+        self._program = None
+        if image is None:
+            move_to_arena(graph.variables)
+            self._program = Prediction(graph, CHUNK)
+        else:
+            self._open(image)
+        self.input_shape, self.output_shape = decode(description["shapes"])
+        self._complete = True
 
-    def predict(self, x, out=None):
-        """Outputs for the rows of `x`.
+    @property
+    def graph(self):
+        """The folded network."""
+        if self._graph is None:
+            self.__dict__["_graph"] = graph_of(self.image)
+        return self._graph
+
+    async def predict_async(self, x, out=None):
+        """As `predict`, in a thread of the running event loop's executor, so that the loop goes on meanwhile.
+
+        Worth it for calls that take long: a hop to a thread and back costs more than a small network does.
+        """
+        return await asyncio.get_running_loop().run_in_executor(None, self.predict, x, out)
+
+    def predict_proba(self, x):
+        """Probabilities of the classes, as scikit-learn has them.
 
         Parameters
         ----------
-        x : array_like, shape (samples, ...)
-            float32 and contiguous is fastest; anything numeric is converted on the way.
-        out : ndarray of float32, C-contiguous, shape (samples, ...), optional
-            Where to write; returned. A new array by default.
+        x : array_like
 
         Returns
         -------
-        ndarray
+        ndarray, shape (samples, classes)
+            The outputs of softmax. Of a single sigmoid two columns, those of class 0 and class 1; of several sigmoids
+            theirs, one column each (labels that do not exclude each other).
 
         Raises
         ------
-        ValueError, TypeError
-            For a shape or a type that does not fit.
+        ValueError
+            If the network ends in anything else: its outputs are no probabilities.
         """
-        return self(x, out)
+        y = self(x)
+        if self._head() == "sigmoid" and self.output_shape[-1] == 1:
+            return np.concatenate([1 - y, y], axis=-1)
+        return y
+
+    def predict_classes(self, x):
+        """The most probable class of each sample.
+
+        Parameters
+        ----------
+        x : array_like
+
+        Returns
+        -------
+        ndarray of int64, shape (samples,)
+            The number of the largest output of softmax; of a single sigmoid 1 where it is above 0.5. Of several sigmoids
+            0 or 1 for each, shape (samples, labels).
+
+        Raises
+        ------
+        ValueError
+            If the network ends in anything else.
+        """
+        y = self(x)
+        if self._head() == "softmax":
+            return y.argmax(axis=-1)
+        classes = (y > 0.5).astype(np.int64)
+        return classes[..., 0] if self.output_shape[-1] == 1 else classes
+
+    def _head(self):
+        """What the only output ends in: "softmax" or "sigmoid"."""
+        if len(self.heads) > 1:
+            raise ValueError(f"{self.name!r} has {len(self.heads)} outputs: take the probabilities from `predict`.")
+        if self.heads[0] is None:
+            raise ValueError(
+                f"The outputs of {self.name!r} are no probabilities: predict_proba and predict_classes need a network "
+                "that ends in softmax or sigmoid. For one trained with from_logits=True, add that activation before "
+                "freezing; a regression has `predict`."
+            )
+        return self.heads[0]
+
+    # ---- files -------------------------------------------------------------------------------------------------------
+
+    def save(self, path, overwrite=True):
+        """Write the network to a file that `fastnn.load_frozen` and C (``fastnn.h``) map and run as it lies.
+
+        Parameters
+        ----------
+        path : path-like
+            With the suffix ".fnn".
+        overwrite : bool, default True
+
+        Raises
+        ------
+        ValueError
+            For another suffix, and for a network that an image cannot hold; the message names the layer.
+        FileExistsError
+            If the file is there and `overwrite` is False.
+        """
+        if os.path.splitext(os.fspath(path))[1] != SUFFIX:
+            raise ValueError(f"Frozen networks are saved in files whose names end in {SUFFIX!r}. Received: {path!r}")
+        if self.image is None:
+            raise ValueError(f"Cannot save {self.name!r}: {self._description['why_no_image']}")
+        with replacing(check_target(path, overwrite)) as file:
+            file.write(self.image)
+
+    @property
+    def precision(self):
+        """What the weights of dense layers are stored in."""
+        known = {
+            node.attributes["precision"] for node in self.graph.nodes if node.operation.name == "packed_dense"
+        } or {"float32"}
+        return known.pop() if len(known) == 1 else "mixed"
+
+    def summary(self, print_fn=print):
+        """Print what the network is made of: its operations with shapes and precisions, what was folded, its size."""
+        lines = [f"Frozen network {self.name!r}: {self.input_shape} -> {self.output_shape}"]
+        nodes = [
+            (node.output.name, node.operation.name, str(node.output.shape), node.attributes.get("precision") or "")
+            for node in self.graph.nodes
+        ]
+        header = ("Layer", "Operation", "Output shape", "Weights")
+        widths = [max(map(len, column)) for column in zip(header, *nodes, strict=True)]
+        lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (header, *nodes)]
+        lines += [f"- {note}" for note in self.notes]
+        lines.append(f"{self.nbytes:,} bytes" if self.image is not None else self._description["why_no_image"])
+        print_fn("\n".join(lines))
+
+    # ---- how it is called --------------------------------------------------------------------------------------------
 
     def _convert(self, x):
-        """An input that is not float32, contiguous and of the right shape already."""
-        from fastnn.training.data import as_array, check_inputs
+        """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
+        if isinstance(x, (bytes, bytearray)):
+            raise TypeError("Bytes have no type: pass memoryview(x).cast('f') if they are float32 values.")
+        array, shape = as_array(x, "x"), self.input_shape[1:]
+        if array.shape != shape or shape == (1,):
+            array = check_inputs(array, shape, f"The input of {self.name!r}")
+        return np.ascontiguousarray(array, np.float32)
 
-        x = check_inputs(as_array(x, "x"), self.input_shape[1:], f"The input of {self.name!r}")
-        return np.ascontiguousarray(x, np.float32)
+    def _predict_without_image(self, x, out):
+        array = self._convert(x)
+        lone = array.ndim < len(self.input_shape)
+        (result,) = self._program.run(
+            {self._graph.inputs[0]: array[None] if lone else array}, 1 if lone else len(array)
+        )
+        result = result[0] if lone else result
+        if out is None:
+            return result
+        if not isinstance(out, np.ndarray) or out.shape != result.shape or out.dtype != np.float32:
+            self._refuse_output(out, result.shape)
+        out[...] = result
+        return out
+
+    def _read(self, arrays):
+        """What the image's inputs read, given an array for each of the graph's: tokens are looked up."""
+        nodes, values = self.graph.nodes, []
+        for number, node in self._description["reads"]:
+            array = arrays[number]
+            if node is not None:
+                array = nodes[node].operation.compute(nodes[node], array)
+            values.append(np.ascontiguousarray(array, np.float32))
+        return values
 
     def __setattr__(self, name, value):
-        if "output_shape" in self.__dict__:
+        if "_complete" in self.__dict__:
             raise AttributeError("A predictor is immutable: freeze the model again after changing it.")
         super().__setattr__(name, value)
 
     def __reduce__(self):
-        """Pickled and copied as folded graph and weights; nothing of the model is needed to have it back."""
-        return _unpickled, (type(self), to_plain(self.graph), self.notes, self.name)
+        """Pickled and copied as the image; nothing of the model is needed to have it back."""
+        if self.image is None:
+            return _from_plain, (type(self), self._description, to_plain(self._graph))
+        return from_image, (bytes(self.image),)
 
     def __repr__(self):
-        return f"<Predictor name={self.name}, {self.input_shape} -> {self.output_shape}>"
+        return f"<{type(self).__name__} name={self.name}, {self.input_shape} -> {self.output_shape}>"
 
 
 class LookupPredictor(Predictor):
@@ -101,14 +240,108 @@ class LookupPredictor(Predictor):
 
     def __call__(self, x, out=None):
         """Outputs for the rows of `x`; see `predict`."""
-        from fastnn.training.data import as_array, check_inputs
+        x = as_array(x, "x", text=True)
+        shape = self.input_shape[1:]
+        lone = x.shape == shape and shape != (1,)
+        x = x[None] if lone else check_inputs(x, shape, f"The input of {self.name!r}")
+        (values,) = self._read([x])
+        return super().__call__(values[0] if lone else values, out)
 
-        tensor = self.graph.inputs[0]
-        x = check_inputs(as_array(x, "x", text=True), tensor.shape[1:], f"The input of {self.name!r}")
-        values = host_values(self.graph, {tensor: x})
-        (looked_up,) = (value for key, value in values.items() if key is not tensor)
-        return super().__call__(np.ascontiguousarray(looked_up, np.float32), out)
+    def predict(self, x, out=None):
+        """Outputs for the rows of `x`, an array_like of tokens; see `Predictor.predict`."""
+        return self(x, out)
 
 
-def _unpickled(cls, plain, notes, name):
-    return cls(from_plain(plain), notes, name)
+def predictor_of(graph, notes, model):
+    """The predictor of a folded and packed graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    notes : sequence of str
+    model : Model
+        For its name, and the names and structure of its inputs and outputs.
+    """
+    from fastnn.freeze.structured import StructuredPredictor
+
+    single = len(graph.inputs) == len(graph.outputs) == 1
+    cls = (LookupPredictor if looks_up(graph) else Predictor) if single else StructuredPredictor
+    if single:
+        shapes = graph.inputs[0].shape, graph.outputs[0].shape
+    else:
+        shapes = [_tree.map_structure(lambda each: each.shape, ends) for ends in (model.input, model.output)]
+    numbers = iter(range(len(graph.outputs)))
+    description = {
+        "kind": cls.__name__,
+        "name": model.name,
+        "notes": list(notes),
+        "heads": [_head_of(tensor.node) for tensor in graph.outputs],
+        "input_names": list(model.input_names),
+        "shapes": encode(tuple(shapes)),
+        "sample_shapes": [list(each.shape[1:]) for each in graph.inputs],
+        "outputs": encode(_tree.map_structure(lambda each: next(numbers), model.output)),
+    }
+    try:
+        image = to_image(graph, description)
+    except NotInImage as error:
+        return cls({**description, "reads": [], "why_no_image": str(error)}, graph=graph)
+    return cls(description_of(image), image, graph)
+
+
+def _head_of(node):
+    """What makes the output of a node probabilities, or None."""
+    if node is None:
+        return None
+    if node.operation.name == "softmax":
+        return "softmax"
+    return "sigmoid" if node.attributes.get("function") == "sigmoid" else None
+
+
+def from_image(image):
+    """The predictor of an image, which is used in place where it is aligned to 64 bytes."""
+    from fastnn.freeze.structured import StructuredPredictor
+
+    FrozenProgram()._open(image)  # C decides whether it is one, before Python reads its description
+    description = description_of(image)
+    kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
+    if description["kind"] not in kinds:
+        raise ValueError(
+            f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
+        )
+    return kinds[description["kind"]](description, image)
+
+
+def _from_plain(cls, description, plain):
+    return cls(description, graph=from_plain(plain))
+
+
+def load_frozen(path):
+    """Load a frozen network that `save` has written.
+
+    The file is mapped into memory, checked and used as it lies: several processes share one copy of its weights. It must
+    not be changed in place meanwhile; saving over it is safe, as that makes a new file.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    fastnn.freeze.Predictor
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is no frozen network, incomplete, damaged, or written by a newer version.
+    """
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise ValueError(f"Cannot load {path!r}: the file is empty.")
+        image = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        return from_image(image)
+    except ValueError as error:
+        raise ValueError(f"Cannot load {path!r}. {error}") from None

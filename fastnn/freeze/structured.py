@@ -1,44 +1,31 @@
 """A frozen network of several inputs or outputs."""
 
+import numpy as np
+
 from fastnn import _tree
-from fastnn.eager import CHUNK
-from fastnn.lowering.programs import Prediction
-from fastnn.variables import move_to_arena
+from fastnn.freeze.image import decode
+from fastnn.freeze.predictor import Predictor
+from fastnn.training.data import as_array, check_inputs
 
 
-class StructuredPredictor:
-    """A network of several inputs or outputs with constant weights: immutable, callable from any thread. Threads that
-    call it at once take turns.
+class StructuredPredictor(Predictor):
+    """A network of several inputs or outputs with constant weights: immutable, callable from any number of threads at
+    once.
 
     Made by `Model.freeze`. It does not follow later changes of the model.
 
-    Parameters
-    ----------
-    graph : Graph
-        The folded network.
-    notes : list of str
-        What was folded into what.
-    inputs, outputs
-        The model's own, for their names and structure.
-    input_names : list of str
-    name : str
-
     Attributes
     ----------
+    input_names : tuple of str
     input_shape, output_shape
         Structures of shapes, with None for the batch.
     """
 
-    def __init__(self, graph, notes, inputs, outputs, input_names, name="predictor"):
-        self.name = name
-        self.graph = graph
-        self.notes = tuple(notes)
-        self.input_names = tuple(input_names)
-        self.input_shape = _tree.map_structure(lambda each: each.shape, inputs)
-        self.output_shape = _tree.map_structure(lambda each: each.shape, outputs)
-        move_to_arena(graph.variables)
-        self._outputs = outputs
-        self._prediction = Prediction(graph, CHUNK)
+    def __init__(self, description, image=None, graph=None):
+        self.input_names = tuple(description["input_names"])
+        self._outputs = decode(description["outputs"])
+        self._sample_shapes = [tuple(shape) for shape in description["sample_shapes"]]
+        super().__init__(description, image, graph)
 
     def __call__(self, x, out=None):
         """Outputs for the rows of `x`; see `predict`."""
@@ -51,8 +38,9 @@ class StructuredPredictor:
         ----------
         x : array_like, list of array_like, or dict of str to array_like
             One for each input, or by the names of the inputs.
-        out : None
-            Only predictors of one input and one output write into a given array.
+        out : structure of ndarray, optional
+            Where to write, a C-contiguous float32 array for each output, in the structure of the outputs; returned. New
+            arrays by default.
 
         Returns
         -------
@@ -64,21 +52,45 @@ class StructuredPredictor:
         ValueError, TypeError
             For inputs that do not fit.
         """
-        from fastnn.training.data import as_array, check_inputs
-
-        if out is not None:
-            raise ValueError("`out` is for predictors of one input and one output; this one returns new arrays.")
-        values = self._values(x)
         arrays = [
-            check_inputs(as_array(each, name, text=True), tensor.shape[1:], f"Input {name!r} of {self.name!r}")
-            for each, name, tensor in zip(values, self.input_names, self.graph.inputs, strict=True)
+            check_inputs(as_array(each, name, text=True), shape, f"Input {name!r} of {self.name!r}")
+            for each, name, shape in zip(self._values(x), self.input_names, self._sample_shapes, strict=True)
         ]
         lengths = {len(each) for each in arrays}
         if len(lengths) > 1:
             raise ValueError(f"The inputs of {self.name!r} must have as many samples each. Received: {sorted(lengths)}")
-        inputs = dict(zip(self.graph.inputs, arrays, strict=True))
-        results = self._prediction.run(inputs, lengths.pop())
-        return results[0] if len(results) == 1 else _tree.pack(self._outputs, results)
+        rows = lengths.pop()
+        results = self._results(out, rows)
+        if self.image is None:
+            inputs = dict(zip(self._graph.inputs, arrays, strict=True))
+            for result, value in zip(results, self._program.run(inputs, rows), strict=True):
+                result[...] = value
+        else:
+            values = self._read(arrays)
+            if out is not None:  # what one layer writes, another may have to read
+                shared = [any(np.may_share_memory(each, result) for result in results) for each in values]
+                values = [each.copy() if copy else each for each, copy in zip(values, shared, strict=True)]
+            self._run_arrays(values, rows, results)
+        return _tree.pack(self._outputs, results)
+
+    def _results(self, out, rows):
+        """The arrays to write to."""
+        shapes = [(rows, *shape) for shape in self._output_shapes()]
+        if out is None:
+            return [np.empty(shape, np.float32) for shape in shapes]
+        results = _tree.flatten(out)
+        if len(results) != len(shapes):
+            raise ValueError(f"`out` must have {len(shapes)} arrays, one for each output. Received: {len(results)}")
+        for each, shape in zip(results, shapes, strict=True):
+            fits = isinstance(each, np.ndarray) and each.dtype == np.float32 and each.shape == shape
+            if not (fits and each.flags.c_contiguous and each.flags.writeable):
+                self._refuse_output(each, shape)
+        return results
+
+    def _output_shapes(self):
+        if self.image is None:
+            return [each.shape[1:] for each in self._graph.outputs]
+        return self.output_shapes
 
     def _values(self, x):
         names = self.input_names
@@ -94,11 +106,3 @@ class StructuredPredictor:
                 f"Expected a list of {len(names)} arrays or a dictionary by {list(names)}. Received: {type(x).__name__}"
             )
         return list(x)
-
-    def __setattr__(self, name, value):
-        if "_prediction" in self.__dict__:
-            raise AttributeError("A predictor is immutable: freeze the model again after changing it.")
-        super().__setattr__(name, value)
-
-    def __repr__(self):
-        return f"<StructuredPredictor name={self.name}, {self.input_shape} -> {self.output_shape}>"

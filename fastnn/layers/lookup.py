@@ -77,17 +77,8 @@ class _IndexLookup(Layer):
             )
         self._tokens = tokens
         masked = 0 if self.output_mode == "int" else -1  # an indicator of nothing
-        self._table.value = Table(tokens, self._first, self.mask_token, masked, self._unknown)
-
-    def _unknown(self, values):
-        if self.num_oov_indices == 0:
-            raise ValueError(
-                f"Layer {self.name!r}: {np.unique(values)[:10].tolist()} are not in the vocabulary, and "
-                "num_oov_indices=0 leaves no index for them."
-            )
-        if self.num_oov_indices == 1:
-            return self._oov_start
-        return self._oov_start + values % self.num_oov_indices
+        unknown = self.name, self._oov_start, self.num_oov_indices
+        self._table.value = Table(tokens, self._first, self.mask_token, masked, unknown)
 
     def adapt(self, data):
         """Make a vocabulary of the tokens of `data`, the most frequent first (of two as frequent, the greater)."""

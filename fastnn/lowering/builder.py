@@ -188,6 +188,11 @@ class Builder:
         self._emitted.append((op, bindings, keywords))
         return index
 
+    @property
+    def emitted(self):
+        """What was emitted: (operation, bindings by name, keywords of `Instruction`) of each instruction."""
+        return list(self._emitted)
+
     def new_random_stream(self):
         """A number that no other random instruction of this program has."""
         self.random_streams += 1

@@ -128,6 +128,7 @@ COUNTS = {
     "pack_panels": ("", "x=k*n y=k*n"),
     "unpack_panels": ("", "x=k*n y=k*n"),
     "matmul": ("2*m*groups*height*k*n", "a=m*groups*height*k b=m*groups*k*n y=m*groups*height*n"),
+    "copy_rows": ("", "x=m*n y=m*n"),
     "dropout_backward": ("m*n", "dy=m*n mask=0.03125*m*n dx=m*n"),
     "masked_forward": ("2*m*n", "x=m*n y=m*n mask=0.03125*m*n"),
     "noise": ("2*m*n", "v=m*n x=m*n y=m*n"),

@@ -21,8 +21,9 @@ class Table:
         Index of the first one; the others follow.
     mask_token : str, int or None
         Is given `mask_index`.
-    unknown : callable
-        Indices for an array of unknown tokens.
+    unknown : tuple (name, start, count)
+        Of the layer; the first index of unknown tokens; and how many such indices there are (0: they are refused; of
+        several, a number takes the one that it leaves as a remainder).
 
     Attributes
     ----------
@@ -31,10 +32,15 @@ class Table:
 
     def __init__(self, tokens, first, mask_token, mask_index, unknown):
         self.tokens = tokens
+        self._made_of = tokens, first, mask_token, mask_index, unknown
         order = np.argsort(tokens, kind="stable")
         self._keys, self._indices = tokens[order], first + order
         self._mask = None if mask_token is None else (mask_token, mask_index)
-        self._unknown = unknown
+        self._unknown = tuple(unknown)
+
+    def plain(self):
+        """What it was made of: arrays, numbers and texts."""
+        return self._made_of
 
     def find(self, values):
         """The index of each value, int64."""
@@ -47,8 +53,17 @@ class Table:
             found[masked] = self._mask[1]
             known |= masked
         if not known.all():
-            found[~known] = self._unknown(values[~known])
+            found[~known] = self._of_unknown(values[~known])
         return found
+
+    def _of_unknown(self, values):
+        name, start, count = self._unknown
+        if count == 0:
+            raise ValueError(
+                f"Layer {name!r}: {np.unique(values)[:10].tolist()} are not in the vocabulary, and "
+                "num_oov_indices=0 leaves no index for them."
+            )
+        return start if count == 1 else start + values % count
 
 
 class Lookup(Operation):

@@ -176,7 +176,7 @@ def test_out(frozen):
 
 
 @pytest.mark.parametrize(
-    "x", [np.ones((3, 19)), np.ones(20), np.ones((2, 3, 20)), "text", None, [[1, 2], [3]], np.ones((2, 20), complex)]
+    "x", [np.ones((3, 19)), np.ones(19), np.ones((2, 3, 20)), "text", None, [[1, 2], [3]], np.ones((2, 20), complex)]
 )
 def test_bad_input_is_refused(frozen, x):
     with pytest.raises((ValueError, TypeError)):
