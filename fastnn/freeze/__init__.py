@@ -15,8 +15,8 @@ __all__ = ["Predictor", "StructuredPredictor", "fold", "freeze"]
 
 def freeze(model):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
-    graph, notes = fold(model.graph.in_mode(False))
+    graph, report = fold(model.graph)
     if len(graph.inputs) == len(graph.outputs) == 1:
         looks_up = any(isinstance(node.operation, Lookup) for node in graph.nodes)
-        return (LookupPredictor if looks_up else Predictor)(graph, notes, name=model.name)
-    return StructuredPredictor(graph, notes, model.input, model.output, model.input_names, name=model.name)
+        return (LookupPredictor if looks_up else Predictor)(graph, report.notes, name=model.name)
+    return StructuredPredictor(graph, report.notes, model.input, model.output, model.input_names, name=model.name)

@@ -2,8 +2,11 @@
 
 import math
 
-from fastnn.lowering.layout import emit_arrange, emit_reduce, is_batched, new_slot
+import numpy as np
+
+from fastnn.lowering.layout import body, emit_arrange, emit_reduce, is_batched, new_slot
 from fastnn.operations.base import Operation
+from fastnn.operations.scaling import Scaling
 
 
 class Piece:
@@ -26,6 +29,20 @@ class Piece:
         self.y_axes = tuple(y_axes)
         self.x_start = tuple(x_start)
         self.y_start = tuple(y_start)
+
+    def places(self, x_shape, y_shape):
+        """Where the values come from and where they go: numbers of places in arrays of these shapes."""
+        return _walk(self.sizes, self.x_axes, self.x_start, x_shape), _walk(
+            self.sizes, self.y_axes, self.y_start, y_shape
+        )
+
+
+def _walk(sizes, axes, start, shape):
+    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    places = np.array(sum(steps[axis] * index for axis, index in start))
+    for size, (axis, step) in zip(sizes, axes, strict=True):
+        places = places[..., None] + np.arange(size) * (steps[axis] * step if axis >= 0 else 0)
+    return places.reshape(-1)
 
 
 class Arrange(Operation):
@@ -68,3 +85,34 @@ class Arrange(Operation):
                 piece.x_start, add=adds,
             )  # fmt: skip
             b.set_gradient(x, dx)
+
+    @staticmethod
+    def on_arrays(node, arrays, rest=0.0):
+        """A sample of the output, from samples of the inputs; `rest` is where nothing goes."""
+        shape = body(node.output.shape)
+        result = np.full(math.prod(shape), rest)
+        for array, piece, x in zip(arrays, node.attributes["pieces"], node.inputs, strict=True):
+            source, target = piece.places(body(x.shape), shape)
+            result[target] = np.broadcast_to(array, body(x.shape)).reshape(-1)[source]
+        return result.reshape(shape)
+
+    def scale_output(self, node, scaling):
+        """Each input is scaled as the places are that its values go to, if they all are scaled alike."""
+        shape = body(node.output.shape)
+        wanted = [array.reshape(-1) for array in scaling.broadcast(shape)]
+        empty, scalings = np.ones(math.prod(shape), bool), []
+        for x, piece in zip(node.inputs, node.attributes["pieces"], strict=True):
+            source, target = piece.places(body(x.shape), shape)
+            own = np.ones(math.prod(body(x.shape))), np.zeros(math.prod(body(x.shape)))
+            for array, of_places in zip(own, wanted, strict=True):
+                array[source] = of_places[target]
+                if (array[source] != of_places[target]).any():
+                    return None
+            empty[target] = False
+            scalings.append(Scaling(*(array.reshape(body(x.shape)) for array in own)))
+        return None if wanted[1][empty].any() else ({}, scalings)
+
+    def scale_inputs(self, node, scalings):
+        scales = [1.0 if each is None else each.scale for each in scalings]
+        shifts = [0.0 if each is None else each.shift for each in scalings]
+        return {}, Scaling(self.on_arrays(node, scales, rest=1.0), self.on_arrays(node, shifts))
