@@ -64,14 +64,13 @@ class RowNorm(Operation):
 
     def fold(self, node, f):
         """The normalisation, and what is trained as a scaling of its own, which may find a better place."""
-        gamma, beta = (f.constant(node.variables[name]) for name in ("gamma", "beta"))
+        gamma, beta = node.variables["gamma"], node.variables["beta"]
         bare = f.keep(node)
         if gamma is None and beta is None:
             return bare
         bare.node.variables = {"gamma": None, "beta": None}
-        return f.scaled(
-            node, 1.0 if gamma is None else gamma.reshape(-1), 0.0 if beta is None else beta.reshape(-1), bare
-        )
+        scale, shift = f.constant(gamma, default=np.ones(1)), f.constant(beta, default=np.zeros(1))
+        return f.scaled(node, scale.reshape(-1), shift.reshape(-1), bare)
 
     def scale_output(self, node, scaling):
         """It has a scaling of its own."""

@@ -125,9 +125,7 @@ def _split(network, node, scaling, report):
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.float32(-scaling.shift / scaling.scale).astype(np.float64)  # exactly what will be subtracted
     centre = np.where((scaling.scale != 0) & np.isfinite(centre), centre, 0)
-    report.notes.append(
-        f"{node.output.name}: its mean is subtracted first; within a dense layer that would cost digits"
-    )
+    report.notes.append(f"{node.output.name}: its mean is subtracted first, folded it would cost digits")
     network.put_before(node, arithmetic("subtract", node.inputs[0], centre))
     rest = Scaling(scaling.scale, scaling.shift + centre * scaling.scale)
     network.set_constants(node, scale=rest.scale, shift=rest.shift)

@@ -35,22 +35,21 @@ def remove_units(network, report):
         if lane is None:
             continue
         n = node.output.features
-        alike = _alike(node, lane)
         constant = ~node.variables["kernel"].value.any(axis=0)
         values = _values(node, lane) if constant.any() else None
         unread = ~np.any([end.variables["kernel"].value.any(axis=1) for end in lane.ends], axis=0)
         if values is None or not np.isfinite([values[end.inputs[0]] for end in lane.ends]).all():
             constant[:] = False
-        twins = (alike != np.arange(n)) & ~unread & ~constant
+        alike = _alike(node, lane, ~unread & ~constant)
+        twins = alike != np.arange(n)
         removed = unread | constant | twins
         if removed.all():
             removed[0] = False  # a layer has a unit
         if removed.any():
             _remove(network, node, lane, removed, constant & ~unread & removed, np.where(twins, alike, -1), values)
             counts = {"read by nobody": unread, "constant": constant & ~unread, "like another": twins}
-            what = ", ".join(
-                f"{(each & removed).sum()} {why}" for why, each in counts.items() if (each & removed).any()
-            )
+            counts = {why: (each & removed).sum() for why, each in counts.items()}
+            what = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
             report.notes.append(f"{removed.sum()} of {n} units of {node.output.name} removed: {what}")
 
 
@@ -102,13 +101,18 @@ def _vectors(node):
     return {}
 
 
-def _alike(node, lane):
-    """For each unit the first one that has the same inputs and the same way to go."""
+def _alike(node, lane, among):
+    """For each of some units the first of them that has the same inputs and the same way to go; others are alone."""
     rows = [node.variables["kernel"].value, node.variables["bias"].value[None]]
     rows += [vector[None] for each in lane.nodes for vector in _vectors(each).values()]
     columns = np.ascontiguousarray(np.concatenate(rows).T) + 0.0  # -0 is 0
     first = {}
-    return np.array([first.setdefault(column.tobytes(), number) for number, column in enumerate(columns)])
+    return np.array(
+        [
+            first.setdefault(column.tobytes(), number) if among[number] else number
+            for number, column in enumerate(columns)
+        ]
+    )
 
 
 def _values(node, lane):
