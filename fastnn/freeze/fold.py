@@ -5,7 +5,7 @@ make that smaller, one after the other, again and again until none finds anythin
 been in another one's way. All arithmetic is in float64; constants are rounded to float32 once, at the end.
 """
 
-from fastnn.freeze.folding.constants import compute_constants, find_scalings
+from fastnn.freeze.folding.constants import compute_constants, find_layers
 from fastnn.freeze.folding.inference import at_inference
 from fastnn.freeze.folding.linear import merge_linear_layers
 from fastnn.freeze.folding.rearrangements import cancel_rearrangements
@@ -49,7 +49,7 @@ def fold(graph):
     report = FoldReport()
     network = at_inference(graph, report)
     compute_constants(network, report)
-    find_scalings(network, report)
+    find_layers(network, report)
     size = None
     while size != network.size:
         size = network.size

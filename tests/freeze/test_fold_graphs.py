@@ -68,7 +68,8 @@ def dense(n, activation=None, **kwargs):
 
 PATTERNS = {
     "dense, BN, activation, BN, dense": (
-        lambda x: dense(4)(BN()(layers.Activation("tanh")(BN()(dense(9)(x))))), [(6,)], ["dense", "activation", "dense"],
+        lambda x: dense(4)(BN()(layers.Activation("tanh")(BN()(dense(9)(x))))), [(6,)],
+        ["dense", "activation", "dense"],
     ),
     "BN on the input of several dense layers": (
         lambda x: (lambda y: [dense(3)(y), dense(4)(y)])(BN()(x)), [(6,)], ["dense", "dense"],
@@ -106,12 +107,15 @@ PATTERNS = {
     "BN after layer normalisation": (
         lambda x: layers.ReLU()(BN()(layers.LayerNormalization()(x))), [(6,)], ["rownorm", "activation"],
     ),
-    "BN along another axis": (lambda x: BN(axis=1)(x), [(4, 3)], ["parameter", "elementwise", "parameter", "elementwise"]),
+    "BN along another axis": (
+        lambda x: BN(axis=1)(x), [(4, 3)], ["parameter", "elementwise", "parameter", "elementwise"],
+    ),
     "BN along another axis of what is flattened": (
         lambda x: dense(3)(layers.Flatten()(BN(axis=1)(x))), [(4, 3)], ["reshape", "dense"],
     ),
     "BN before a permutation": (
-        lambda x: dense(3)(layers.Flatten()(layers.Permute((2, 1))(BN()(x)))), [(4, 3)], ["arrange", "reshape", "dense"],
+        lambda x: dense(3)(layers.Flatten()(layers.Permute((2, 1))(BN()(x)))), [(4, 3)],
+        ["arrange", "reshape", "dense"],
     ),
     "BN before a repetition": (
         lambda x: dense(3)(layers.RepeatVector(3)(BN()(x))), [(4,)], ["reshape", "arrange", "dense"],
@@ -157,15 +161,21 @@ PATTERNS = {
         ["activation"],
     ),
     "transpositions around an activation": (
-        lambda x: layers.Permute((2, 1))(layers.Activation("tanh")(layers.Permute((2, 1))(x))), [(4, 3)], ["activation"],
+        lambda x: layers.Permute((2, 1))(layers.Activation("tanh")(layers.Permute((2, 1))(x))), [(4, 3)],
+        ["activation"],
     ),
     "Normalization over several axes": (
         lambda x: dense(2)(layers.Flatten()(layers.Normalization(axis=(1, 2), mean=1.0, variance=4.0)(x))), [(4, 3)],
         ["reshape", "dense"],
     ),
     "group normalisation": (
-        lambda x: dense(4)(layers.GroupNormalization(2)(x)), [(6,)], None,
+        lambda x: dense(4)(layers.GroupNormalization(2)(x)), [(6,)], ["reshape", "rownorm", "reshape", "dense"],
     ),
+    "BN after another normalisation of rows": (
+        lambda x: [BN()(layers.UnitNormalization()(x)), BN()(layers.RMSNormalization()(x))], [(6,)],
+        ["rownorm", "rownorm"],
+    ),
+    "a pixel's mean and deviation, as arithmetic": (lambda x: dense(3)((x - 127.5) / 127.5), [(6,)], ["dense"]),
     "a sum of constants": (lambda x: dense(3)(x + (ops.exp(np.ones(6)) - 1.0)), [(6,)], ["dense"]),
     "several inputs": (
         lambda x, y: dense(2)(BN()(layers.Concatenate()([BN()(x), layers.Normalization(mean=1, variance=2)(y)]))),

@@ -2,7 +2,7 @@
 
 ``network``        what they work on: a graph that can be changed, over float64 constants
 ``inference``      a graph as it is at inference
-``constants``      what is constant is computed; arithmetic with constants is a scaling
+``constants``      what is constant is computed; arithmetic with constants is a layer
 ``sharing``        equal nodes become one
 ``rearrangements`` transpositions and reshapes that undo each other disappear
 ``scalings``       scalings go into the layers around them

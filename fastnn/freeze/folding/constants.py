@@ -1,4 +1,4 @@
-"""What is constant is computed, and arithmetic with a constant becomes a scaling."""
+"""What is constant is computed, and arithmetic with a constant becomes a scaling or a dense layer."""
 
 import numpy as np
 
@@ -23,10 +23,17 @@ def compute_constants(network, report):
             network.become(node, "parameter", [], [Constant(value, "value")])
 
 
-def find_scalings(network, report):
-    """Make scalings of sums, products, differences and quotients with a constant."""
+def find_layers(network, report):
+    """Make scalings of sums, products, differences and quotients with a constant, and dense layers of products with a
+    constant matrix."""
     for node in network.nodes:
-        if node.operation.name == "elementwise":
+        if node.operation.name == "matmul":
+            x, matrix = node.inputs[0], _constant(node.inputs[1])
+            if matrix is not None and matrix.ndim == 2 and is_batched(x.shape) and x.ndim > 1:
+                matrix = matrix.T if node.attributes["turned"] else matrix
+                constants = [Constant(matrix, "kernel", "panels"), Constant(np.zeros(matrix.shape[1]), "bias")]
+                network.become(node, "dense", [x], constants)
+        elif node.operation.name == "elementwise":
             x, scaling = _as_scaling(node)
             if scaling is not None:
                 constants = [Constant(scaling.scale, "scale"), Constant(scaling.shift, "shift")]

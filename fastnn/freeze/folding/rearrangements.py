@@ -11,13 +11,16 @@ from fastnn.operations.scaling import Scaling
 
 
 def cancel_rearrangements(network, report):
-    """Drop rearrangements that change nothing, alone or together with others before them.
+    """Drop rearrangements that change nothing, alone or together with others before them. One that leaves the order of
+    the values as it is, as a transposition of an axis of size 1 does, is a reshape.
 
     Between those that undo each other there may be scalings and activations: they do the same wherever the values lie.
     """
     for node in network.nodes:
         if node not in network or not _rearranges(node):
             continue
+        if node.operation.name == "arrange" and _keeps_order(node):
+            network.become(node, "reshape", node.inputs, [], shape=body(node.output.shape))
         before = node.inputs[0].node
         if node.operation.name == "reshape" and before is not None and before.operation.name == "reshape":
             network.set_inputs(node, before.inputs)  # what shape the values have in between does not matter
@@ -41,7 +44,7 @@ def _chain(network, last):
     while True:
         node = chain[-1]
         x = node.inputs[0]
-        if _rearranges(node) and x.shape == last.output.shape and _is_identity(nodes, x):
+        if _rearranges(node) and x.shape == last.output.shape and _keeps_order(*nodes):
             return chain
         if network.only_reader(x) is None or x.node is None:
             return None
@@ -52,12 +55,13 @@ def _chain(network, last):
         chain.append(x.node)
 
 
-def _is_identity(rearrangements, x):
-    """Is every value back at its place after them, the last of which comes first?"""
-    numbers = start = np.arange(math.prod(body(x.shape)), dtype=np.float64).reshape(body(x.shape))
+def _keeps_order(*rearrangements):
+    """Is every value at its place again after them, counted through all axes? The last of them comes first."""
+    x = rearrangements[-1].inputs[0]
+    numbers = np.arange(math.prod(body(x.shape)), dtype=np.float64).reshape(body(x.shape))
     for node in reversed(rearrangements):
         numbers = evaluate(node, [numbers])
-    return np.array_equal(numbers, start)
+    return bool((np.diff(numbers.reshape(-1)) == 1).all())
 
 
 def _cancel(network, chain, last):

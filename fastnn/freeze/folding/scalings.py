@@ -17,7 +17,7 @@ import numpy as np
 from fastnn.freeze.folding.network import arithmetic
 from fastnn.operations.scaling import Scaling
 
-LARGEST_SHIFT = 128  # in units of the output, about 1: times 2^-24, a rounding of float32, it is below 1e-5
+LARGEST_SHIFT = 64  # in units of the output, about 1: times 2^-24, a rounding of float32, well below 1e-5
 LARGEST_FACTOR = 2.0**60  # a factor beyond this one, or a smaller one than its inverse, might leave float32
 
 
@@ -47,7 +47,9 @@ def _fold(network, node, scaling, report):
     normalises = before is not None and before.operation.name == "rownorm"  # which can take it, but has work for it
     if not normalises and _take(network, node, _upwards(network, node.inputs[0], scaling), "comes before", report):
         return True
-    if np.abs(scaling.shift).max() > LARGEST_SHIFT and not normalises:
+    after = network.only_reader(node.output)
+    joins = after is not None and after.operation.name == "affine"  # another scaling, which may make the shift small
+    if np.abs(scaling.shift).max() > LARGEST_SHIFT and not normalises and not joins:
         scaling = _split(network, node, scaling, report)
     found, blocked = _downwards(network, node.output, scaling)
     if _take(network, node, found, "follows", report):
