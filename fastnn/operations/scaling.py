@@ -4,6 +4,8 @@ import numpy as np
 
 from fastnn.lowering.layout import body
 
+LARGEST_FACTOR = 2.0**60
+
 
 class Scaling:
     """A scaling of all values of a sample.
@@ -47,6 +49,12 @@ class Scaling:
     def is_positive(self):
         """Does it commute with functions that are homogeneous for positive numbers, as ReLU is?"""
         return self.only_scales and bool((self.scale > 0).all())
+
+    @property
+    def is_extreme(self):
+        """Might weights with these factors leave the range of float32?"""
+        factors = np.abs(self.scale[self.scale != 0])
+        return bool((factors > LARGEST_FACTOR).any() or (factors < 1 / LARGEST_FACTOR).any())
 
     def then(self, other):
         """This scaling followed by another one."""

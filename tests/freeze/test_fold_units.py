@@ -190,6 +190,13 @@ def test_large_means_are_subtracted_first(first):
     assert any("subtracted first" in note for note in report.notes)
 
 
+def test_large_shifts_of_features_that_count_for_nothing():
+    """A factor of 0 leaves nothing that could cancel; an immense centre is none of float32."""
+    shifts, factors = [1e3, 500.0, -3e25, 1.0], [0.0, 2.0, 1e-17, 1.0]
+    model = functional(lambda x: layers.ReLU()(layers.Rescaling(factors, shifts)(x)), (4,))
+    check(model, ["parameter", "elementwise", "parameter", "elementwise", "parameter", "elementwise", "activation"])
+
+
 def test_features_that_never_vary():
     """Their deviation counts as 1e-7: a factor of ten million."""
     norm = layers.Normalization(mean=[3.0, 0.1, 7.0], variance=[1.0, 0.0, 2.0])

@@ -60,7 +60,7 @@ def _as_scaling(node):
 
 def _constant(argument):
     """The value of an argument: a number's, or that of a tensor that is one; None for others."""
-    if isinstance(argument, float):
+    if isinstance(argument, (int, float)):
         return np.float64(argument)
     node = argument.node
     if node is not None and node.operation.name == "parameter" and not is_batched(argument.shape):

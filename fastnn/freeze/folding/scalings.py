@@ -18,7 +18,6 @@ from fastnn.freeze.folding.network import arithmetic
 from fastnn.operations.scaling import Scaling
 
 LARGEST_SHIFT = 64  # in units of the output, about 1: times 2^-24, a rounding of float32, well below 1e-5
-LARGEST_FACTOR = 2.0**60  # a factor beyond this one, or a smaller one than its inverse, might leave float32
 
 
 def fold_scalings(network, report):
@@ -39,25 +38,22 @@ def scaling_of(node):
 
 
 def _fold(network, node, scaling, report):
-    factors = np.abs(scaling.scale[scaling.scale != 0])
-    if factors.size and (factors.max() > LARGEST_FACTOR or factors.min() < 1 / LARGEST_FACTOR):
+    if scaling.is_extreme:
         report.keep(node, "its factors are too far from 1 for float32")
-        return False
-    before = node.inputs[0].node
+        return
+    before, after = node.inputs[0].node, network.only_reader(node.output)
     normalises = before is not None and before.operation.name == "rownorm"  # which can take it, but has work for it
-    if not normalises and _take(network, node, _upwards(network, node.inputs[0], scaling), "comes before", report):
-        return True
-    after = network.only_reader(node.output)
     joins = after is not None and after.operation.name == "affine"  # another scaling, which may make the shift small
-    if np.abs(scaling.shift).max() > LARGEST_SHIFT and not normalises and not joins:
-        scaling = _split(network, node, scaling, report)
+    if not normalises and _take(network, node, _upwards(network, node.inputs[0], scaling), "comes before", report):
+        return
+    if not (normalises or joins):
+        scaling = _without_large_shift(network, node, scaling, report)
     found, blocked = _downwards(network, node.output, scaling)
     if _take(network, node, found, "follows", report):
-        return True
+        return
     if normalises and _take(network, node, _upwards(network, node.inputs[0], scaling), "comes before", report):
-        return True
+        return
     report.keep(node, blocked)
-    return False
 
 
 def _take(network, node, changes, where, report):
@@ -122,11 +118,13 @@ def _downwards(network, tensor, scaling):
             scaled(node.output, out)
 
 
-def _split(network, node, scaling, report):
-    """Put the subtraction of a constant before a scaling, so that what remains of its shift is small."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+def _without_large_shift(network, node, scaling, report):
+    """Put a subtraction before a scaling whose shift is large, and leave it the rest; returns what it is then."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         centre = np.float32(-scaling.shift / scaling.scale).astype(np.float64)  # exactly what will be subtracted
-    centre = np.where((scaling.scale != 0) & np.isfinite(centre), centre, 0)
+    centre = np.where((np.abs(scaling.shift) > LARGEST_SHIFT) & np.isfinite(centre), centre, 0)
+    if not centre.any():
+        return scaling
     report.notes.append(f"{node.output.name}: its mean is subtracted first, folded it would cost digits")
     network.put_before(node, arithmetic("subtract", node.inputs[0], centre))
     rest = Scaling(scaling.scale, scaling.shift + centre * scaling.scale)
