@@ -30,19 +30,14 @@ class Piece:
         self.x_start = tuple(x_start)
         self.y_start = tuple(y_start)
 
-    def places(self, x_shape, y_shape):
-        """Where the values come from and where they go: numbers of places in arrays of these shapes."""
-        return _walk(self.sizes, self.x_axes, self.x_start, x_shape), _walk(
-            self.sizes, self.y_axes, self.y_start, y_shape
-        )
-
-
-def _walk(sizes, axes, start, shape):
-    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    places = np.array(sum(steps[axis] * index for axis, index in start))
-    for size, (axis, step) in zip(sizes, axes, strict=True):
-        places = places[..., None] + np.arange(size) * (steps[axis] * step if axis >= 0 else 0)
-    return places.reshape(-1)
+    def places(self, axes, start, shape):
+        """Where in a flat sample of this shape the walk comes by: of the input, or of the output."""
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        found = np.full(self.sizes, sum(index * strides[axis] for axis, index in start), np.int64)
+        for steps, (axis, step) in zip(np.indices(self.sizes), axes, strict=True):
+            if axis >= 0:
+                found += steps * step * strides[axis]
+        return found.reshape(-1)
 
 
 class Arrange(Operation):
@@ -91,8 +86,7 @@ class Arrange(Operation):
         """A sample of the output, from samples of the inputs; `rest` is where nothing goes."""
         shape = body(node.output.shape)
         result = np.full(math.prod(shape), rest)
-        for array, piece, x in zip(arrays, node.attributes["pieces"], node.inputs, strict=True):
-            source, target = piece.places(body(x.shape), shape)
+        for array, (x, source, target) in zip(arrays, _moves(node), strict=True):
             result[target] = np.broadcast_to(array, body(x.shape)).reshape(-1)[source]
         return result.reshape(shape)
 
@@ -101,8 +95,7 @@ class Arrange(Operation):
         shape = body(node.output.shape)
         wanted = [array.reshape(-1) for array in scaling.broadcast(shape)]
         empty, scalings = np.ones(math.prod(shape), bool), []
-        for x, piece in zip(node.inputs, node.attributes["pieces"], strict=True):
-            source, target = piece.places(body(x.shape), shape)
+        for x, source, target in _moves(node):
             own = np.ones(math.prod(body(x.shape))), np.zeros(math.prod(body(x.shape)))
             for array, of_places in zip(own, wanted, strict=True):
                 array[source] = of_places[target]
@@ -116,3 +109,11 @@ class Arrange(Operation):
         scales = [1.0 if each is None else each.scale for each in scalings]
         shifts = [0.0 if each is None else each.shift for each in scalings]
         return {}, Scaling(self.on_arrays(node, scales, rest=1.0), self.on_arrays(node, shifts))
+
+
+def _moves(node):
+    """Of each input: where its values come from and where they go, in flat samples."""
+    shape = body(node.output.shape)
+    for x, piece in zip(node.inputs, node.attributes["pieces"], strict=True):
+        source = piece.places(piece.x_axes, piece.x_start, body(x.shape))
+        yield x, source, piece.places(piece.y_axes, piece.y_start, shape)

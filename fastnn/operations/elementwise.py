@@ -16,9 +16,6 @@ class Elementwise(Operation):
 
     name = "elementwise"
 
-    def output_shape(self, node):
-        return node.attributes["shape"]
-
     def fold(self, node, f):
         if node.attributes["function"] in ("copy", "stop_gradient") and node.inputs[0].shape == node.output.shape:
             return f.value(node.inputs[0])
@@ -48,3 +45,6 @@ class Elementwise(Operation):
             return None
         sign = 1 if function == "add" else -1
         return {}, Scaling(first.scale, first.shift + sign * second.shift)
+
+    def output_shape(self, node):
+        return node.attributes["shape"]
