@@ -22,12 +22,14 @@ class Elementwise(Operation):
         return f.keep(node)
 
     def scale_output(self, node, scaling):
-        """``(x + y) s + t = (x s + t) + y s``, and so for differences."""
+        """``(x + y) s + t = (x s + t) + y s``, and so for differences. What has constants takes the shift."""
         function = node.attributes["function"]
         if function not in ("add", "subtract") or len(node.inputs) != 2:
             return None
-        factor = Scaling(scaling.scale, 0 * scaling.shift)
-        scalings = [each.onto(x) for each, x in zip((scaling, factor), node.inputs, strict=True)]
+        second = node.inputs[0].node is None or not node.inputs[0].node.variables
+        shifts = [0.0 * scaling.shift, scaling.shift if function == "add" else -scaling.shift]
+        wanted = [Scaling(scaling.scale, each) for each in (shifts if second else (scaling.shift, shifts[0]))]
+        scalings = [each.onto(x) for each, x in zip(wanted, node.inputs, strict=True)]
         return None if None in scalings else ({}, scalings)
 
     def scale_inputs(self, node, scalings):

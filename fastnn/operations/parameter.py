@@ -43,9 +43,6 @@ class Parameter(Operation):
         if target is not None:
             write_variable(b, variable, target, gradient, accumulate)
 
-    def scale_output(self, node, scaling):
-        return {"value": node.variables["value"].value * scaling.scale + scaling.shift}, []
-
 
 def write_variable(b, variable, target, value, accumulate=False, commits=False):
     """Emit the copy of a tensor's value into memory laid out as a variable is, or its addition to what is there."""

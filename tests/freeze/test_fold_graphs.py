@@ -81,6 +81,10 @@ PATTERNS = {
     "BN after a difference": (
         lambda x: BN()(layers.Subtract()([dense(5)(x), dense(5)(x)])), [(6,)], ["dense", "dense", "elementwise"],
     ),
+    "a shift after a sum goes into one branch": (
+        lambda x: [layers.ReLU()(x - dense(6)(x) + np.arange(6.0)), layers.ReLU()(dense(6)(x) + x + 1.0)], [(6,)],
+        ["dense", "elementwise", "activation", "dense", "elementwise", "activation"],
+    ),
     "BN after a sum goes into what follows": (
         lambda x: dense(3)(BN()(layers.Add()([x, dense(6, "tanh")(x)]))), [(6,)],
         ["dense", "activation", "elementwise", "dense"],
