@@ -122,9 +122,9 @@ def _without_large_shift(network, node, scaling, report):
     """Put a subtraction before a scaling whose shift is large, and leave it the rest; returns what it is then."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         centre = np.float32(-scaling.shift / scaling.scale).astype(np.float64)  # exactly what will be subtracted
-    centre = np.where((np.abs(scaling.shift) > LARGEST_SHIFT) & np.isfinite(centre), centre, 0)
-    if not centre.any():
+    if not ((np.abs(scaling.shift) > LARGEST_SHIFT) & np.isfinite(centre)).any():
         return scaling
+    centre = np.where(np.isfinite(centre), centre, 0)
     report.notes.append(f"{node.output.name}: its mean is subtracted first, folded it would cost digits")
     network.put_before(node, arithmetic("subtract", node.inputs[0], centre))
     rest = Scaling(scaling.scale, scaling.shift + centre * scaling.scale)
