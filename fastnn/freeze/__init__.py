@@ -21,5 +21,5 @@ __all__ = [
 def freeze(model, precision="float32"):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
     check_precision(precision)
-    graph, notes = fold(model.graph.in_mode(False))
-    return predictor_of(pack(graph, precision), notes, model)
+    graph, report = fold(model.graph)
+    return predictor_of(pack(graph, precision), report.notes, model)

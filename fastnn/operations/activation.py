@@ -75,6 +75,18 @@ class Activation(Operation):
 
         b.propagate(node.inputs[0], write)
 
+    def fold(self, node, f):
+        return f.value(node.inputs[0]) if node.attributes["function"] == "linear" else f.keep(node)
+
+    def scale_output(self, node, scaling):
+        """``relu(x) s = relu(x s)`` for positive s."""
+        if node.attributes["function"] in ("relu", "leaky_relu") and scaling.is_positive:
+            return {}, [scaling]
+        return None
+
+    def scale_inputs(self, node, scalings):
+        return scaled_before(self, node, scalings)
+
 
 class Softmax(Operation):
     """Over the last axis."""
@@ -114,6 +126,12 @@ class Softmax(Operation):
             )
 
         b.propagate(node.inputs[0], write)
+
+
+def scaled_before(operation, node, scalings):
+    """What `scale_inputs` returns for an operation of one input that a scaling of the output passes unchanged."""
+    found = operation.scale_output(node, scalings[0])
+    return found and ({}, scalings[0])
 
 
 def slope_slot(node, b):

@@ -2,6 +2,7 @@
 
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
+from fastnn.operations.scaling import Scaling
 
 
 class Affine(Operation):
@@ -45,3 +46,19 @@ class Affine(Operation):
     def fold(self, node, f):
         scale, shift = (f.constant(node.variables[name]) for name in ("scale", "shift"))
         return f.scaled(node, scale, shift)
+
+    # Folding speaks of scalings of whole samples: there, `scale` and `shift` have a sample's axes.
+
+    def scale_output(self, node, scaling):
+        return _constants(_scaling(node).then(scaling)), [None]
+
+    def scale_inputs(self, node, scalings):
+        return _constants(scalings[0].then(_scaling(node))), None
+
+
+def _scaling(node):
+    return Scaling(node.variables["scale"].value, node.variables["shift"].value)
+
+
+def _constants(scaling):
+    return {"scale": scaling.scale, "shift": scaling.shift}

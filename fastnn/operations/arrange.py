@@ -2,8 +2,11 @@
 
 import math
 
-from fastnn.lowering.layout import emit_arrange, emit_reduce, is_batched, new_slot
+import numpy as np
+
+from fastnn.lowering.layout import body, emit_arrange, emit_reduce, is_batched, new_slot
 from fastnn.operations.base import Operation
+from fastnn.operations.scaling import Scaling
 
 
 class Piece:
@@ -26,6 +29,15 @@ class Piece:
         self.y_axes = tuple(y_axes)
         self.x_start = tuple(x_start)
         self.y_start = tuple(y_start)
+
+    def places(self, axes, start, shape):
+        """Where in a flat sample of this shape the walk comes by: of the input, or of the output."""
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        found = np.full(self.sizes, sum(index * strides[axis] for axis, index in start), np.int64)
+        for steps, (axis, step) in zip(np.indices(self.sizes), axes, strict=True):
+            if axis >= 0:
+                found += steps * step * strides[axis]
+        return found.reshape(-1)
 
 
 class Arrange(Operation):
@@ -68,3 +80,40 @@ class Arrange(Operation):
                 piece.x_start, add=adds,
             )  # fmt: skip
             b.set_gradient(x, dx)
+
+    @staticmethod
+    def on_arrays(node, arrays, rest=0.0):
+        """A sample of the output, from samples of the inputs; `rest` is where nothing goes."""
+        shape = body(node.output.shape)
+        result = np.full(math.prod(shape), rest)
+        for array, (x, source, target) in zip(arrays, _moves(node), strict=True):
+            result[target] = np.broadcast_to(array, body(x.shape)).reshape(-1)[source]
+        return result.reshape(shape)
+
+    def scale_output(self, node, scaling):
+        """Each input is scaled as the places are that its values go to, if they all are scaled alike."""
+        shape = body(node.output.shape)
+        wanted = [array.reshape(-1) for array in scaling.broadcast(shape)]
+        empty, scalings = np.ones(math.prod(shape), bool), []
+        for x, source, target in _moves(node):
+            own = np.ones(math.prod(body(x.shape))), np.zeros(math.prod(body(x.shape)))
+            for array, of_places in zip(own, wanted, strict=True):
+                array[source] = of_places[target]
+                if (array[source] != of_places[target]).any():
+                    return None
+            empty[target] = False
+            scalings.append(Scaling(*(array.reshape(body(x.shape)) for array in own)))
+        return None if wanted[1][empty].any() else ({}, scalings)
+
+    def scale_inputs(self, node, scalings):
+        scales = [1.0 if each is None else each.scale for each in scalings]
+        shifts = [0.0 if each is None else each.shift for each in scalings]
+        return {}, Scaling(self.on_arrays(node, scales, rest=1.0), self.on_arrays(node, shifts))
+
+
+def _moves(node):
+    """Of each input: where its values come from and where they go, in flat samples."""
+    shape = body(node.output.shape)
+    for x, piece in zip(node.inputs, node.attributes["pieces"], strict=True):
+        source = piece.places(piece.x_axes, piece.x_start, body(x.shape))
+        yield x, source, piece.places(piece.y_axes, piece.y_start, shape)

@@ -39,11 +39,28 @@ class Operation:
         raise NotImplementedError(f"Operation {self.name!r} has no backward pass.")
 
     def fold(self, node, f):
-        """Rebuild the node for inference, with constants; returns a `fastnn.freeze.fold.Value`.
+        """Rebuild the node for inference, over constants; returns the new output.
 
-        `f` is the `Folder` at work. By default the operation is applied as it is to the rebuilt inputs.
+        `f` is the `fastnn.freeze.folding.inference.Folder` at work. By default the operation is applied as it is to the
+        rebuilt inputs.
         """
         return f.keep(node)
+
+    # What happens to a `Scaling` of values (``fastnn/operations/scaling.py``) that meets a node, when a network is
+    # folded. The constants that are returned, arrays by name, take the place of the node's variables.
+
+    def scale_output(self, node, scaling):
+        """What would scale the output: constants of the node, and for each input a scaling of it, or None.
+
+        Returns None where that cannot be.
+        """
+
+    def scale_inputs(self, node, scalings):
+        """What a node does with scaled inputs, said otherwise: constants of the node, for inputs as they were, and the
+        scaling of its output, or None where there is none left.
+
+        `scalings` has one for each input, or None. Returns None where there is no other way to say it.
+        """
 
 
 class _Calling(threading.local):

@@ -114,15 +114,23 @@ class Dense(Operation):
         return True
 
     def fold(self, node, f):
-        """A scaling of the inputs goes into the kernel: ``(x s + t) . W + c = x . (diag(s) W) + (t . W + c)``."""
         kernel = f.constant(node.variables["kernel"])
-        return self._folded(node, f, kernel, f.constant(node.variables["bias"], default=np.zeros(kernel.shape[1])))
+        return f.dense(node, kernel, f.constant(node.variables["bias"], default=np.zeros(kernel.shape[1])))
 
-    @staticmethod
-    def _folded(node, f, kernel, bias):
-        value = f.value(node.inputs[0])
-        if value.affine is not None:
-            scale, shift = value.affine
-            f.note(f"{value.affine_from} folded into {node.output.name}, which follows it")
-            kernel, bias = scale[:, None] * kernel, bias + shift @ kernel
-        return f.dense(node, f.unscaled(value), kernel, bias)
+    def scale_output(self, node, scaling):
+        """``(x . W + c) s + t = x . (W diag(s)) + (c s + t)``."""
+        kernel, bias = (node.variables[name].value for name in ("kernel", "bias"))
+        vectors = scaling.by_feature(kernel.shape[1])
+        if vectors is None:
+            return None
+        scale, shift = vectors
+        return {"kernel": kernel * scale, "bias": bias * scale + shift}, [None]
+
+    def scale_inputs(self, node, scalings):
+        """``(x s + t) . W + c = x . (diag(s) W) + (t . W + c)``."""
+        kernel, bias = (node.variables[name].value for name in ("kernel", "bias"))
+        vectors = scalings[0].by_feature(len(kernel))
+        if vectors is None:
+            return None
+        scale, shift = vectors
+        return {"kernel": scale[:, None] * kernel, "bias": bias + shift @ kernel}, None

@@ -1,6 +1,10 @@
 """Elementwise functions of tensors that are broadcast against each other (see ``primitives``)."""
 
+import numpy as np
+
+from fastnn.lowering.layout import body
 from fastnn.operations.base import Operation
+from fastnn.operations.scaling import Scaling
 
 
 class Elementwise(Operation):
@@ -11,6 +15,38 @@ class Elementwise(Operation):
     """
 
     name = "elementwise"
+
+    def fold(self, node, f):
+        if node.attributes["function"] in ("copy", "stop_gradient") and node.inputs[0].shape == node.output.shape:
+            return f.value(node.inputs[0])
+        return f.keep(node)
+
+    def scale_output(self, node, scaling):
+        """``(x + y) s + t = (x s + t) + y s``, and so for differences. What has constants takes the shift."""
+        function = node.attributes["function"]
+        if function not in ("add", "subtract") or len(node.inputs) != 2:
+            return None
+        second = node.inputs[0].node is None or not node.inputs[0].node.variables
+        shifts = [0.0 * scaling.shift, scaling.shift if function == "add" else -scaling.shift]
+        wanted = [Scaling(scaling.scale, each) for each in (shifts if second else (scaling.shift, shifts[0]))]
+        scalings = [each.onto(x) for each, x in zip(wanted, node.inputs, strict=True)]
+        return None if None in scalings else ({}, scalings)
+
+    def scale_inputs(self, node, scalings):
+        """A shift passes sums and differences, a factor that both have, too; a factor of one passes products."""
+        function = node.attributes["function"]
+        if function not in ("add", "subtract", "multiply") or len(node.inputs) != 2:
+            return None
+        wide = [each and each.in_axes(len(body(node.output.shape))) for each in scalings]
+        first, second = (each or Scaling.nothing(len(body(node.output.shape))) for each in wide)
+        if function == "multiply":
+            if not (first.only_scales and second.only_scales):
+                return None
+            return {}, first.then(second)
+        if not np.array_equal(first.scale, second.scale):
+            return None
+        sign = 1 if function == "add" else -1
+        return {}, Scaling(first.scale, first.shift + sign * second.shift)
 
     def output_shape(self, node):
         return node.attributes["shape"]

@@ -36,6 +36,11 @@ class Embedding(Operation):
             ldids=ids.ld, vocabulary=vocabulary, n=n, lddy=gradient.ld, accumulate=accumulate,
         )  # fmt: skip
 
+    def scale_output(self, node, scaling):
+        table = node.variables["embeddings"].value
+        vectors = scaling.by_feature(table.shape[1])
+        return vectors and ({"embeddings": table * vectors[0] + vectors[1]}, [None])
+
 
 class CategoryEncode(Operation):
     """Attributes of its nodes: `mode` ("one_hot": each number for itself; "multi_hot", "count": those of the last axis

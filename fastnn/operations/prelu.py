@@ -3,6 +3,7 @@
 import math
 
 from fastnn.lowering.cost import elementwise_cycles
+from fastnn.operations.activation import scaled_before
 from fastnn.operations.base import Operation
 from fastnn.operations.sharing import row_map
 
@@ -38,3 +39,10 @@ class PReLU(Operation):
                 alpha_rows=math.prod(alpha.shape[:-1]), accumulate=accumulate,
             )  # fmt: skip
         b.propagate(node.inputs[0], lambda dx, accumulate, epilogue: self._emit(node, b, x, gradient, dx))
+
+    def scale_output(self, node, scaling):
+        """A positive scale passes, as that of ReLU does."""
+        return ({}, [scaling]) if scaling.is_positive else None
+
+    def scale_inputs(self, node, scalings):
+        return scaled_before(self, node, scalings)

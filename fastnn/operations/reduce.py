@@ -1,8 +1,11 @@
 """Sums and extremes along one axis."""
 
+import numpy as np
+
 from fastnn.lowering.formula import Formula
 from fastnn.lowering.layout import emit_formula, emit_reduce, new_slot, reshaped
 from fastnn.operations.base import Operation
+from fastnn.operations.scaling import Scaling
 
 KINDS = {"sum": 0, "max": 1, "min": 2, "argmax": 3, "argmin": 4}
 
@@ -45,3 +48,18 @@ class Reduce(Operation):
             inputs = [(equal, x.shape), (of_output, kept), (count, kept)]
             emit_formula(b, formula, [term], inputs, [slot], x.shape)
         b.set_gradient(x, slot)
+
+    def scale_inputs(self, node, scalings):
+        """A sum of values that are scaled alike is scaled so, too."""
+        (scaling,), axis = scalings, node.attributes["axis"] - 1
+        if node.attributes["kind"] != "sum" or axis < 0 or scaling.scale.shape[axis] != 1:
+            return None
+        shift = np.broadcast_to(scaling.shift, _with_size(scaling.shift, axis, node.inputs[0].shape[axis + 1]))
+        arrays = [scaling.scale, shift.sum(axis, keepdims=True)]
+        if not node.attributes["keepdims"]:
+            arrays = [array.squeeze(axis) for array in arrays]
+        return {}, Scaling(*arrays)
+
+
+def _with_size(array, axis, size):
+    return (*array.shape[:axis], size, *array.shape[axis + 1 :])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.lowering.layout import columns, copy_reshaped, is_batched, new_slot
+from fastnn.lowering.layout import body, columns, copy_reshaped, is_batched, new_slot
 from fastnn.operations.base import Operation
 
 
@@ -55,16 +55,13 @@ class Reshape(Operation):
             return False
         return columns(old) == columns(new)
 
-    def fold(self, node, f):
-        """A pending scaling goes through if it can be told from the position on the new last axis alone."""
-        value = f.value(node.inputs[0])
-        if value.affine is None:
-            return f.keep(node)
-        shape, features = node.inputs[0].shape[1:], node.output.features
-        vectors = []
-        for vector in value.affine:
-            rows = np.broadcast_to(vector, shape).reshape(-1, features)
-            if (rows != rows[0]).any():
-                return f.keep(node)
-            vectors.append(rows[0])
-        return f.keep(node, inputs=[f.unscaled(value)]).with_affine(*vectors, value.affine_from)
+    def scale_output(self, node, scaling):
+        return {}, [_reshaped(scaling, node.output.shape, node.inputs[0].shape)]
+
+    def scale_inputs(self, node, scalings):
+        return {}, _reshaped(scalings[0], node.inputs[0].shape, node.output.shape)
+
+
+def _reshaped(scaling, old, new):
+    """The scaling of the same values in another shape."""
+    return scaling.moved(lambda array: np.broadcast_to(array, body(old)).reshape(body(new)))

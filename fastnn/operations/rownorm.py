@@ -62,6 +62,28 @@ class RowNorm(Operation):
 
         b.propagate(node.inputs[0], write)
 
+    def fold(self, node, f):
+        """The normalisation, and what is trained as a scaling of its own, which may find a better place."""
+        gamma, beta = node.variables["gamma"], node.variables["beta"]
+        bare = f.keep(node)
+        if gamma is None and beta is None:
+            return bare
+        bare.node.variables = {"gamma": None, "beta": None}
+        scale, shift = f.constant(gamma, default=np.ones(1)), f.constant(beta, default=np.zeros(1))
+        return f.scaled(node, scale.reshape(-1), shift.reshape(-1), bare)
+
+    def scale_output(self, node, scaling):
+        """It has a scaling of its own."""
+        n = node.output.features
+        vectors = scaling.by_feature(n)
+        if vectors is None:
+            return None
+        scale, shift = vectors
+        gamma, beta = node.variables["gamma"], node.variables["beta"]
+        gamma = scale if gamma is None else gamma.value.reshape(-1) * scale
+        beta = shift if beta is None else beta.value.reshape(-1) * scale + shift
+        return {"gamma": gamma, "beta": beta}, [None]
+
 
 class ScaleShift(Operation):
     """``x * gamma + beta`` over the last axis. Variables of its nodes: `gamma`, `beta`; one of them may be None."""
