@@ -76,6 +76,12 @@ class Predictor(FrozenProgram):
         """
         return self(x, out)
 
+    def to_onnx(self, path=None, opset=17):
+        """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""
+        from fastnn.interop.onnx_writer import export
+
+        return export(self.graph, path, opset, name=self.name)
+
     def _convert(self, x):
         """An input that is not float32, contiguous and of the right shape already."""
         from fastnn.training.data import as_array, check_inputs

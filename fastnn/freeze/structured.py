@@ -80,6 +80,12 @@ class StructuredPredictor:
         results = self._prediction.run(inputs, lengths.pop())
         return results[0] if len(results) == 1 else _tree.pack(self._outputs, results)
 
+    def to_onnx(self, path=None, opset=17):
+        """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""
+        from fastnn.interop.onnx_writer import export
+
+        return export(self.graph, path, opset, input_names=self.input_names, name=self.name)
+
     def _values(self, x):
         names = self.input_names
         if isinstance(x, dict):
