@@ -55,6 +55,17 @@ from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
 from fastnn.variables import Variable
 
+# Names that are imported when they are asked for: what they need is not loaded by `import fastnn`.
+_LATER = {"from_onnx": "fastnn.interop"}
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATER[name]), name)
+
 
 def version():
     """Return the version of fastnn, as `__version__` does."""
@@ -80,6 +91,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "from_onnx",
     "get_include",
     "get_threads",
     "initializers",
