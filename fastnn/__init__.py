@@ -56,7 +56,7 @@ from fastnn.regularizers import Regularizer
 from fastnn.variables import Variable
 
 # Names that are imported when they are asked for: what they need is not loaded by `import fastnn`.
-_LATER = {"from_onnx": "fastnn.interop"}
+_LATER = {"from_onnx": "fastnn.interop", "from_torch": "fastnn.interop"}
 
 
 def __getattr__(name):
@@ -92,6 +92,7 @@ __all__ = [
     "constraints",
     "datasets",
     "from_onnx",
+    "from_torch",
     "get_include",
     "get_threads",
     "initializers",

@@ -5,12 +5,76 @@ of the inputs is a tensor; the others are constants, or None where they are left
 """
 
 import math
+import re
 
 import numpy as np
 
 from fastnn import layers
 from fastnn.graph import Tensor
-from fastnn.interop.onnx_operators import axes_of, check_ranks, reshaped, sample_axes, sizes_of
+from fastnn.interop.onnx_operators import BATCH, OnnxOperator, axes_of, check_ranks, reshaped, sample_axes, sizes_of
+
+
+class LayerMaker:
+    """Makes layers of nodes; the base of those who walk over foreign graphs.
+
+    Attributes
+    ----------
+    opset : int
+    batch : int or None
+        The size of the batch that the graph was written for, if it names one.
+    consumers : dict of str to list
+        Nodes that read a value, where such is known.
+    """
+
+    opset = 17
+    batch = None
+
+    def __init__(self):
+        self.names = set()
+        self.consumers = {}
+
+    def unique(self, name):
+        """A name for a layer after one in the foreign graph."""
+        name = re.sub(r"[^\w.-]+", "_", name).strip("_") or "layer"
+        found, number = name, 0
+        while found in self.names:
+            number += 1
+            found = f"{name}_{number}"
+        self.names.add(found)
+        return found
+
+    def layer_name(self, node):
+        """What the layer of a node is called: as the node, whose name may end in its operator."""
+        name = re.sub(rf"[/_.]{node.op_type}(_\d+)?$", "", node.name.strip("/"))
+        return self.unique(name or node.op_type.lower())
+
+    def make(self, node, kind, inputs, attributes):
+        """The layer that a node is, applied to its inputs."""
+        found = LAYERS[kind](self, node, inputs, attributes) if kind in LAYERS else None
+        return self.operator(node, kind, inputs, attributes) if found is None else found
+
+    def operator(self, node, kind, inputs, attributes):
+        """A node as an `OnnxOperator`."""
+        if any(each is None for each in inputs):
+            raise ValueError("it leaves out an input in the middle")
+        tensors = [each for each in inputs if isinstance(each, Tensor)]
+        constants = [None if isinstance(each, Tensor) else np.asarray(each) for each in inputs]
+        if kind not in ("Expand", "Slice") and any((each == BATCH).any() for each in constants if each is not None):
+            raise ValueError("it computes with the number of samples in the batch")
+        layer = OnnxOperator(kind, attributes, constants, self.opset, name=self.layer_name(node))
+        return layer(tensors if len(tensors) > 1 else tensors[0])
+
+    def apply(self, node, layer_class, x, *arguments, weights=(), **options):
+        """A layer named after a node, on tensors, with these weights."""
+        layer = layer_class(*arguments, name=self.layer_name(node), **options)
+        y = layer(x)
+        if weights:
+            layer.set_weights([np.asarray(each, np.float32) for each in weights])
+        return y
+
+    def only_reader(self, name):
+        """The one node that reads a value which is no output, where such is known."""
+        return None
 
 
 def kind_of(node):
@@ -294,6 +358,9 @@ LAYERS = {
     "Squeeze": _squeeze,
     "Sub": _arithmetic(layers.Subtract, _minus),
     "Sum": _arithmetic(layers.Add),
+    "Swish": lambda reader, node, inputs, attributes: (
+        reader.apply(node, layers.Activation, inputs[0], "silu") if attributes.get("alpha", 1.0) == 1 else None
+    ),
     "ThresholdedRelu": _thresholded_relu,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,

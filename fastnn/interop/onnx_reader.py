@@ -5,14 +5,13 @@ node's weights as its own (`onnx_layers`), and an `OnnxOperator` otherwise.
 """
 
 import os
-import re
 
 import numpy as np
 
 from fastnn import layers
 from fastnn.graph import Tensor
-from fastnn.interop.onnx_layers import LAYERS, kind_of
-from fastnn.interop.onnx_operators import BATCH, OPERATORS, OnnxOperator, sizes_of
+from fastnn.interop.onnx_layers import LAYERS, LayerMaker, kind_of
+from fastnn.interop.onnx_operators import BATCH, OPERATORS, sizes_of
 from fastnn.interop.onnx_writer import import_onnx
 from fastnn.models import Model
 
@@ -73,7 +72,7 @@ def from_onnx(model, outputs=None, input_shapes=None):
     return _Reader(onnx, model, source, dict(input_shapes or {})).run(outputs)
 
 
-class _Reader:
+class _Reader(LayerMaker):
     """Reads one model.
 
     Attributes
@@ -83,6 +82,7 @@ class _Reader:
     """
 
     def __init__(self, onnx, model, source, input_shapes):
+        super().__init__()
         self.onnx = onnx
         self.graph = model.graph
         self.source = source
@@ -94,8 +94,6 @@ class _Reader:
                 "onnx.version_converter.convert_version(model, 17)."
             )
         self.values = {"": None}
-        self.batch = None
-        self.names = set()
         self.types = self._types(model)
         if self.graph.sparse_initializer:
             raise ValueError(f"{source} has sparse weights, which are not supported. Write it with dense ones.")
@@ -113,7 +111,7 @@ class _Reader:
         """The element type of each value, as far as it can be inferred."""
         try:
             graph = self.onnx.shape_inference.infer_shapes(model).graph
-        except Exception:  # of what the checker let pass but nobody can infer, types stay unknown
+        except Exception:  # types stay unknown of what cannot be inferred
             graph = model.graph
         known = [*graph.input, *graph.value_info, *graph.output]
         return {each.name: each.type.tensor_type.elem_type for each in known if each.type.HasField("tensor_type")}
@@ -135,16 +133,6 @@ class _Reader:
         x = layers.Input(tuple(sizes[1:]), name=self.unique(value.name))
         self.values[value.name] = x
         return x
-
-    def unique(self, name):
-        """A name for a layer after one in the file."""
-        name = re.sub(r"[^\w.-]+", "_", name).strip("_") or "layer"
-        found, number = name, 0
-        while found in self.names:
-            number += 1
-            found = f"{name}_{number}"
-        self.names.add(found)
-        return found
 
     # ---- the walk ----------------------------------------------------------------------------------------------------
 
@@ -198,46 +186,22 @@ class _Reader:
         kind = kind_of(node)
         if kind in _CONSTANTS:
             return _CONSTANTS[kind](inputs, attributes, self)
-        if kind in LAYERS and any(isinstance(each, Tensor) for each in inputs):
-            found = LAYERS[kind](self, node, inputs, attributes)
-            if found is not None:
-                return found
-        if kind not in OPERATORS:
+        if kind not in OPERATORS and kind not in LAYERS:
             supported = sorted({*OPERATORS, *LAYERS, *_CONSTANTS})
             raise ValueError(f"this operator is not supported. Supported: {', '.join(supported)}")
-        if not any(isinstance(each, Tensor) for each in inputs):
-            result = OPERATORS[kind](inputs, attributes, self.opset)
-            return [np.asarray(each) for each in result] if isinstance(result, list) else np.asarray(result)
-        return self.operator(node, kind, inputs, attributes)
+        if any(isinstance(each, Tensor) for each in inputs):
+            return self.make(node, kind, inputs, attributes)
+        if kind not in OPERATORS:
+            raise ValueError("none of its inputs depends on the input of the model")
+        result = OPERATORS[kind](inputs, attributes, self.opset)
+        return [np.asarray(each) for each in result] if isinstance(result, list) else np.asarray(result)
 
     def operator(self, node, kind, inputs, attributes):
-        if any(each is None for each in inputs):
-            raise ValueError("it leaves out an input in the middle")
         if kind == "Div" and self.types.get(node.input[0]) in _INTEGERS:
             raise ValueError("it divides integers that are not known here, and numbers are float32")
         if kind == "Split":
             attributes = {**attributes, "outputs": len(node.output)}
-        tensors = [each for each in inputs if isinstance(each, Tensor)]
-        constants = [None if isinstance(each, Tensor) else each for each in inputs]
-        if any((np.asarray(each) == BATCH).any() for each in constants if each is not None) and kind not in (
-            "Expand", "Slice",
-        ):  # fmt: skip
-            raise ValueError("it computes with the number of samples in the batch")
-        layer = OnnxOperator(kind, attributes, constants, self.opset, name=self.layer_name(node))
-        return layer(tensors if len(tensors) > 1 else tensors[0])
-
-    def layer_name(self, node):
-        """What the layer of a node is called: as the node, whose name may end in its operator."""
-        name = re.sub(rf"[/_.]{node.op_type}(_\d+)?$", "", node.name.strip("/"))
-        return self.unique(name or node.op_type.lower())
-
-    def apply(self, node, layer_class, x, *arguments, weights=(), **options):
-        """A layer named after a node, on tensors, with these weights."""
-        layer = layer_class(*arguments, name=self.layer_name(node), **options)
-        y = layer(x)
-        if weights:
-            layer.set_weights([np.asarray(each, np.float32) for each in weights])
-        return y
+        return super().operator(node, kind, inputs, attributes)
 
     def only_reader(self, name):
         """The one node that reads a value which is no output."""
