@@ -56,7 +56,7 @@ from fastnn.regularizers import Regularizer
 from fastnn.variables import Variable
 
 # Names that are imported when they are asked for: what they need is not loaded by `import fastnn`.
-_LATER = {"from_onnx": "fastnn.interop", "from_torch": "fastnn.interop"}
+_LATER = dict.fromkeys(("from_keras", "from_onnx", "from_torch"), "fastnn.interop")
 
 
 def __getattr__(name):
@@ -91,6 +91,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "from_keras",
     "from_onnx",
     "from_torch",
     "get_include",

@@ -69,7 +69,7 @@ class LayerMaker:
         layer = layer_class(*arguments, name=self.layer_name(node), **options)
         y = layer(x)
         if weights:
-            layer.set_weights([np.asarray(each, np.float32) for each in weights])
+            layer.set_weights([np.array(each, np.float32) for each in weights])
         return y
 
     def only_reader(self, name):

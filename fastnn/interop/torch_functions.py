@@ -1,4 +1,4 @@
-"""What PyTorch's functions and methods do: functions of (importer, place, *arguments), with the arguments of PyTorch."""
+"""What PyTorch's functions and methods do: functions of (importer, place, *arguments), arguments as in PyTorch."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Modules of PyTorch as functional models.
 
-`torch.fx` traces what a module does with its submodules. Those become layers (`torch_layers`); what functions and methods
-do between them (`torch_functions`) is told in ONNX's words to what makes layers of an ONNX model, too.
+`torch.fx` traces what a module does with its submodules. Those become layers (`torch_layers`); what functions and
+methods do between them (`torch_functions`) is told in ONNX's words to what makes layers of an ONNX model, too.
 """
 
 import collections
