@@ -84,7 +84,8 @@ class StructuredPredictor:
         """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""
         from fastnn.interop.onnx_writer import export
 
-        return export(self.graph, path, opset, input_names=self.input_names, name=self.name)
+        names = sorted(self._outputs) if isinstance(self._outputs, dict) else None
+        return export(self.graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
 
     def _values(self, x):
         names = self.input_names

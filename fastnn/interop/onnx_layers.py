@@ -35,7 +35,7 @@ class LayerMaker:
 
     def unique(self, name):
         """A name for a layer after one in the foreign graph."""
-        name = re.sub(r"[^\w.-]+", "_", name).strip("_") or "layer"
+        name = re.sub(r"[^\w.-]+", "_", str(name)).strip("_") or "layer"
         found, number = name, 0
         while found in self.names:
             number += 1

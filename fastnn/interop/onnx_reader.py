@@ -98,7 +98,7 @@ class _Reader(LayerMaker):
         if self.graph.sparse_initializer:
             raise ValueError(f"{source} has sparse weights, which are not supported. Write it with dense ones.")
         for each in self.graph.initializer:
-            self.values[each.name] = _numbers(onnx.numpy_helper.to_array(each), each.name)
+            self.values[each.name] = _array(onnx, each)
         self.inputs = [self._input(each, input_shapes) for each in self.graph.input if each.name not in self.values]
         if input_shapes:
             raise ValueError(f"{source} has no input {sorted(input_shapes)}; it has {[x.name for x in self.inputs]}.")
@@ -223,12 +223,20 @@ def _numbers(array, name):
         raise ValueError(f"The constant {name!r} is of type {array.dtype}; only numbers are read.") from error
 
 
+def _array(onnx, tensor):
+    try:
+        array = onnx.numpy_helper.to_array(tensor)
+    except Exception as error:  # each way of being damaged has one of its own
+        raise ValueError(f"The constant {tensor.name!r} cannot be read: {error}") from error
+    return _numbers(array, tensor.name)
+
+
 def _attribute(onnx, attribute):
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, onnx.TensorProto):
-        return _numbers(onnx.numpy_helper.to_array(value), attribute.name)
+        return _array(onnx, value)
     return list(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
 
 

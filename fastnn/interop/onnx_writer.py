@@ -184,7 +184,9 @@ def export(graph, path=None, opset=DEFAULT, *, input_names=None, output_names=No
         )
     names = Exporter(opset, ())
     input_names = [names.unique(each) for each in input_names or [tensor.name for tensor in graph.inputs]]
-    output_names = [names.unique(each) for each in output_names or [tensor.name for tensor in graph.outputs]]
+    if output_names is None or len(output_names) != len(graph.outputs):  # of structures in structures
+        output_names = [tensor.name for tensor in graph.outputs]
+    output_names = [names.unique(each) for each in output_names]
     exporter = Exporter(opset, [*input_names, *output_names])
     exporter.name_outputs(exporter.run(graph, input_names), output_names)
     size = sum(value.nbytes for value in exporter.constants.values())

@@ -34,7 +34,8 @@ def from_torch(module, input_shape=None):
     Model
         With copies of the weights, in float32. Axis 0 of every input counts the samples. Inference is that of
         ``module.eval()``; training is Keras's: a normalisation's moving variance, which PyTorch multiplies by
-        ``n / (n - 1)`` of a batch of n, is the plain one, and its momentum is 1 less PyTorch's.
+        ``n / (n - 1)`` of a batch of n, is the plain one, and its momentum is 1 less PyTorch's. Parameters of modules
+        of one's own, which belong to no layer, become constants.
 
     Raises
     ------

@@ -1,9 +1,12 @@
 """ONNX models as models of fastnn: they compute what ONNX Runtime does, can be trained, saved and frozen."""
 
+import contextlib
 import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastnn
 from fastnn import layers
@@ -308,6 +311,22 @@ def test_bad_files_and_inputs_are_refused(tmp_path):
     assert fastnn.from_onnx(open_shape, input_shapes={"x": (4,)}).input_shape == (None, 4)
     with pytest.raises(ValueError, match=r"no input \['z'\]"):
         fastnn.from_onnx(made(relu, (4,)), input_shapes={"z": (4,)})
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_damaged_bytes_are_refused_or_read(data):
+    nodes = [
+        node("Gemm", "x w b", "1"), node("Shape", "1", "2"), node("Slice", "2 zero one", "3"),
+        node("Concat", "3 rest", "4", axis=0), node("Reshape", "1 4", "5"), node("Softmax", "5", "6"),
+        node("LayerNormalization", "6 scale", "7"), node("ReduceMean", "7", "y", axes=[1]),
+    ]  # fmt: skip
+    constants = {"w": weights(4, 6), "b": weights(6), "scale": weights(3), "zero": np.array([0]), "one": np.array([1])}
+    content = bytearray(made(nodes, (4,), constants | {"rest": np.array([2, 3])}).SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ValueError):
+        fastnn.from_onnx(bytes(content))
 
 
 def test_what_pytorch_exports(tmp_path):

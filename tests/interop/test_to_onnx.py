@@ -42,7 +42,7 @@ def compare(model, arrays=None, opset=17, tolerance=1e-5):
         for count in (len(arrays[0]), 1):
             data = [each[:count] for each in arrays]
             wanted = network.predict(data[0] if len(data) == 1 else data)
-            wanted = list(wanted.values()) if isinstance(wanted, dict) else wanted
+            wanted = [wanted[key] for key in sorted(wanted)] if isinstance(wanted, dict) else wanted
             wanted = wanted if isinstance(wanted, list) else [wanted]
             for ours, theirs in zip(wanted, run(exported, *data), strict=True):
                 assert ours.shape == theirs.shape
@@ -151,6 +151,27 @@ def test_own_layers_that_branch_on_training_and_share_weights():
     compare(model)
 
 
+def test_subclasses_and_models_that_data_have_built():
+    class Own(fastnn.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.first, self.heads = layers.Dense(4, "gelu"), [layers.Dense(2), layers.Dense(3)]
+
+        def call(self, x):
+            hidden = self.first(x)
+            return {"two": self.heads[0](hidden), "three": self.heads[1](hidden)}
+
+    own = Own()
+    own.build((None, 5))
+    exported = compare(randomised(own))
+    assert {each.name for each in own.to_onnx().graph.output} == {each.name for each in exported.graph.output}
+    stack = fastnn.Sequential([layers.Dense(3), layers.Dense(2)])
+    with pytest.raises(ValueError, match="not built"):
+        stack.to_onnx()
+    stack.predict(np.ones((2, 4)), verbose=0)
+    compare(stack)
+
+
 def test_the_file_and_what_it_says(tmp_path):
     model = book()
     path = tmp_path / "book.onnx"
@@ -177,7 +198,9 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         fastnn.Model(x, layers.Dropout(0.5, name="noisy")(x, training=True)).to_onnx()
     lookup = layers.IntegerLookup(vocabulary=[3, 5], name="table")
     with pytest.raises(ValueError, match="'table' looks up"):
-        fastnn.Model(x, lookup(x)).to_onnx()
+        fastnn.Model(x, looked_up := lookup(x)).to_onnx()
+    y = layers.Embedding(4, 2)(looked_up)
+    compare(randomised(fastnn.Model(lookup.output, y)), [np.array([[0, 1, 2], [2, 2, 2]], np.float32)])
 
 
 def test_without_the_package_a_message_says_what_to_install(monkeypatch):
