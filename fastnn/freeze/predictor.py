@@ -187,6 +187,12 @@ class Predictor(FrozenProgram):
 
     # ---- how it is called --------------------------------------------------------------------------------------------
 
+    def to_onnx(self, path=None, opset=17):
+        """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""
+        from fastnn.interop.onnx_writer import export
+
+        return export(self.graph, path, opset, name=self.name)
+
     def _convert(self, x):
         """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
         if isinstance(x, (bytes, bytearray)):

@@ -92,6 +92,13 @@ class StructuredPredictor(Predictor):
             return [each.shape[1:] for each in self._graph.outputs]
         return self.output_shapes
 
+    def to_onnx(self, path=None, opset=17):
+        """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""
+        from fastnn.interop.onnx_writer import export
+
+        names = sorted(self._outputs) if isinstance(self._outputs, dict) else None
+        return export(self.graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
+
     def _values(self, x):
         names = self.input_names
         if isinstance(x, dict):

@@ -526,6 +526,37 @@ class Model(SaveableModel, Layer, Trainer):
 
         return freeze(self, precision)
 
+    def to_onnx(self, path=None, opset=17):
+        """What the model computes at inference, as an ONNX model that any runtime takes; needs the onnx package.
+
+        ``model.freeze().to_onnx()`` writes a smaller one: batch normalisation and scalings are folded into the dense
+        layers. Either takes batches of any size, and float32.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Also write it to this file.
+        opset : int, default 17
+            The version of ONNX's operators to use, from 13 on. Younger ones have more activations as one operator.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Inputs and outputs have the names of the model's.
+
+        Raises
+        ------
+        ValueError
+            If a layer is called with ``training=True`` or looks up text, or onnx does not know this opset.
+        ImportError
+            If the onnx package is not installed: ``pip install 'fastnn[onnx]'``.
+        """
+        from fastnn.interop.onnx_writer import export
+
+        names = self._heads_names() or self.output_names
+        graph = self.graph.in_mode(False)
+        return export(graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
+
     # ---- storage -----------------------------------------------------------------------------------------------------
 
     def _settle_variables(self):

@@ -5,6 +5,8 @@ cost an exponential that the forward pass has computed already, training writes 
 Which of the two is a property of the function, listed here and in ``csrc/ops/activation.h``.
 """
 
+import math
+
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
 
@@ -25,10 +27,51 @@ KERNELS = {
 }
 
 
+# name -> (ONNX operator, the opset that brought it, its attributes)
+_ONNX = {
+    "relu": ("Relu", 13, {}),
+    "leaky_relu": ("LeakyRelu", 13, {}),
+    "elu": ("Elu", 13, {}),
+    "selu": ("Selu", 13, {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
+    "sigmoid": ("Sigmoid", 13, {}),
+    "tanh": ("Tanh", 13, {}),
+    "softplus": ("Softplus", 13, {}),
+    "silu": ("Swish", 24, {}),
+    "gelu": ("Gelu", 20, {"approximate": "none"}),
+    "gelu_tanh": ("Gelu", 20, {"approximate": "tanh"}),
+    "mish": ("Mish", 18, {}),
+}
+
+
+def _composed(function, x, e):
+    """The younger ones of ONNX's activations, of older operators."""
+    if function == "mish":
+        return e.emit("Mul", x, e.emit("Tanh", e.emit("Softplus", x)))
+    if function == "gelu":
+        part = e.emit("Erf", e.emit("Mul", x, e.constant(math.sqrt(0.5))))
+        return e.emit("Mul", e.emit("Mul", x, e.constant(0.5)), e.emit("Add", part, e.constant(1.0)))
+    if function == "gelu_tanh":
+        curve = e.emit("Mul", e.emit("Mul", x, x), e.constant(0.07135481627260025))
+        curve = e.emit("Mul", x, e.emit("Add", curve, e.constant(1.5957691216057308)))
+        return e.emit("Mul", x, e.emit("Sigmoid", curve))
+    return e.emit("Mul", x, e.emit("Sigmoid", x))
+
+
 class Activation(Operation):
     """Attributes of its nodes: `function` (a key of `KERNELS`), `kernel` (its number), `alpha` (its parameter)."""
 
     name = "activation"
+
+    def to_onnx(self, node, e):
+        x, function = e.value(node.inputs[0]), node.attributes["function"]
+        if function == "linear":
+            return x
+        operator, since, attributes = _ONNX[function]
+        if e.opset < since:
+            return _composed(function, x, e)
+        if function in ("leaky_relu", "elu"):
+            attributes = {"alpha": node.attributes["alpha"]}
+        return e.emit(operator, x, **attributes)
 
     def forward(self, node, b):
         absorbed = b.absorbed(node)
@@ -92,6 +135,9 @@ class Softmax(Operation):
     """Over the last axis."""
 
     name = "softmax"
+
+    def to_onnx(self, node, e):
+        return e.emit("Softmax", e.value(node.inputs[0]), axis=-1)
 
     def forward(self, node, b):
         x = b.slot(node.inputs[0])

@@ -12,6 +12,9 @@ class ActivityPenalty(Operation):
     name = "activity_penalty"
     adds_loss = True
 
+    def to_onnx(self, node, e):
+        return e.unchanged(node)
+
     def forward(self, node, b):
         y = b.slot(node.inputs[0])
         if b.penalties is not None:

@@ -10,6 +10,10 @@ class Affine(Operation):
 
     name = "affine"
 
+    def to_onnx(self, node, e):
+        scale, shift = (e.variable(node.variables[name]) for name in ("scale", "shift"))
+        return e.scaled(e.value(node.inputs[0]), scale, shift)
+
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
         y = b.matrix(x.rows_per_sample, x.n)

@@ -48,6 +48,53 @@ class Arrange(Operation):
     def output_shape(self, node):
         return node.attributes["shape"]
 
+    def to_onnx(self, node, e):
+        """Transpose, Slice or Concat where it is one of them, else a Gather of all the values of the inputs."""
+        shape, pieces, batched = node.output.shape, node.attributes["pieces"], is_batched(node.output.shape)
+        values = [e.value(each) for each in node.inputs]
+        for i, x in enumerate(node.inputs):
+            if batched and not is_batched(x.shape):
+                sizes = e.emit("Concat", e.batch_size(), e.constant(np.array(x.shape, np.int64), "sizes"), axis=0)
+                values[i] = e.emit("Expand", values[i], sizes)
+        axes = [tuple((i, 1) for i in range(len(piece.sizes))) for piece in pieces]
+        to_all = all(piece.y_axes == each for piece, each in zip(pieces, axes, strict=True))
+        whole = to_all and all(piece.x_axes == each for piece, each in zip(pieces, axes, strict=True))
+        first = pieces[0]
+        if len(pieces) > 1 and whole and not any(piece.x_start for piece in pieces):
+            places = {place for piece in pieces for place, _ in piece.y_start}
+            if len(places) == 1:
+                return e.emit("Concat", *values, axis=places.pop() + batched)
+        if len(pieces) == 1 and to_all and not first.y_start:
+            if not first.x_start and sorted(first.x_axes) == list(axes[0]) and first.x_axes != axes[0]:
+                order = [axis + batched for axis, _ in first.x_axes]
+                return e.emit("Transpose", values[0], perm=[0] * batched + order)
+            if [axis for axis, _ in first.x_axes] == [axis for axis, _ in axes[0]]:
+                return self._sliced(first, values[0], batched, e)
+        if batched:
+            flat = [e.emit("Flatten", each, axis=1) for each in values]
+        else:
+            flat = [e.emit("Reshape", each, e.constant([-1], "shape")) for each in values]
+        flat = flat[0] if len(flat) == 1 else e.emit("Concat", *flat, axis=int(batched))
+        places, offset = np.zeros(math.prod(body(shape)), np.int64), 0
+        for x, piece in zip(node.inputs, pieces, strict=True):
+            places[piece.places(piece.y_axes, piece.y_start, body(shape))] = offset + piece.places(
+                piece.x_axes, piece.x_start, body(x.shape)
+            )
+            offset += math.prod(body(x.shape))
+        return e.reshape(e.emit("Gather", flat, e.constant(places, "places"), axis=int(batched)), node.output)
+
+    @staticmethod
+    def _sliced(piece, value, batched, e):
+        starts = dict(piece.x_start)
+        starts = [starts.get(axis, 0) for axis in range(len(piece.sizes))]
+        steps = [step for _, step in piece.x_axes]
+        last = [start + step * (size - 1) for start, step, size in zip(starts, steps, piece.sizes, strict=True)]
+        ends = [each + 1 if step > 0 else each - 1 for each, step in zip(last, steps, strict=True)]
+        ends = [each if each >= 0 else -(2**31) for each in ends]  # -1 would be the last one
+        axes = [axis + batched for axis in range(len(piece.sizes))]
+        wanted = [e.constant(np.array(each, np.int64), "slice") for each in (starts, ends, axes, steps)]
+        return e.emit("Slice", value, *wanted)
+
     def forward(self, node, b):
         y, shape = new_slot(b, node.output.shape), node.output.shape
         joins = sum(math.prod(piece.sizes) for piece in node.attributes["pieces"])

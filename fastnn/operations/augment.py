@@ -15,6 +15,9 @@ class _Augmentation(Operation):
     def is_random(self, node, b):
         return is_on(node, b)
 
+    def to_onnx(self, node, e):
+        return e.unchanged(node)
+
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
         if not self.is_random(node, b):

@@ -38,6 +38,13 @@ class Operation:
         """Emit the instructions that turn the output's gradient into those of the inputs and the variables."""
         raise NotImplementedError(f"Operation {self.name!r} has no backward pass.")
 
+    def to_onnx(self, node, e):
+        """Emit the ONNX nodes that compute the node at inference; returns the name of its value.
+
+        `e` is the `fastnn.interop.onnx_writer.Exporter` at work.
+        """
+        raise ValueError(f"Layer {node.output.name!r} cannot be written as ONNX: nothing there is {self.name!r}.")
+
     def fold(self, node, f):
         """Rebuild the node for inference, over constants; returns the new output.
 

@@ -20,6 +20,22 @@ class BatchNorm(Operation):
         training = node.attributes["training"]
         return b.training if training is None else training
 
+    def to_onnx(self, node, e):
+        variables, epsilon = node.variables, node.attributes["epsilon"]
+        x, mean, variance = e.unchanged(node), variables["moving_mean"], variables["moving_variance"]
+        if node.inputs[0].ndim == 2:
+            gamma, beta = e.variable(variables["gamma"]), e.variable(variables["beta"])
+            gamma = gamma or e.constant(np.ones(mean.shape), "gamma")
+            beta = beta or e.constant(np.zeros(mean.shape), "beta")
+            statistics = e.variable(mean), e.variable(variance)
+            return e.emit("BatchNormalization", x, gamma, beta, *statistics, epsilon=epsilon)
+        # ONNX has the features on axis 1, and here they are on the last.
+        scale = 1 / np.sqrt(variance.numpy().astype(np.float64) + epsilon)
+        if variables["gamma"] is not None:
+            scale = scale * variables["gamma"].numpy()
+        x = e.emit("Sub", x, e.variable(mean))
+        return e.scaled(x, e.constant(scale, "scale"), e.variable(variables["beta"]))
+
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
         y = b.matrix(x.rows_per_sample, x.n)

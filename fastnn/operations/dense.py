@@ -8,11 +8,23 @@ from fastnn.operations.base import Operation
 from fastnn.operations.batchnorm import BatchNorm
 
 
+def product(node, e, kernel, bias, turned=False):
+    """Emit a node's input times a matrix, or its transpose, plus a bias or None, as ONNX; all by their names."""
+    x = e.value(node.inputs[0])
+    if node.inputs[0].ndim == 2:
+        return e.emit("Gemm", x, kernel, *([bias] if bias else []), **({"transB": 1} if turned else {}))
+    y = e.emit("MatMul", x, e.emit("Transpose", kernel, perm=[1, 0]) if turned else kernel)
+    return e.emit("Add", y, bias) if bias else y
+
+
 class Dense(Operation):
     name = "dense"
 
     def output_shape(self, node):
         return (*node.inputs[0].shape[:-1], node.variables["kernel"].shape[1])
+
+    def to_onnx(self, node, e):
+        return product(node, e, e.variable(node.variables["kernel"]), e.variable(node.variables["bias"]))
 
     def forward(self, node, b):
         x = b.slot(node.inputs[0])

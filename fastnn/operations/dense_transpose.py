@@ -7,7 +7,7 @@ forward pass.
 import numpy as np
 
 from fastnn.lowering.cost import gemm_cycles
-from fastnn.operations.dense import Dense
+from fastnn.operations.dense import Dense, product
 
 
 class DenseTranspose(Dense):
@@ -15,6 +15,9 @@ class DenseTranspose(Dense):
 
     def output_shape(self, node):
         return (*node.inputs[0].shape[:-1], node.variables["kernel"].shape[0])
+
+    def to_onnx(self, node, e):
+        return product(node, e, e.variable(node.variables["kernel"]), None, turned=True)
 
     def forward(self, node, b):
         x, kernel = b.slot(node.inputs[0]), node.variables["kernel"]

@@ -1,6 +1,8 @@
 """What becomes of whole numbers: rows of a table, indicators; and whole numbers of numbers. They come as float32, which
 is exact to 2^24. None of these passes a gradient on to its input."""
 
+import numpy as np
+
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.operations.base import Operation
 
@@ -12,6 +14,10 @@ class Embedding(Operation):
 
     def output_shape(self, node):
         return (*node.inputs[0].shape, node.variables["embeddings"].shape[1])
+
+    def to_onnx(self, node, e):
+        numbers = e.emit("Cast", e.value(node.inputs[0]), to=7)  # an ONNX runtime refuses a number that has no row
+        return e.emit("Gather", e.variable(node.variables["embeddings"]), numbers, axis=0)
 
     def forward(self, node, b):
         ids = b.slot(node.inputs[0])
@@ -54,6 +60,15 @@ class CategoryEncode(Operation):
             return (*shape, tokens)
         return (*shape[:-1], tokens) if len(shape) > 1 else (*shape, tokens)
 
+    def to_onnx(self, node, e):
+        x, mode = node.inputs[0], node.attributes["mode"]
+        number = e.emit("Unsqueeze", e.emit("Floor", e.value(x)), e.constant([-1], "axis"))
+        tokens = e.constant(np.arange(node.attributes["tokens"], dtype=np.float32), "tokens")
+        found = e.number(e.emit("Equal", number, tokens))
+        if mode == "one_hot" or x.ndim == 1:
+            return e.reshape(found, node.output)
+        return e.reduce("Sum" if mode == "count" else "Max", found, -2, False)
+
     def forward(self, node, b):
         ids, n = b.slot(node.inputs[0]), node.attributes["tokens"]
         per = 1 if node.attributes["mode"] == "one_hot" else ids.n
@@ -72,6 +87,11 @@ class Discretize(Operation):
     """Variables of its nodes: `boundaries`, in ascending order; never trained."""
 
     name = "discretize"
+
+    def to_onnx(self, node, e):
+        value = e.emit("Unsqueeze", e.value(node.inputs[0]), e.constant([-1], "axis"))
+        below = e.emit("Less", value, e.variable(node.variables["boundaries"]))
+        return e.reduce("Sum", e.number(e.emit("Not", below)), -1, False)
 
     def forward(self, node, b):
         x, boundaries = b.slot(node.inputs[0]), node.variables["boundaries"]

@@ -6,6 +6,9 @@ from fastnn.operations.base import Operation
 class Identity(Operation):
     name = "identity"
 
+    def to_onnx(self, node, e):
+        return e.unchanged(node)
+
     def forward(self, node, b):
         return b.slot(node.inputs[0])
 

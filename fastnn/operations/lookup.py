@@ -71,6 +71,13 @@ class Lookup(Operation):
 
     name = "lookup"
 
+    def to_onnx(self, node, e):
+        raise ValueError(
+            f"Layer {node.output.name!r} looks up text or integers in a table, before anything is computed in float32, "
+            "and ONNX models written here compute in float32 alone. Export the part behind it: "
+            "fastnn.Model(lookup.output, model.output).to_onnx()."
+        )
+
     def forward(self, node, b):
         if node.inputs[0] not in b.graph.inputs:
             raise ValueError(

@@ -22,6 +22,13 @@ class MatMul(Operation):
     def output_shape(self, node):
         return (*node.inputs[0].shape[:-1], node.inputs[1].shape[-2 if node.attributes["turned"] else -1])
 
+    def to_onnx(self, node, e):
+        x, w = (e.value(each) for each in node.inputs)
+        if node.attributes["turned"]:
+            order = list(range(node.inputs[1].ndim))
+            w = e.emit("Transpose", w, perm=[*order[:-2], order[-1], order[-2]])
+        return e.emit("MatMul", x, w)
+
     def forward(self, node, b):
         x, w = node.inputs
         y = new_slot(b, node.output.shape)

@@ -59,6 +59,9 @@ class GaussianNoise(Operation):
 
     name = "gaussian_noise"
 
+    def to_onnx(self, node, e):
+        return e.unchanged(node)
+
     def is_random(self, node, b):
         return is_on(node, b) and node.attributes["stddev"].value > 0
 
@@ -118,6 +121,9 @@ class RandomReLU(Operation):
     """Attributes: `lower`, `upper`. Where nothing is drawn, the slope is their mean."""
 
     name = "random_relu"
+
+    def to_onnx(self, node, e):
+        return e.emit("LeakyRelu", e.unchanged(node), alpha=self._leaky(node)["alpha"])
 
     def is_random(self, node, b):
         return is_on(node, b)

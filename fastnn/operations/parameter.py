@@ -24,6 +24,9 @@ class Parameter(Operation):
     def output_shape(self, node):
         return node.variables["value"].shape
 
+    def to_onnx(self, node, e):
+        return e.variable(node.variables["value"])
+
     def forward(self, node, b):
         variable = node.variables["value"]
         if variable.layout == "rows":
@@ -78,6 +81,9 @@ class BatchSize(Operation):
 
     def output_shape(self, node):
         return ()
+
+    def to_onnx(self, node, e):
+        return e.reshape(e.emit("Cast", e.batch_size(), to=1), node.output)
 
     def forward(self, node, b):
         y = new_slot(b, ())

@@ -13,6 +13,9 @@ class PReLU(Operation):
 
     name = "prelu"
 
+    def to_onnx(self, node, e):
+        return e.emit("PRelu", e.value(node.inputs[0]), e.variable(node.variables["alpha"]))
+
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
         y = b.matrix(x.rows_per_sample, x.n)

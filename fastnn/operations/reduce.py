@@ -19,6 +19,14 @@ class Reduce(Operation):
         shape, axis = node.inputs[0].shape, node.attributes["axis"]
         return (*shape[:axis], *((1,) if node.attributes["keepdims"] else ()), *shape[axis + 1 :])
 
+    def to_onnx(self, node, e):
+        x, kind = e.value(node.inputs[0]), node.attributes["kind"]
+        axis, keepdims = node.attributes["axis"], node.attributes["keepdims"]
+        if not kind.startswith("arg"):
+            return e.reduce(kind.capitalize(), x, axis, keepdims)
+        places = e.emit("ArgMax" if kind == "argmax" else "ArgMin", x, axis=axis, keepdims=int(keepdims))
+        return e.emit("Cast", places, to=1)
+
     def forward(self, node, b):
         x, shape = node.inputs[0], node.output.shape
         y = new_slot(b, shape)

@@ -15,6 +15,9 @@ class Reshape(Operation):
         batch = (None,) if is_batched(node.inputs[0].shape) else ()
         return (*batch, *node.attributes["shape"])
 
+    def to_onnx(self, node, e):
+        return e.reshape(e.value(node.inputs[0]), node.output)
+
     def forward(self, node, b):
         source, target = node.inputs[0], node.output
         if b.reads_data(source) and target.ndim > 1:  # gather the data in its new shape at once

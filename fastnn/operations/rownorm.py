@@ -34,6 +34,24 @@ class RowNorm(Operation):
 
     name = "rownorm"
 
+    def to_onnx(self, node, e):
+        x, kind, size = e.value(node.inputs[0]), node.attributes["kind"], node.inputs[0].features
+        variables = [node.variables[name] for name in ("gamma", "beta")]
+        gamma, beta = (each and e.constant(each.numpy().reshape(-1), each.name) for each in variables)
+        if kind == "layer" and e.opset >= 17:
+            gamma = gamma or e.constant(np.ones(size), "gamma")
+            vectors = [gamma, beta] if beta else [gamma]
+            return e.emit("LayerNormalization", x, *vectors, axis=-1, epsilon=node.attributes["epsilon"])
+        epsilon, centred = e.constant(node.attributes["epsilon"], "epsilon"), x
+        if KINDS[kind]["centre"]:
+            centred = e.emit("Sub", x, e.reduce("Mean", x, -1, True))
+        square = e.emit("Mul", centred, centred)
+        if kind == "unit":
+            size = e.emit("Max", e.reduce("Sum", square, -1, True), epsilon)
+        else:
+            size = e.emit("Add", e.reduce("Mean", square, -1, True), epsilon)
+        return e.scaled(e.emit("Div", centred if kind == "layer" else x, e.emit("Sqrt", size)), gamma, beta)
+
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
         y, mean, inv = b.matrix(x.rows_per_sample, x.n), None, None
@@ -89,6 +107,10 @@ class ScaleShift(Operation):
     """``x * gamma + beta`` over the last axis. Variables of its nodes: `gamma`, `beta`; one of them may be None."""
 
     name = "scale_shift"
+
+    def to_onnx(self, node, e):
+        gamma, beta = (e.variable(node.variables[name]) for name in ("gamma", "beta"))
+        return e.scaled(e.value(node.inputs[0]), gamma, beta)
 
     def forward(self, node, b):
         x = b.slot(node.inputs[0])

@@ -19,13 +19,13 @@ PLAIN_TYPES = (str, int, float, bool)
 # Where the classes and functions of a module of Keras are here. The order matters for configurations without a module.
 _CLASS_ROOMS = (
     "layers", "models", "initializers", "optimizers", "optimizers.schedules", "losses", "metrics", "regularizers",
-    "constraints",
+    "constraints", "interop",
 )  # fmt: skip
 _FUNCTION_ROOMS = ("activations", "losses", "metrics", "regularizers", "constraints")
 _NOT_OBJECTS = {"get", "serialize", "deserialize", "resolve"}  # functions that are no activation or loss
 _IN_THE_ROOT = {"Sequential", "Model"}  # keras.Sequential
 _INSIDE_KERAS = {"Functional": "keras.src.models.functional"}  # what Keras saves by its place in the sources
-NOT_IN_KERAS = frozenset({"DenseTranspose", "MaskFeatures", "RReLU", "ThresholdedReLU", "OneCycle"})
+NOT_IN_KERAS = frozenset({"DenseTranspose", "MaskFeatures", "RReLU", "ThresholdedReLU", "OneCycle", "OnnxOperator"})
 
 
 class _Sharing(threading.local):
