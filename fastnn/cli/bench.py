@@ -45,7 +45,7 @@ def add_parser(commands):
     )
     parser.add_argument(
         "--seconds",
-        type=_duration,
+        type=duration,
         default=1.0,
         help="for each network and thread count, about; default: %(default)s",
     )
@@ -53,7 +53,8 @@ def add_parser(commands):
     parser.set_defaults(run=run)
 
 
-def _duration(text):
+def duration(text):
+    """A positive number of seconds, for argparse."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, received {text}")
