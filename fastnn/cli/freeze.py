@@ -42,6 +42,8 @@ def run(args):
     if not out.endswith(models.FROZEN):
         raise ValueError(f"-o: a frozen network is a file that ends in {models.FROZEN}. Received: {out!r}")
     x = None if args.data is None else np.load(args.data, allow_pickle=False)
+    if x is not None and not isinstance(x, np.ndarray):
+        raise ValueError(f"--data: expected one array, as numpy.save() writes it. Received: {args.data!r}, an archive")
     model = models.load(args.model)
     frozen = models.freeze(model, args.precision)
     if not hasattr(frozen, "save"):

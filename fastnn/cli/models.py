@@ -22,7 +22,10 @@ def load(path):
     if suffix == ".onnx":
         return function("from_onnx")(path)
     if suffix in SUFFIXES:
-        return fastnn.models.load_model(path, compile=False)
+        try:
+            return fastnn.models.load_model(path, compile=False)
+        except TypeError as error:  # a class that only the program knows which has trained it
+            raise ValueError(str(error)) from error
     if suffix == FROZEN:
         raise ValueError(f"{path!r} is frozen already: give the model that it was made from.")
     raise ValueError(f"A model is a file that ends in {', '.join(SUFFIXES)}. Received: {path!r}")
