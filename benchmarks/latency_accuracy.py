@@ -19,8 +19,9 @@ def measured(name, epochs):
     Returns
     -------
     dict of str to dict
-        For each precision ``{"accuracy" (share of the 10,000 test images), "difference" (largest of any probability to
-        those of the model)}``, or ``{"unsupported": why}`` where the images are not at hand.
+        For each precision ``{"accuracy" (share of the 10,000 test images), "changed" (how many of them get another
+        class than from the model), "difference" (largest of any probability to the model's)}``, or
+        ``{"unsupported": why}`` where the images are not at hand.
     """
     import fastnn
 
@@ -39,6 +40,7 @@ def measured(name, epochs):
         found = model.freeze(precision=precision).predict(x_test)
         results[precision] = {
             "accuracy": float(np.mean(found.argmax(axis=1) == y_test)),
+            "changed": int(np.sum(found.argmax(axis=1) != expected.argmax(axis=1))),
             "difference": float(np.abs(found - expected).max()),
         }
     return results

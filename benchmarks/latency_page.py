@@ -109,9 +109,9 @@ class Page:
         if self.accuracies:
             parts += [
                 "## What smaller precisions cost\n",
-                f"Trained on Fashion-MNIST for {self.options.epochs} epochs, then frozen in each precision: correct of "
-                "the 10,000 test images, in percentage points to float32, and the largest difference of any "
-                "probability to the model's.\n",
+                f"Trained on Fashion-MNIST for {self.options.epochs} epochs, then frozen in each precision: how many "
+                "of the 10,000 test images are recognised, how many get another class than from the model, and the "
+                "largest difference of any probability to the model's.\n",
                 self.accuracy_table(),
             ]
         return "\n".join(parts)
@@ -213,13 +213,14 @@ class Page:
         rows = []
         for network, found in self.accuracies.items():
             if reason := found.get("unsupported") or found.get("error"):
-                rows.append([network, reason.strip().splitlines()[-1], "", "", ""])
+                rows.append([network, reason.strip().splitlines()[-1], *[""] * 4])
                 continue
             for precision, each in found.items():
                 points = 100 * (each["accuracy"] - found["float32"]["accuracy"])
-                row = [network, precision, f"{each['accuracy']:.2%}", f"{points:+.2f}", f"{each['difference']:.1e}"]
-                rows.append(row)
-        return table(["network", "precision", "correct", "points to float32", "largest difference"], rows)
+                row = [network, precision, f"{each['accuracy']:.2%}", f"{points:+.2f}", str(each["changed"])]
+                rows.append([*row, f"{each['difference']:.1e}"])
+        header = ["network", "precision", "correct", "points to float32", "other class", "largest difference"]
+        return table(header, rows)
 
     # ---- picture -----------------------------------------------------------------------------------------------------
 
@@ -242,6 +243,7 @@ class Page:
             axes.axhline(1, color="black", linewidth=1)
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}×" if f"{value:.0e}"[0] in "25" else "")
             axes.set_xticks(range(len(networks)), networks)
             axes.set_ylabel("fastnn / peer")
             axes.set_title(f"frozen(x), float32, one thread, batch {batch}", fontsize=10)

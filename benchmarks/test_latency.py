@@ -35,6 +35,38 @@ def test_wrong_outputs_are_found():
     assert measure._wrong("numpy", {"difference": float("nan")}) is not None
 
 
+class Fake:
+    """A client that answers what it is told to."""
+
+    missing = None
+
+    def __init__(self, engine, answers):
+        self.engine = self.name = engine
+        self.answers = iter(answers)
+        self.asked = []
+
+    def ask(self, *command):
+        self.asked.append(command)
+        return {} if command[0] == "drop" else next(self.answers)
+
+
+def test_rounds():
+    """The first round is thrown away; what fails or is wrong once is out."""
+    good, wrong = {"median_us": 1.0, "difference": 0.0}, {"median_us": 1.0, "difference": 1.0}
+    a, b, c = Fake("a", [wrong]), Fake("b", [good] * 4), Fake("c", [good, {"error": "Traceback\nValueError: no"}])
+    b.answers = iter([{**good, "median_us": i} for i in range(4)])
+    d = Fake("d", [])
+    d.missing = "not installed"
+    assert measure.latencies([a, b, c, d], ["net"], [1], 3, 0.1) == {
+        ("net", 1, "a"): "wrong: off by 1.0e+00",
+        ("net", 1, "b"): [{**good, "median_us": i} for i in (1, 2, 3)],
+        ("net", 1, "c"): "failed: ValueError: no",
+        ("net", 1, "d"): "not installed",
+    }
+    assert b.asked == [("latency", "net", 1, 0.1)] * 4 + [("drop", "net")]
+    assert d.asked == []
+
+
 def test_reading():
     if latency_native.compiler() is None:
         pytest.skip("no C compiler")
