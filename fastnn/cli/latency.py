@@ -95,9 +95,10 @@ def measure(frozen, batch, seconds):
     dict of str to ndarray
         Nanoseconds of single calls, for each way to call.
     """
-    from fastnn.freeze.predictor import LookupPredictor, Predictor
+    from fastnn.freeze import StructuredPredictor
+    from fastnn.freeze.predictor import LookupPredictor
 
-    if not isinstance(frozen, Predictor) or isinstance(frozen, LookupPredictor):
+    if isinstance(frozen, (StructuredPredictor, LookupPredictor)):
         raise ValueError("fastnn latency times networks of one input and one output, of numbers.")
     shape = (batch, *frozen.input_shape[1:])
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
