@@ -9,12 +9,15 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import ROOT, latency_page, measure
 from benchmarks.client import Client
 from benchmarks.engines import OWN_PREDICTORS, PREDICTORS
 from benchmarks.latency_network import Network
 from benchmarks.report import machine
 from benchmarks.workloads import INFERENCE, INFERENCE_BATCHES
+from fastnn.cli.latency import time_calls
 
 ACCURACY = ("bookrelu", "bookelu")
 
@@ -49,6 +52,9 @@ def main(arguments=None):
     about = machine()
     about["command"] = "python -m benchmarks.latency " + shlex.join(sys.argv[1:] if arguments is None else arguments)
 
+    nothing = float(np.median(time_calls(int, (), 0.05)))
+    about["clock"] = f"a call of Python's int() takes {nothing:.0f} ns, which is in all figures but those from C"
+
     def progress(line):
         print(line, file=sys.stderr, flush=True)
 
@@ -70,7 +76,7 @@ def main(arguments=None):
             progress(f"{name}: training on Fashion-MNIST")
             accuracies[name] = clients[0].ask("accuracy", name, options.epochs)
     names = {client.engine: client.name for client in clients}
-    versions = {client.name: client.missing or client.version for client in clients}
+    versions = {each.name: each.missing or each.version for each in clients if each.missing or ":" not in each.engine}
     page = latency_page.Page(results, sizes, readings, accuracies, names, versions, about, options)
     text = page.markdown()
     print(text)

@@ -6,8 +6,7 @@
 
 typedef int run_function(void *session, const float *x, int64_t rows, float *y);
 
-static int64_t now(void)
-{
+static int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -15,8 +14,7 @@ static int64_t now(void)
 
 /* Nanoseconds of `count` times `repeat` calls of fastnn_run. Returns the first status that is not 0. */
 int time_runs(run_function *run, void *session, const float *x, int64_t rows, float *y, int64_t repeat, int64_t count,
-              int64_t *nanoseconds)
-{
+              int64_t *nanoseconds) {
     for (int64_t i = 0; i < count; i++) {
         int64_t started = now();
         for (int64_t j = 0; j < repeat; j++) {
@@ -33,8 +31,7 @@ typedef float vector __attribute__((vector_size(64)));
 enum { LANES = 16, SUMS = 16 };
 
 /* Reads a multiple of 4096 bytes, aligned to 64, again and again; nanoseconds of each time. Returns a sum of it all. */
-float time_reading(const float *memory, int64_t bytes, int64_t repeat, int64_t count, int64_t *nanoseconds)
-{
+float time_reading(const float *memory, int64_t bytes, int64_t repeat, int64_t count, int64_t *nanoseconds) {
     vector sums[SUMS] = {{0}};
     const vector *end = (const vector *)(memory + bytes / (int64_t)sizeof(float));
     for (int64_t i = 0; i < count; i++) {

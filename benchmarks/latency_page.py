@@ -82,6 +82,7 @@ class Page:
                     f"- Processor: {self.about['processor']}",
                     f"- System: {self.about['system']}",
                     f"- Load: {self.about['load']}",
+                    f"- Clock: {self.about['clock']}",
                     *(f"- {name}: {version}" for name, version in self.versions.items()),
                 ]
             )
@@ -99,7 +100,8 @@ class Page:
             "## Microseconds a call\n",
             self.medians_table(),
             "## 99th percentile over median\n",
-            f"A dash: fewer than {_ENOUGH_CALLS} calls in a round.\n",
+            f"A dash: fewer than {_ENOUGH_CALLS} calls in a round. From C, calls are timed for a few microseconds at a "
+            "time.\n",
             self.tails_table(),
             "## From C, and from memory\n",
             "Nanoseconds of a call of `fastnn_run`, what Python adds to it with `out=` given, and the bytes of weights "

@@ -19,9 +19,10 @@ _PEERS = """\
 fastnn beside PyTorch, JAX, Keras and scikit-learn is measured from a checkout of its repository:
 
     pip install '.[bench]' tensorflow-cpu
-    python -m benchmarks.report --threads 1 2
+    python -m benchmarks.report --threads 1 2    # training
+    python -m benchmarks.latency                 # single predictions, beside ONNX Runtime, LiteRT and OpenVINO too
 
-which writes docs/benchmarks.md and docs/benchmarks.png; benchmarks/README.md has the options."""
+which write docs/benchmarks.md and docs/latency.md, with pictures; benchmarks/README.md has the options."""
 
 
 def add_parser(commands):
