@@ -1,9 +1,14 @@
 """Paired measurements: engines take turns within every round, so that what drifts on the machine cancels in ratios."""
 
+import itertools
 import math
 import statistics
 
 from benchmarks.gemm import FORMS, LIBRARIES
+
+# How far outputs may be from float64, relative to the largest: summing in another order is far below the first.
+TOLERANCE = 1e-4
+TOLERANCES = {"float16": 5e-3, "int8": 5e-2}
 
 
 def say_nothing(line):
@@ -67,6 +72,46 @@ def training(clients, workloads, rounds, seconds, progress=say_nothing):
     return results
 
 
+def latencies(clients, networks, batches, rounds, seconds, progress=say_nothing):
+    """Times of single calls of every client's predictor, for every network and batch.
+
+    The round that is thrown away builds, compiles and warms up.
+
+    Returns
+    -------
+    dict
+        ``{(network, batch, engine): answers or reason}``: what the worker's ``latency`` answered in each round.
+    """
+    results = {}
+    for network, batch in itertools.product(networks, batches):
+        progress(f"{network}, batch {batch}")
+        for client in clients:
+            results[network, batch, client.engine] = client.missing or []
+        for i in range(rounds + 1):
+            for client in clients[:: -1 if i % 2 else 1]:
+                found = results[network, batch, client.engine]
+                if isinstance(found, str):
+                    continue
+                answer = client.ask("latency", network, batch, seconds)
+                if reason := _reason(answer) or _wrong(client.engine, answer):
+                    progress(f"{network}, batch {batch}: {client.name}: {answer.get('error', reason)}")
+                    results[network, batch, client.engine] = reason
+                elif i:
+                    found.append(answer)
+        for client in clients:
+            if not client.missing:
+                client.ask("drop", network)
+    return results
+
+
+def _wrong(engine, answer):
+    """Why the outputs cannot be those of the network, or None."""
+    tolerance = TOLERANCES.get(engine.partition(":")[2], TOLERANCE)
+    if answer["difference"] <= tolerance:
+        return None
+    return f"wrong: off by {answer['difference']:.1e}"
+
+
 def products(client, shapes, rounds, seconds, progress=say_nothing):
     """GFLOP/s of fastnn's and of NumPy's matrix products in the worker of fastnn.
 
@@ -91,6 +136,16 @@ def products(client, shapes, rounds, seconds, progress=say_nothing):
                         results[shape, form] = reason
                     elif i:
                         rates[library].append(answer["gflops"])
+    return results
+
+
+def readings(client, sizes, rounds, seconds):
+    """Bytes a second of reading memory of each size in bytes: ``{size: rates or reason}``."""
+    results = {}
+    for nbytes in sizes:
+        answers = [client.ask("reading", nbytes, seconds) for _ in range(0 if client.missing else rounds)]
+        reason = client.missing or next(filter(None, map(_reason, answers)), None)
+        results[nbytes] = reason or [each["bytes_per_second"] for each in answers]
     return results
 
 

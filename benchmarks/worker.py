@@ -8,10 +8,16 @@ what it is: ``{"name", "version"}``, or ``{"missing": why}``.
     ``{"epochs", "prepared_in"}`` or ``{"unsupported": why}``.
 ``run WORKLOAD``
     Train that many epochs more. ``{"samples_per_second", "epochs", "seconds", "loss"}``.
-``drop WORKLOAD``
-    Forget it.
-``latency WORKLOAD BATCH CALLS``
-    Time single predictions. ``{"median_us", "p99_us"}`` or ``{"unsupported": why}``.
+``drop NAME``
+    Forget this workload or network.
+``latency NETWORK BATCH SECONDS``
+    Time single predictions of a network of `benchmarks.workloads.INFERENCE` for about SECONDS; built at the first time.
+    ``{"median_us", "p99_us", "calls", "difference"}`` (to float64, relative to the largest output),
+    or ``{"unsupported": why}``.
+``reading BYTES SECONDS``
+    Read so much memory again and again. ``{"bytes_per_second"}``.
+``accuracy NETWORK EPOCHS``
+    Train the network on Fashion-MNIST and freeze it in each precision; see `benchmarks.latency_accuracy`.
 ``gemm LIBRARY FORM M K N SECONDS``
     Time a matrix product of `benchmarks.gemm` for about SECONDS. ``{"seconds" (of one product), "gflops"}``.
 
@@ -32,8 +38,9 @@ from benchmarks.threads import limit_threads
 class Worker:
     """What the commands act on: the engine, and what it has compiled."""
 
-    def __init__(self, engine, threads):
+    def __init__(self, engine, variant, threads):
         self.engine = engine
+        self.variant = variant
         self.threads = threads
         self.runs = {}
         self.predictors = {}
@@ -69,30 +76,45 @@ class Worker:
 
     def drop(self, name):
         self.runs.pop(name, None)
+        self.predictors = {key: value for key, value in self.predictors.items() if key[0] != name}
         gc.collect()
         return {}
 
-    def latency(self, name, batch, calls):
+    def latency(self, name, batch, seconds):
         import numpy as np
 
+        from benchmarks.engines import Unsupported
+        from fastnn.cli.latency import time_calls
+
+        if (name, batch) not in self.predictors:
+            try:
+                self.predictors[name, batch] = self._predictor(name, int(batch))
+            except Unsupported as reason:
+                return {"unsupported": str(reason)}
+        call, arguments, difference = self.predictors[name, batch]
+        timed = getattr(call, "times", None)  # by a clock of its own
+        times = timed(*arguments, float(seconds)) if timed else time_calls(call, arguments, float(seconds))
+        median, p99 = np.percentile(times, (50, 99)) / 1e3
+        return {"median_us": median, "p99_us": p99, "calls": len(times), "difference": difference}
+
+    def _predictor(self, name, batch):
+        from benchmarks.latency_network import Network
         from benchmarks.workloads import INFERENCE
 
-        workload = INFERENCE[name]
-        if reason := self.engine.unsupported(workload):
-            return {"unsupported": reason}
-        x, _ = workload.data(int(batch))
-        if (name, batch) not in self.predictors:
-            predict = self.engine.predictor(workload, int(batch), self.threads)
-            for _ in range(10):
-                predict(x)
-            self.predictors[name, batch] = predict
-        predict = self.predictors[name, batch]
-        clock, times = time.perf_counter_ns, np.empty(int(calls))
-        for i in range(len(times)):
-            started = clock()
-            predict(x)
-            times[i] = clock() - started
-        return {"median_us": np.median(times) / 1e3, "p99_us": np.percentile(times, 99) / 1e3}
+        network = Network(INFERENCE[name])
+        x = network.data(batch)
+        call, arguments = self.engine.predictor(network, x, self.threads, self.variant)
+        return call, arguments, network.difference(x, call(*arguments))
+
+    def reading(self, nbytes, seconds):
+        from benchmarks import latency_native
+
+        return {"bytes_per_second": latency_native.reading(int(nbytes), float(seconds))}
+
+    def accuracy(self, name, epochs):
+        from benchmarks import latency_accuracy
+
+        return latency_accuracy.measured(name, int(epochs))
 
     def gemm(self, library, form, m, k, n, seconds):
         from benchmarks import gemm
@@ -134,17 +156,18 @@ def main():
 
     from benchmarks import engines
 
-    engine = engines.load(arguments.engine)
+    engine, variant = engines.load(arguments.engine)
+    name = ", ".join(filter(None, (engine.NAME, variant)))
     if not engine.available():
-        reply({"name": engine.NAME, "missing": "not installed"})
+        reply({"name": name, "missing": "not installed"})
         return
     try:
-        reply({"name": engine.NAME, "version": engine.version()})
+        reply({"name": name, "version": engine.version()})
     except Exception:
         # Installed but broken, a fastnn that was never compiled for example: said in the report, with the reason.
-        reply({"name": engine.NAME, "missing": "cannot be imported", "error": traceback.format_exc()})
+        reply({"name": name, "missing": "cannot be imported", "error": traceback.format_exc()})
         return
-    worker = Worker(engine, arguments.threads)
+    worker = Worker(engine, variant, arguments.threads)
     for line in sys.stdin:
         command, *parameters = line.split()
         try:

@@ -1,4 +1,4 @@
-"""One module for each library that is timed, all with a name and the same five functions.
+"""One module for each library that is timed, all with a name and functions of the same names.
 
 ``NAME``
     What tables call it.
@@ -6,13 +6,22 @@
     Can it be imported here?
 ``version()``
     What runs, in words.
+
+Those of `ENGINES` train:
+
 ``unsupported(workload)``
     Why the library cannot express this network, or None.
 ``train(workload, x, y, threads)``
     Build and compile; return ``run(epochs)``, which trains on with reshuffled data and returns the last epoch's mean
     loss. Each way is the fastest that the library's public API was measured to have.
-``predictor(workload, batch, threads)``
-    Return ``predict(x)`` from `batch` rows of float32 to NumPy outputs (logits or probabilities, as is natural there).
+
+Those of `PREDICTORS` predict:
+
+``predictor(network, x, threads, variant)``
+    For a `benchmarks.latency_network.Network` return a function and its arguments, so that ``function(*arguments)`` are
+    the outputs for the float32 rows `x`, in the fastest way that the library's public API was measured to have. The
+    variant is what follows the colon in `PREDICTORS`, or an empty string. Raises `Unsupported`. If the function has a
+    method ``times``, that is what measures it: ``function.times(*arguments, seconds)``, nanoseconds of single calls.
 
 A module imports its library inside its functions, so that a missing one can be named in the report.
 """
@@ -22,13 +31,24 @@ import importlib.metadata
 import importlib.util
 
 ENGINES = ("fastnn", "pytorch", "torch_compile", "keras_jax", "keras_tensorflow", "sklearn", "jax")
+OWN_PREDICTORS = (
+    *("fastnn", "fastnn:out", "fastnn:float16", "fastnn:int8"),
+    *("fastnn_c", "fastnn_c:float16", "fastnn_c:int8"),
+)
+PREDICTORS = (*OWN_PREDICTORS, "onnxruntime", "litert", "openvino", "pytorch", "torch_compile", "numpy")
+
+
+class Unsupported(Exception):
+    """What a library, or this version of it, cannot do."""
 
 
 def load(engine):
-    """The module of one engine."""
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}. Received: {engine!r}")
-    return importlib.import_module(f"benchmarks.engines.{engine}")
+    """The module of an engine, and its variant: what follows a colon in the name, or an empty string."""
+    known = dict.fromkeys((*ENGINES, *PREDICTORS))
+    if engine not in known:
+        raise ValueError(f"engine must be one of {', '.join(known)}. Received: {engine!r}")
+    module, _, variant = engine.partition(":")
+    return importlib.import_module(f"benchmarks.engines.{module}"), variant
 
 
 def installed(*modules):

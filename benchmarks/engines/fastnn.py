@@ -29,8 +29,13 @@ def train(workload, x, y, threads):
     return keras_style.trainer(model, workload, x, y)
 
 
-def predictor(workload, batch, threads):
+def predictor(network, x, threads, variant):
+    """Variants: "out" has its output given; the others are precisions of `freeze`."""
     import fastnn
 
     fastnn.set_threads(threads)
-    return workload.made_by(fastnn).freeze().predict
+    if variant == "out":
+        frozen = network.model().freeze()
+        return frozen, (x, frozen(x))
+    frozen = network.model().freeze(**({"precision": variant} if variant else {}))
+    return frozen, (x,)

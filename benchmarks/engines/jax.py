@@ -54,16 +54,6 @@ def train(workload, x, y, threads):
     return run
 
 
-def predictor(workload, batch, threads):
-    import jax
-    import numpy as np
-
-    parameters, averages = _initial(workload)
-    forward = _forward(workload)
-    compiled = jax.jit(lambda x: forward(parameters, x, averages)[0])
-    return lambda x: np.asarray(compiled(x))
-
-
 def _initial(workload):
     """Parameters (gamma, beta, kernel, bias of each layer) and moving averages (mean, variance)."""
     import jax.numpy as jnp
@@ -82,18 +72,15 @@ def _initial(workload):
 
 
 def _forward(workload):
-    """forward(parameters, x, averages=None) -> outputs, batch statistics (empty with given averages)."""
+    """forward(parameters, x) -> outputs, batch statistics."""
     import jax
 
-    def forward(parameters, x, averages=None):
-        remaining, given, statistics = iter(parameters), iter(averages or ()), []
+    def forward(parameters, x):
+        remaining, statistics = iter(parameters), []
         for _, _, activation in workload.layers:
             if workload.batch_norm:
-                if averages:
-                    mean, variance = next(given), next(given)
-                else:
-                    mean, variance = x.mean(0), x.var(0)
-                    statistics += [mean, variance]
+                mean, variance = x.mean(0), x.var(0)
+                statistics += [mean, variance]
                 gamma, beta = next(remaining), next(remaining)
                 x = (x - mean) * (gamma * jax.lax.rsqrt(variance + 1e-3)) + beta
             x = x @ next(remaining) + next(remaining)

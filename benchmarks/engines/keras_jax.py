@@ -19,7 +19,3 @@ def unsupported(workload):
 
 def train(workload, x, y, threads):
     return keras_peer.train(keras_peer.import_keras("jax"), workload, x, y)
-
-
-def predictor(workload, batch, threads):
-    return keras_peer.predictor(keras_peer.import_keras("jax"), workload)

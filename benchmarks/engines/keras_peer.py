@@ -31,10 +31,3 @@ def train(keras, workload, x, y):
     loss = "mse" if workload.loss == "mse" else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=workload.optimizer.made_by(keras), loss=loss, steps_per_execution=min(32, workload.steps))
     return keras_style.trainer(model, workload, x, y)
-
-
-def predictor(keras, workload):
-    import numpy as np
-
-    model = workload.made_by(keras, activate_outputs=False)
-    return lambda x: np.asarray(model.predict_on_batch(x))

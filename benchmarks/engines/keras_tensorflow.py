@@ -31,7 +31,3 @@ def _import_keras(threads):
 
 def train(workload, x, y, threads):
     return keras_peer.train(_import_keras(threads), workload, x, y)
-
-
-def predictor(workload, batch, threads):
-    return keras_peer.predictor(_import_keras(threads), workload)

@@ -45,15 +45,32 @@ def trainer(torch, model, workload, x, y):
     return run
 
 
-def predictor(workload, batch, threads):
+def predictor(network, x, threads, variant):
     torch = import_torch(threads)
-    model = build(torch, workload).eval()
+    return caller(torch, with_numbers(torch, network)), (x,)
+
+
+def caller(torch, model):
+    """predict(x), from NumPy to NumPy."""
 
     def predict(x):
         with torch.inference_mode():
             return model(torch.from_numpy(x)).numpy()
 
     return predict
+
+
+def with_numbers(torch, network):
+    """A `benchmarks.latency_network.Network` as a module."""
+    layers = []
+    for kernel, bias, activation in network.layers:
+        layers.append(torch.nn.Linear(*kernel.shape))
+        with torch.no_grad():
+            layers[-1].weight.copy_(torch.from_numpy(kernel.T))
+            layers[-1].bias.copy_(torch.from_numpy(bias))
+        if activation:
+            layers.append(_activation(torch.nn, activation))
+    return torch.nn.Sequential(*layers).eval()
 
 
 def import_torch(threads):

@@ -25,14 +25,6 @@ def train(workload, x, y, threads):
     return _trainer(_estimator(workload), workload, x, y, threads)
 
 
-def predictor(workload, batch, threads):
-    estimator = _estimator(workload)
-    # An untrained estimator predicts nothing, and it learns its classes from the data: two rows of each.
-    x, y = workload.data(max(256, 2 * workload.sizes[-1]))
-    _trainer(estimator, workload, x, y, threads)(1)
-    return estimator.predict if workload.loss == "mse" else estimator.predict_proba
-
-
 def _estimator(workload):
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 

@@ -1,4 +1,4 @@
-"""torch.compile, of the whole training step: gradient and update in one graph."""
+"""torch.compile, of the whole training step (gradient and update in one graph), or of the whole network."""
 
 from benchmarks.engines import beyond, functional, installed, pytorch, versions
 
@@ -56,15 +56,12 @@ def train(workload, x, y, threads):
     return run
 
 
-def predictor(workload, batch, threads):
+def predictor(network, x, threads, variant):
     torch = pytorch.import_torch(threads)
-    model = torch.compile(pytorch.build(torch, workload).eval(), dynamic=False)
-
-    def predict(x):
-        with torch.inference_mode():
-            return model(torch.from_numpy(x)).numpy()
-
-    return predict
+    torch._dynamo.reset()  # each call would look through what was compiled before
+    # What PyTorch recommends for inference: weights are constants, packed once.
+    torch._inductor.config.freezing = True
+    return pytorch.caller(torch, torch.compile(pytorch.with_numbers(torch, network), dynamic=False)), (x,)
 
 
 def _loss(torch, workload):

@@ -1,4 +1,4 @@
-"""The command line: ``fastnn demo``, ``fastnn bench`` and ``fastnn info``."""
+"""The command line: ``fastnn demo``, ``freeze``, ``inspect``, ``export-c``, ``latency``, ``bench`` and ``info``."""
 
 import argparse
 import sys
@@ -34,13 +34,13 @@ def main(argv=None):
 def _parser():
     from fastnn import __version__
 
-    from . import bench, demo
+    from . import bench, demo, export_c, freeze, inspect, latency
 
     parser = argparse.ArgumentParser(prog="fastnn", description="A compact dense-network engine for CPU.")
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    demo.add_parser(commands)
-    bench.add_parser(commands)
+    for command in (demo, freeze, inspect, export_c, latency, bench):
+        command.add_parser(commands)
     info = commands.add_parser(
         "info",
         help="say which kernels, threads, compiler and versions are in use",

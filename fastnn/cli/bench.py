@@ -19,9 +19,10 @@ _PEERS = """\
 fastnn beside PyTorch, JAX, Keras and scikit-learn is measured from a checkout of its repository:
 
     pip install '.[bench]' tensorflow-cpu
-    python -m benchmarks.report --threads 1 2
+    python -m benchmarks.report --threads 1 2    # training
+    python -m benchmarks.latency                 # single predictions, beside ONNX Runtime, LiteRT and OpenVINO too
 
-which writes docs/benchmarks.md and docs/benchmarks.png; benchmarks/README.md has the options."""
+which write docs/benchmarks.md and docs/latency.md, with pictures; benchmarks/README.md has the options."""
 
 
 def add_parser(commands):
@@ -45,7 +46,7 @@ def add_parser(commands):
     )
     parser.add_argument(
         "--seconds",
-        type=_duration,
+        type=duration,
         default=1.0,
         help="for each network and thread count, about; default: %(default)s",
     )
@@ -53,7 +54,8 @@ def add_parser(commands):
     parser.set_defaults(run=run)
 
 
-def _duration(text):
+def duration(text):
+    """A positive number of seconds, for argparse."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, received {text}")

@@ -1,0 +1,36 @@
+"""``fastnn export-c``: a frozen network as one C file."""
+
+import os
+
+from . import models
+
+
+def add_parser(commands):
+    """Add ``export-c`` to the subcommands `commands`."""
+    parser = commands.add_parser(
+        "export-c",
+        help="write a trained model as C source that needs nothing else",
+        description="Freeze a trained model and write it as C99 source, weights included, for any compiler and any "
+        "processor, microcontrollers among them: no heap, no library of fastnn's.",
+    )
+    parser.add_argument("model", metavar="MODEL", help=f"a file that ends in {', '.join(models.SUFFIXES)}")
+    parser.add_argument("-o", "--out", metavar="NET.c", required=True, help="where to write; the header lies beside it")
+    models.add_precision(parser)
+    parser.add_argument("--name", help="what the functions' names start with; default: that of the file")
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    """Export as `args` (see `add_parser`) says; returns the exit status."""
+    try:
+        from fastnn.export import export_c
+    except ModuleNotFoundError:
+        raise ValueError("This version of fastnn cannot export C.") from None
+
+    exported = export_c(models.freeze(models.load(args.model)), args.out, args.precision, args.name)
+    for path in exported.files:
+        print(f"{path}: {os.path.getsize(path):,} bytes")
+    print(
+        f"{exported.rom_bytes:,} bytes of weights and tables, {exported.ram_bytes:,} bytes of memory between the layers"
+    )
+    return 0

@@ -1,0 +1,101 @@
+"""``fastnn inspect``: what is in a file of a model or of a frozen network?"""
+
+import json
+import os
+import struct
+import zipfile
+
+from . import models
+
+_BYTES = {"float32": 4, "float16": 2, "int8": 1}
+
+
+def add_parser(commands):
+    """Add ``inspect`` to the subcommands `commands`."""
+    parser = commands.add_parser(
+        "inspect",
+        help="say what is in a file of a model or of a frozen network",
+        description="Print the format and the layers of a model, and what freezing makes of it; or those of a frozen "
+        "network.",
+    )
+    parser.add_argument(
+        "file", metavar="FILE", help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    """Print as `args` (see `add_parser`) says; returns the exit status."""
+    path = args.file
+    is_frozen = path.endswith(models.FROZEN)
+    if is_frozen:
+        frozen = models.frozen_from(path)
+    else:
+        model = models.load(path)
+        frozen = models.freeze(model)
+    print(f"{path}: {os.path.getsize(path):,} bytes, {_format(path)}\n")
+    if not is_frozen:
+        model.summary()
+        print("\nFrozen:")
+    for line in layers(frozen):
+        print(line)
+    return 0
+
+
+def layers(frozen):
+    """A predictor's layers as lines of a table, their sums, and what was folded into what."""
+    from tabulate import tabulate
+
+    rows, parameters, nbytes = [], 0, 0
+    for node in frozen.graph.nodes:
+        size = sum(each.size for each in node.variables.values() if each is not None)
+        precision = node.attributes.get("precision", "float32") if size else ""
+        rows.append([f"{node.output.name} ({node.operation.name})", str(node.output.shape), f"{size:,}", precision])
+        rows[-1].append(f"{_stored(node):,}")
+        parameters += size
+        nbytes += _stored(node)
+    head = ("Layer (operation)", "Output Shape", "Param #", "Precision", "Bytes")
+    alignment = ("left", "left", "right", "left", "right")
+    yield tabulate(rows, head, tablefmt="rounded_outline", colalign=alignment, disable_numparse=True)
+    yield f" Total: {parameters:,} parameters, {nbytes:,} bytes"
+    for note in frozen.notes:
+        yield f" {note}"
+
+
+def _stored(node):
+    """Bytes of an operation's constants, as they are counted without padding: kernels in their precision."""
+    precision = node.attributes.get("precision", "float32")
+    total = 0
+    for name, variable in node.variables.items():
+        if variable is not None:
+            total += variable.size * (_BYTES[precision] if name == "kernel" else _BYTES["float32"])
+    if precision == "int8":
+        total += node.output.features * _BYTES["float32"]  # a scale for each unit
+    return total
+
+
+def _format(path):
+    """What kind of file it is, and of which version."""
+    suffix = os.path.splitext(path)[1]
+    if suffix == models.FROZEN:
+        with open(path, "rb") as file:
+            return f"frozen network of fastnn, version {struct.unpack('<8xI', file.read(12))[0]} of the format"
+    if suffix == ".fastnn":
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            metadata = json.loads(file.read(length))["__metadata__"]
+        return (
+            f"model of fastnn, version {metadata['format_version']} of the format, "
+            f"written by fastnn {metadata['fastnn_version']}"
+        )
+    if suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read("metadata.json"))
+        return f"model of Keras 3, version {metadata['keras_version']}"
+    if suffix == ".onnx":
+        import onnx
+
+        model = onnx.load(path, load_external_data=False)
+        opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)
+        return f"ONNX, version {model.ir_version} of the format, operators {opsets}"
+    return "model of Keras 2 (HDF5)"

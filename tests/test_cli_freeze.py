@@ -1,0 +1,280 @@
+"""The commands about frozen networks: freeze, inspect, export-c and latency."""
+
+import gc
+import re
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+from fastnn.cli import latency, main
+
+HAS_FILES = hasattr(fastnn, "load_frozen")
+needs_files = pytest.mark.skipif(not HAS_FILES, reason="this version has no fastnn.load_frozen")
+
+
+@pytest.fixture
+def model():
+    fastnn.utils.set_random_seed(0)
+    stack = [
+        layers.BatchNormalization(),
+        layers.Dense(16, activation="relu", name="hidden"),
+        layers.Dense(3, name="out"),
+    ]
+    return fastnn.Sequential([fastnn.Input((8,)), *stack])
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    model.save(tmp_path / "net.fastnn")
+    return tmp_path / "net.fastnn"
+
+
+@pytest.fixture
+def x(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    return x
+
+
+def run(*args):
+    return main([str(each) for each in args])
+
+
+# ---- freeze ------------------------------------------------------------------------------------
+
+
+@needs_files
+def test_freeze_writes_what_the_model_predicts(model, path, x, tmp_path, capsys):
+    assert run("freeze", path, "--data", tmp_path / "x.npy", "--tolerance", "1e-5") == 0
+    output = capsys.readouterr().out
+    assert "folded into" in output
+    assert re.search(r"Outputs for the 20 samples in .*x\.npy differ by at most \d", output)
+    assert re.search(r"net\.fnn: [\d,]+ bytes\n$", output)
+    np.testing.assert_allclose(
+        fastnn.load_frozen(tmp_path / "net.fnn").predict(x), model.predict(x, verbose=0), atol=1e-5
+    )
+
+
+@needs_files
+def test_freeze_in_a_precision_and_elsewhere(path, tmp_path):
+    assert run("freeze", path, "--precision", "int8", "-o", tmp_path / "small.fnn") == 0
+    assert run("freeze", path) == 0
+    assert (tmp_path / "small.fnn").stat().st_size < (tmp_path / "net.fnn").stat().st_size
+
+
+@needs_files
+def test_freeze_misses_the_tolerance(path, x, tmp_path, capsys):
+    assert run("freeze", path, "--precision", "int8", "--data", tmp_path / "x.npy", "--tolerance", "1e-9") == 1
+    captured = capsys.readouterr()
+    assert "differ by at most" in captured.out
+    assert "more than the tolerance of 1e-09: nothing was written" in captured.err
+    assert not (tmp_path / "net.fnn").exists()
+
+
+def test_freeze_refuses(path, x, tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", x=x)
+    for args, message in [
+        (["net.txt"], "A model is a file that ends in .fastnn, .keras"),
+        ([tmp_path / "nothing.fastnn"], "There is no file"),
+        ([path, "--tolerance", "0.1"], "--tolerance needs --data"),
+        ([path, "-o", "net.bin"], "-o: a frozen network is a file that ends in .fnn. Received: 'net.bin'"),
+        ([path, "--data", tmp_path / "x.npz"], "--data: expected one array"),
+        ([path, "--data", tmp_path / "nothing.npy"], "No such file"),
+    ]:
+        assert run("freeze", *args) == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(HAS_FILES, reason="this version writes frozen networks")
+def test_freeze_without_files_of_frozen_networks(path, capsys):
+    assert run("freeze", path) == 1
+    assert "cannot write frozen networks" in capsys.readouterr().err
+
+
+# ---- inspect -----------------------------------------------------------------------------------
+
+
+def check_table(output):
+    assert re.search(r"│ hidden \((packed_)?dense\) +│ \(None, 16\) +│ +144 │ float32 +│ +576 │", output)
+    assert " Total: 195 parameters, 780 bytes" in output
+    assert "batch_normalization" in output.splitlines()[-1]
+    assert "folded into" in output.splitlines()[-1]
+
+
+def test_inspect_a_model(path, capsys):
+    assert run("inspect", path) == 0
+    output = capsys.readouterr().out
+    size = path.stat().st_size
+    first = f"{path}: {size:,} bytes, model of fastnn, version 1 of the format, written by fastnn {fastnn.__version__}"
+    assert output.splitlines()[0] == first
+    assert "BatchNormalization" in output
+    check_table(output)
+
+
+def test_inspect_an_archive_of_keras(model, tmp_path, capsys):
+    pytest.importorskip("h5py", reason="the extra `keras` is not installed")
+    model.save(tmp_path / "net.keras")
+    assert run("inspect", tmp_path / "net.keras") == 0
+    output = capsys.readouterr().out
+    assert re.search(r"model of Keras 3, version \d", output)
+    check_table(output)
+
+
+@pytest.mark.skipif(not hasattr(fastnn, "from_onnx"), reason="this version has no fastnn.from_onnx")
+def test_inspect_onnx(model, tmp_path, capsys):
+    pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
+    model.to_onnx(tmp_path / "net.onnx")
+    assert run("inspect", tmp_path / "net.onnx") == 0
+    output = capsys.readouterr().out
+    assert re.search(r"ONNX, version \d+ of the format, operators ai\.onnx 17\n", output)
+    assert " Total: 195 parameters, 780 bytes" in output
+
+
+@needs_files
+@pytest.mark.parametrize(("precision", "nbytes"), [("float32", 780), ("float16", 428), ("int8", 328)])
+def test_inspect_a_frozen_network(path, tmp_path, capsys, precision, nbytes):
+    assert run("freeze", path, "--precision", precision) == 0
+    capsys.readouterr()
+    assert run("inspect", tmp_path / "net.fnn") == 0
+    output = capsys.readouterr().out
+    assert "frozen network of fastnn, version 1 of the format" in output
+    assert f" Total: 195 parameters, {nbytes} bytes" in output
+    assert precision in output
+
+
+def test_inspect_refuses(tmp_path, capsys):
+    (tmp_path / "damaged.fastnn").write_bytes(b"no such thing")
+    assert run("inspect", tmp_path / "damaged.fastnn") == 1
+    assert "damaged.fastnn" in capsys.readouterr().err
+    assert run("inspect", "net.txt") == 1
+    assert "Received: 'net.txt'" in capsys.readouterr().err
+
+
+def test_a_class_of_ones_own(tmp_path, capsys):
+    @fastnn.saving.register_keras_serializable("test_cli_freeze")
+    class Own(layers.Dense):
+        pass
+
+    fastnn.Sequential([fastnn.Input((2,)), Own(1)]).save(tmp_path / "own.fastnn")
+    fastnn.saving.get_custom_objects().clear()
+    assert run("inspect", tmp_path / "own.fastnn") == 1
+    assert "Own" in capsys.readouterr().err
+
+
+# ---- export-c ----------------------------------------------------------------------------------
+
+
+def test_export_c(path, tmp_path, capsys):
+    pytest.importorskip("fastnn.export", reason="this version has no fastnn.export")
+    assert run("export-c", path, "-o", tmp_path / "out.c", "--precision", "int8", "--name", "digits") == 0
+    output = capsys.readouterr().out
+    assert re.search(r"out\.c: [\d,]+ bytes\n.*out\.h: [\d,]+ bytes\n[\d,]+ bytes of weights", output)
+    assert "digits_predict(" in (tmp_path / "out.h").read_text()
+    assert "int8_t" in (tmp_path / "out.c").read_text()
+
+
+def test_export_c_refuses_frozen_networks(tmp_path, capsys):
+    pytest.importorskip("fastnn.export", reason="this version has no fastnn.export")
+    assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c") == 1
+    assert "is frozen already: give the model that it was made from" in capsys.readouterr().err
+
+
+# ---- latency -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 300])
+def test_latency(path, capsys, batch):
+    before = fastnn.get_threads()
+    assert run("latency", path, "--seconds", "0.01", "--batch", batch) == 0
+    assert fastnn.get_threads() == before
+    _, what, _, header, *rows = capsys.readouterr().out.splitlines()
+    assert what == f"{path}, as frozen, batch {batch}, threads: 1"
+    assert header.split() == ["microseconds", *"median p90 p99 p99.9 max p99/median calls".split()]
+    for call, row in zip(("frozen(x)", "frozen(x, out)", "no rows"), rows, strict=False):
+        assert row.startswith(call)
+        median, *others, ratio, calls = (float(each.replace(",", "")) for each in row[len(call) :].split())
+        assert [0, median, *others] == sorted([0, median, *others])
+        assert ratio == pytest.approx(others[1] / median, abs=0.2)
+        assert calls >= 10
+    shares = [float(line.split()[-1][:-1]) for line in rows[6:]]
+    assert len(shares) == 17
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+
+
+def test_latency_of_a_workload(capsys):
+    assert run("latency", "tiny", "--seconds", "0.01") == 0
+    assert "tiny, as frozen, batch 1" in capsys.readouterr().out
+
+
+@needs_files
+def test_latency_of_a_frozen_file(path, tmp_path, capsys):
+    assert run("freeze", path) == 0
+    assert run("latency", tmp_path / "net.fnn", "--seconds", "0.01") == 0
+    assert run("latency", tmp_path / "net.fnn", "--precision", "int8") == 1
+    assert "--precision: " in capsys.readouterr().err
+
+
+def test_latency_refuses(tmp_path, capsys):
+    a, b = fastnn.Input((2,)), fastnn.Input((2,))
+    fastnn.Model([a, b], layers.Add()([a, b])).save(tmp_path / "two.fastnn")
+    for args, message in [
+        (["huge"], "Received: 'huge'"),
+        (["tiny", "--threads", "100000"], "Received: 100000"),
+        ([tmp_path / "two.fastnn"], "one input and one output"),
+    ]:
+        assert run("latency", *args) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_calls_are_timed_until_time_is_up():
+    given = []
+    times = latency.time_calls(lambda *arguments: given.append(arguments), (1, 2), 0.001)
+    assert given == [(1, 2)] * len(times)
+    assert len(times) > 10
+    assert 0 < times.min() < 1e6
+    assert times.sum() < 1e9
+
+
+def test_garbage_is_collected_again():
+    def fail():
+        assert not gc.isenabled()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        latency.time_calls(fail, (), 1)
+    assert gc.isenabled()
+
+
+def test_histogram():
+    times = np.concatenate([np.full(900, 1000), np.full(95, 4000), np.full(5, 10**6)])
+    lines = list(latency.histogram(times))
+    assert len(lines) == 17
+    assert lines[0].split() == ["1.00", "█" * 50, "90.00%"]
+    assert lines[15].split() == ["3.67", "█████▎", "9.50%"]
+    assert lines[16].split() == ["4.00", "▎", "0.50%"]
+    assert [line.split()[-1] for line in lines[1:15]] == ["0.00%"] * 14
+
+
+def test_histogram_of_equal_times():
+    lines = list(latency.histogram(np.full(10, 50)))
+    assert lines[0].split() == ["0.05", "█" * 50, "100.00%"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["freeze"], "required: MODEL"),
+        (["freeze", "net.fastnn", "--precision", "float8"], "invalid choice: 'float8'"),
+        (["freeze", "net.fastnn", "--tolerance", "0"], "expected a positive number, received 0"),
+        (["inspect"], "required: FILE"),
+        (["export-c", "net.fastnn"], "required: -o/--out"),
+        (["latency", "tiny", "--batch", "0"], "expected at least 1, received 0"),
+        (["latency", "tiny", "--seconds", "-1"], "expected a positive number, received -1"),
+    ],
+)
+def test_wrong_arguments(capsys, args, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(args)
+    assert re.search(message, capsys.readouterr().err)
