@@ -76,6 +76,12 @@ class Predictor(FrozenProgram):
         """
         return self(x, out)
 
+    def export_c(self, path, precision=None, name=None, **options):
+        """Write the network as C source; see `fastnn.export.export_c`."""
+        from fastnn.export import export_c
+
+        return export_c(self, path, precision, name, **options)
+
     def _convert(self, x):
         """An input that is not float32, contiguous and of the right shape already."""
         from fastnn.training.data import as_array, check_inputs
