@@ -26,9 +26,17 @@ _RESERVED = set(
     "void volatile while".split()
 )
 
+_ROUNDING = """\
+/* The compiler must not fuse or reorder by itself: then bits do not depend on it. (And -ffast-math is not for this.) */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+"""
 _FMA = """\
 /* Are multiply-adds fused? Only where the processor does that: elsewhere it would be a slow function. Each way has its
- * own bits, which do not depend on the compiler: it must not fuse or reorder by itself (no -ffast-math). */
+ * own bits. */
 #ifndef NET_FMA
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define NET_FMA 1
@@ -36,10 +44,8 @@ _FMA = """\
 #define NET_FMA 0
 #endif
 #endif
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#if NET_FMA
+#include <math.h>
 #endif
 """
 _STORAGE = """\
@@ -201,9 +207,9 @@ def _source(writer, lines, path, rom, ram):
     memory += [f"    NET_STORAGE int16_t integers[{writer.integers}];"] if writer.integers else []
     parts = _head(path, f"ROM: {rom} bytes of weights and tables. RAM: {ram} bytes between the layers. "
                   "Besides: the code, and its stack.")  # fmt: skip
-    text = "\n".join([*parts, f'#include "{path.stem}.h"', "", "#include <stdint.h>"])
+    text = "\n".join([*parts, f'#include "{path.stem}.h"', "", "#include <stdint.h>", "", _ROUNDING.rstrip()])
     if "NET_FMA" in library:
-        text += f"\n\n{_FMA}#if NET_FMA\n#include <math.h>\n#endif"
+        text += f"\n\n{_FMA.rstrip()}"
     if re.search(r"\b(INFINITY|NAN)\b", code + constants):
         text += "\n#include <math.h>"
     text += "\n\n" + "\n\n".join(each for each in (constants, library) if each)

@@ -357,7 +357,8 @@ static void net_dense_int8(const float *x, float *y, int rows, int k, int n, con
             continue;
         }
         step = range > 0.0f ? range : net_float(largest);
-        to = step < 1e-30f ? 0.0f : limit / step;
+        to = limit / step;
+        if (!(to < net_infinity())) to = 0.0f; /* nothing but zeros, or as good as that */
         step /= limit;
         for (i = 0; i < k; i++) {
             const float value = net_max(-limit, net_min(limit, x[i] * to));
