@@ -112,9 +112,10 @@ def export_c(predictor, path, precision=None, name=None, *, self_test=None, tole
     operation. Where multiply-adds are fused (``NET_FMA``, by default where the processor has them) the answers have the
     bits of the predictor on AVX2, AVX-512 and NEON; where not, those of the predictor's baseline. Three things are
     excepted. What sums over a row elsewhere than in a dense layer (softmax, layer normalisation, sums, products of two
-    tensors) adds in another order than vectors do: of n values that is a relative error of at most n 2^-24 of the sum
-    of magnitudes; softmax stays within 4 + n / 8 ulp. Numbers below 2^-126 are kept, where the engine takes them for 0.
-    And sin and cos of more than 8192 are not numbers. int8 layers have the same bits everywhere.
+    tensors) adds in another order than vectors do: two such sums of n values differ by at most n 2^-23 of the sum of
+    magnitudes, and the answers of a softmax, relatively, by at most (n + 4) 2^-23. Numbers below 2^-126 are kept, where
+    the engine takes them for 0. And sin and cos of more than 8192 are not numbers. int8 layers have the same bits
+    everywhere.
 
     It takes ``int`` of 32 bits, and IEEE floats without excess precision (not the x87). The errors in ulp of exp and
     the others are stated beside them in the source: at most 3, but for the lower tail of gelu.
@@ -171,7 +172,7 @@ def _header(writer, path, rom, ram):
             which = f"{kind}{number}" if len(tensors) > 1 else kind
             shape = body(tensor.shape)
             macros.append(f"#define NET_{which}_SIZE {math.prod(shape)} /* shape {shape} */")
-    guard = f"{identifier(path.stem).upper()}_H_INCLUDED"
+    guard = f"FASTNN_{identifier(path.stem).upper()}_H"
     return "\n".join(
         [
             *_head(path.with_suffix(".h")),
@@ -290,8 +291,12 @@ def _table(constant):
 
 
 def _numbers(type_, values, indent):
-    texts = [operations.literal(each) for each in values] if type_ == "float" else map(str, values.tolist())
-    texts = iter(texts)
+    if type_ != "float":
+        texts = map(str, values.tolist())
+    elif np.isfinite(values).all():
+        texts = (f"{each}f" for each in map(str, values))
+    else:
+        texts = map(operations.literal, values)
     lines = iter(lambda: list(itertools.islice(texts, _A_LINE[type_])), [])
     return "\n".join(f"{indent}{', '.join(line)}," for line in lines)[:-1]
 

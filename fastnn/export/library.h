@@ -275,32 +275,24 @@ static inline float net_prelu(float x, float alpha) { return x < 0.0f ? alpha * 
 
 /* Layers */
 
-/* y[rows][n] = x[rows][k] . w + bias; each sum is one chain in ascending order of k, from the bias.
- * Four outputs at a time: w is [n / 4][k][4], and [k][n % 4] for what is left. */
-static void net_dense(const float *x, float *y, int rows, int k, int n, const float *w, const float *bias) {
-    int r, i, j, c;
+/* y[rows][n] = x[rows][k] . w[k][n] + bias; each sum is one chain in ascending order of k, from the bias. The outputs are
+ * the inner loop, which compilers vectorise; four inputs at a time, so that sums are loaded and stored less often. */
+static void net_dense(const float *restrict x, float *restrict y, int rows, int k, int n, const float *restrict w,
+                      const float *restrict bias) {
+    int r, i, j;
     for (r = 0; r < rows; r++, x += k, y += n) {
-        const float *from = w;
-        for (j = 0; j + 4 <= n; j += 4) {
-            float s0 = bias ? bias[j] : 0.0f, s1 = bias ? bias[j + 1] : 0.0f;
-            float s2 = bias ? bias[j + 2] : 0.0f, s3 = bias ? bias[j + 3] : 0.0f;
-            for (i = 0; i < k; i++, from += 4) {
-                const float value = x[i];
-                s0 = net_fma(value, from[0], s0);
-                s1 = net_fma(value, from[1], s1);
-                s2 = net_fma(value, from[2], s2);
-                s3 = net_fma(value, from[3], s3);
+        const float *w0 = w;
+        for (j = 0; j < n; j++) y[j] = bias ? bias[j] : 0.0f;
+        for (i = 0; i + 4 <= k; i += 4, w0 += 4 * n) {
+            const float *w1 = w0 + n, *w2 = w1 + n, *w3 = w2 + n;
+            const float x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
+            for (j = 0; j < n; j++) {
+                const float two = net_fma(x1, w1[j], net_fma(x0, w0[j], y[j]));
+                y[j] = net_fma(x3, w3[j], net_fma(x2, w2[j], two));
             }
-            y[j] = s0;
-            y[j + 1] = s1;
-            y[j + 2] = s2;
-            y[j + 3] = s3;
         }
-        for (c = 0; c < n % 4; c++) {
-            float s = bias ? bias[j + c] : 0.0f;
-            for (i = 0; i < k; i++) s = net_fma(x[i], from[i * (n % 4) + c], s);
-            y[j + c] = s;
-        }
+        for (; i < k; i++, w0 += n)
+            for (j = 0; j < n; j++) y[j] = net_fma(x[i], w0[j], y[j]);
     }
 }
 
@@ -311,30 +303,45 @@ static inline float net_half(uint16_t half) {
 }
 
 /* The same with weights of float16. */
-static void net_dense_float16(const float *x, float *y, int rows, int k, int n, const uint16_t *w, const float *bias) {
-    int r, i, j, c;
+static void net_dense_float16(const float *restrict x, float *restrict y, int rows, int k, int n,
+                              const uint16_t *restrict w, const float *restrict bias) {
+    int r, i, j;
     for (r = 0; r < rows; r++, x += k, y += n) {
-        const uint16_t *from = w;
-        for (j = 0; j + 4 <= n; j += 4) {
-            float s0 = bias ? bias[j] : 0.0f, s1 = bias ? bias[j + 1] : 0.0f;
-            float s2 = bias ? bias[j + 2] : 0.0f, s3 = bias ? bias[j + 3] : 0.0f;
-            for (i = 0; i < k; i++, from += 4) {
-                const float value = x[i];
-                s0 = net_fma(value, net_half(from[0]), s0);
-                s1 = net_fma(value, net_half(from[1]), s1);
-                s2 = net_fma(value, net_half(from[2]), s2);
-                s3 = net_fma(value, net_half(from[3]), s3);
+        const uint16_t *w0 = w;
+        for (j = 0; j < n; j++) y[j] = bias ? bias[j] : 0.0f;
+        for (i = 0; i + 4 <= k; i += 4, w0 += 4 * n) {
+            const uint16_t *w1 = w0 + n, *w2 = w1 + n, *w3 = w2 + n;
+            const float x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
+            for (j = 0; j < n; j++) {
+                const float two = net_fma(x1, net_half(w1[j]), net_fma(x0, net_half(w0[j]), y[j]));
+                y[j] = net_fma(x3, net_half(w3[j]), net_fma(x2, net_half(w2[j]), two));
             }
-            y[j] = s0;
-            y[j + 1] = s1;
-            y[j + 2] = s2;
-            y[j + 3] = s3;
         }
-        for (c = 0; c < n % 4; c++) {
-            float s = bias ? bias[j + c] : 0.0f;
-            for (i = 0; i < k; i++) s = net_fma(x[i], net_half(from[i * (n % 4) + c]), s);
-            y[j + c] = s;
+        for (; i < k; i++, w0 += n)
+            for (j = 0; j < n; j++) y[j] = net_fma(x[i], net_half(w0[j]), y[j]);
+    }
+}
+
+/* Sums of q[k] times a row of w, for up to four rows: all at once, so that q is loaded once. */
+static inline void net_products(const int16_t *restrict q, const int8_t *restrict w, int k, int rows,
+                                int32_t *restrict sums) {
+    int r, i;
+    if (rows == 4) {
+        const int8_t *w1 = w + k, *w2 = w1 + k, *w3 = w2 + k;
+        int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        for (i = 0; i < k; i++) {
+            const int32_t value = q[i];
+            s0 += value * w[i];
+            s1 += value * w1[i];
+            s2 += value * w2[i];
+            s3 += value * w3[i];
         }
+        sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+        return;
+    }
+    for (r = 0; r < rows; r++, w += k) {
+        sums[r] = 0;
+        for (i = 0; i < k; i++) sums[r] += (int32_t)q[i] * w[i];
     }
 }
 
@@ -364,12 +371,14 @@ static void net_dense_int8(const float *x, float *y, int rows, int k, int n, con
             const float value = net_max(-limit, net_min(limit, x[i] * to));
             q[i] = (int16_t)((int32_t)net_bits(value + 12582912.0f) - 0x4b400000); /* the nearest, ties to even */
         }
-        for (j = 0; j < n; j++, from += k) {
-            int32_t sum = 0;
-            float value;
-            for (i = 0; i < k; i++) sum += (int32_t)q[i] * from[i];
-            value = (float)sum * (step * scale[j]);
-            y[j] = value + (bias ? bias[j] : 0.0f);
+        for (j = 0; j < n; j += 4, from += 4 * k) {
+            const int outputs = n - j < 4 ? n - j : 4;
+            int32_t sums[4];
+            net_products(q, from, k, outputs, sums);
+            for (i = j; i < j + outputs; i++) {
+                const float value = (float)sums[i - j] * (step * scale[i]);
+                y[i] = value + (bias ? bias[i] : 0.0f);
+            }
         }
     }
 }

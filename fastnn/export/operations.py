@@ -57,7 +57,7 @@ def dense(node, w):
             raise w.cannot(node, "its weights are not all finite numbers, and cannot be quantised")
         integers, scale = quantize(kernel)
         limit, largest = activation_limit(integers), node.attributes.get("range") or 0.0
-        kernel = w.table(node, "kernel", integers.T, "int8_t", f"{n} outputs of {k} inputs")
+        kernel = w.table(node, "kernel", integers.T, "int8_t", f"{n} outputs by {k} inputs")
         tables = kernel, w.table(node, "scale", scale), _optional(w, node, bias)
         w.integers = max(w.integers, k)
         numbers = f"{literal(limit)}, {literal(largest)}, integers"
@@ -68,9 +68,7 @@ def dense(node, w):
         if not np.all(np.abs(kernel) <= _LARGEST_HALF):
             raise w.cannot(node, f"float16 ends at {_LARGEST_HALF}, and a weight does not fit")
         kernel, function, type_ = kernel.astype(np.float16).view(np.uint16), "net_dense_float16", "uint16_t"
-    cut = n // 4 * 4
-    blocks = np.concatenate([kernel[:, :cut].reshape(k, -1, 4).swapaxes(0, 1).ravel(), kernel[:, cut:].ravel()])
-    table = w.table(node, "kernel", blocks, type_, f"{k} inputs by {n} outputs, in blocks of 4 outputs")
+    table = w.table(node, "kernel", kernel, type_, f"{k} inputs by {n} outputs")
     w.add(f"{function}({given}, {table}, {_optional(w, node, bias)});")
 
 

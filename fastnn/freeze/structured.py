@@ -80,6 +80,12 @@ class StructuredPredictor:
         results = self._prediction.run(inputs, lengths.pop())
         return results[0] if len(results) == 1 else _tree.pack(self._outputs, results)
 
+    def export_c(self, path, precision=None, name=None, **options):
+        """Write the network as C source; see `fastnn.export.export_c`."""
+        from fastnn.export import export_c
+
+        return export_c(self, path, precision, name, **options)
+
     def _values(self, x):
         names = self.input_names
         if isinstance(x, dict):
