@@ -44,7 +44,7 @@ _FMA = """\
 #define NET_FMA 0
 #endif
 #endif
-#if NET_FMA
+#if NET_FMA && !defined(__GNUC__)
 #include <math.h>
 #endif
 """

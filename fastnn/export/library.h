@@ -15,10 +15,12 @@
 #define NET_FMA 1
 /* a * b + c, rounded once or twice. */
 static inline float net_fma(float a, float b, float c) {
-#if NET_FMA
-    return fmaf(a, b, c);
-#else
+#if !NET_FMA
     return a * b + c;
+#elif defined(__GNUC__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return fmaf(a, b, c);
 #endif
 }
 

@@ -163,6 +163,15 @@ def test_answers_are_the_predictors(name, tmp_path):
                 assert same_bits(ours, theirs), np.abs(ours - theirs).max()
 
 
+def test_softmax_differs_by_its_sum_alone(tmp_path):
+    frozen = sequential(layers.Softmax(), shape=(200,))
+    exported = export_c(frozen, tmp_path / "net.c")
+    x = np.random.default_rng(0).normal(size=(20, 200)).astype(np.float32) * 3
+    ours, theirs = Library(exported, frozen.graph)(x), frozen(x)
+    assert np.max(np.abs(ours / theirs - 1)) <= (200 + 4) * 2.0**-23
+    np.testing.assert_allclose(ours.sum(axis=1), 1, rtol=1e-6)
+
+
 def extremes():
     values = [
         0.0,
@@ -287,8 +296,7 @@ def test_the_file_needs_no_library(tmp_path):
     assert "malloc" not in text
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(("compiler", "precision"), [("gcc", "float32"), ("clang", "float16"), ("gcc", "int8")])
 def test_self_test_under_sanitizers(compiler, precision, tmp_path):
     need(compiler)
     frozen = sequential(
@@ -306,7 +314,7 @@ def test_self_test_under_sanitizers(compiler, precision, tmp_path):
     run(compiler, *STRICT, *flags, tmp_path / "net.c", tmp_path / "net_test.c", "-o", binary, "-lm")
     run(binary)
     (tmp_path / "net_test.c").write_text(test.replace("wanted = expected[i][j]", "wanted = expected[i][j] + 1.0f"))
-    run(compiler, *STRICT, *flags, tmp_path / "net.c", tmp_path / "net_test.c", "-o", binary, "-lm")
+    run(compiler, "-std=c99", tmp_path / "net.c", tmp_path / "net_test.c", "-o", binary, "-lm")
     with pytest.raises(AssertionError):
         run(binary)
 
