@@ -116,11 +116,7 @@ class Writer:
             if any(is_batched(each.shape) for each in node.inputs) and not is_batched(node.output.shape):
                 raise self.cannot(node, "it joins the samples of a batch, and the function sees one sample at a time")
             if node.operation.name != "parameter":
-                shapes = " and ".join(str(body(each.shape)) for each in self._inputs(node))
-                what = node.attributes.get("function") or node.operation.name
-                self._lines.append(
-                    f"/* {in_comment(node.output.name)}, {what}: {shapes} -> {body(node.output.shape)} */"
-                )
+                self._lines.append(self._described(node))
             if node in self._groups:
                 emit_group(self._groups[node], self)
             else:
@@ -130,8 +126,10 @@ class Writer:
 
     def _described(self, node):
         what = node.attributes.get("function") or node.operation.name
-        shapes = " and ".join(str(body(each.shape)) for each in self._inputs(node))
-        return f"/* {in_comment(node.output.name)}, {what}: {shapes} -> {body(node.output.shape)} */"
+        name = in_comment(node.output.name)
+        inputs = [str(body(each.shape)) for each in self._inputs(node)]
+        shapes = " and ".join(inputs) if len(inputs) < 4 else f"{len(inputs)} tensors"
+        return f"/* {name if name == what else f'{name}, {what}'}: {shapes} -> {body(node.output.shape)} */"
 
     def cannot(self, node, why):
         """The exception for a node that has no C."""
@@ -250,11 +248,14 @@ class Writer:
 
 def _with_places(line, places):
     def element(found):
-        place = places[found[1]]
+        place, index = places[found[1]], found[2]
         if isinstance(place, str):
-            return f"{place}[{found[2]}]"
+            return f"{place}[{index}]"
         name, offset = place
-        return f"{name}[{found[2]} + {offset}]".replace("[0 + ", "[") if offset else f"{name}[{found[2]}]"
+        terms = index.split(" + ")
+        if terms[-1].isdecimal():
+            offset += int(terms.pop())
+        return f"{name}[{' + '.join(terms + ([str(offset)] if offset or not terms else []))}]"
 
     def pointer(found):
         place = places[found[1]]

@@ -163,6 +163,38 @@ def test_answers_are_the_predictors(name, tmp_path):
                 assert same_bits(ours, theirs), np.abs(ours - theirs).max()
 
 
+def random_network(seed):
+    """Values read once or many times, soon or late, in place or not, some of them answers, too."""
+    random = np.random.default_rng(seed)
+
+    def build(x):
+        known = [x, Dense(6)(x)]
+        ways = [
+            lambda a, b: a + b,
+            lambda a, b: a * b,
+            lambda a, b: layers.ReLU()(a),
+            lambda a, b: Dense(6, activation="tanh")(a),
+            lambda a, b: layers.Reshape((6,))(layers.Permute((2, 1))(layers.Reshape((2, 3))(a))),
+            lambda a, b: layers.Concatenate()([a, b])[:, 3:9],
+            lambda a, b: layers.Reshape((6,))(layers.Reshape((2, 3))(a) + ops.max(layers.Reshape((2, 3))(b), 1, True)),
+        ]
+        for _ in range(14):
+            first, second = random.integers(max(0, len(known) - 4), len(known), size=2)
+            known.append(ways[random.integers(len(ways))](known[first], known[second]))
+        return [known[-1], known[-1], *(known[each] for each in random.integers(1, len(known), size=3))]
+
+    return functional([(6,)], build)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_values_stay_as_long_as_they_are_read(seed, tmp_path):
+    frozen = random_network(seed)
+    exported = export_c(frozen, tmp_path / "net.c")
+    inputs = samples_of(frozen.graph)
+    for ours, theirs in zip(Library(exported, frozen.graph)(*inputs), frozen(inputs[0]), strict=True):
+        assert same_bits(ours, theirs), np.abs(ours - theirs).max()
+
+
 def test_softmax_differs_by_its_sum_alone(tmp_path):
     frozen = sequential(layers.Softmax(), shape=(200,))
     exported = export_c(frozen, tmp_path / "net.c")
