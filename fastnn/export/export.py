@@ -11,6 +11,7 @@ import numpy as np
 
 from fastnn.export import operations
 from fastnn.export.writer import Writer, identifier
+from fastnn.freeze.balance import balance
 from fastnn.graph import Graph
 from fastnn.lowering.layout import body
 from fastnn.saving.files import replacing
@@ -87,7 +88,8 @@ def export_c(predictor, path, precision=None, name=None, *, self_test=None, tole
     precision : {"float32", "float16", "int8"}, optional
         Of the weights of dense layers. By default as the network has been frozen. float16 halves their size. int8
         quarters it: each layer's inputs become integers of 16 bits, by the largest of the row or by the calibrated
-        range, and its sums are exact integers of 32 bits (see `fastnn.freeze.quantize`).
+        range, and its sums are exact integers of 32 bits (see `fastnn.freeze.quantize`). If the network has been
+        frozen in float32, its inputs are made alike first (see `fastnn.freeze.balance`).
     name : str, optional
         Begins every name in the files instead of ``net``. By default the file's, without its suffix.
     self_test : array_like, shape (samples, ...), optional
@@ -130,6 +132,8 @@ def export_c(predictor, path, precision=None, name=None, *, self_test=None, tole
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to export to.")
     name = _checked_name(path.stem if name is None else name, given=name is not None)
+    if precision == "int8":
+        graph = balance(graph)
     writer = Writer(graph, precision)
     lines = writer.run(operations.EMITTERS, operations.group)
     rom = sum(_BYTES[each.type] * each.values.size for each in writer.constants)

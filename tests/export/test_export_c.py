@@ -279,6 +279,24 @@ def test_int8_has_the_bits_of_its_description(compiler, flags, tmp_path):
     assert same_bits(Library(exported, frozen.graph, compiler, flags)(x), expected)
 
 
+def test_int8_of_inputs_that_matter_differently(tmp_path):
+    """As batch normalisation of an input that hardly varies leaves them."""
+    random = np.random.default_rng(0)
+    frozen = sequential(Dense(16), shape=(20,))
+    (node,) = frozen.graph.nodes
+    kernel = random.normal(size=(20, 16)).astype(np.float32)
+    kernel[3] *= 500
+    kernel[4] = 0
+    node.variables["kernel"].assign(kernel)
+    x = random.normal(size=(50, 20)).astype(np.float32)
+    x[:, 3] = 0
+    exported = export_c(frozen.graph, tmp_path / "net.c", precision="int8")
+    expected = x @ kernel + node.variables["bias"].numpy()
+    error = np.abs(Library(exported, frozen.graph)(x) - expected).max()
+    assert 20 * error < np.abs(int8_dense(x, kernel, node.variables["bias"].numpy()) - expected).max()
+    np.testing.assert_array_equal(node.variables["kernel"].numpy(), kernel)
+
+
 def test_a_calibrated_range_clips(tmp_path):
     frozen = sequential(Dense(5))
     (node,) = frozen.graph.nodes
