@@ -47,7 +47,7 @@ def dense(node, w):
     precision = w.precision or node.attributes.get("precision", "float32")
     kernel = node.variables["kernel"].numpy()
     bias = node.variables["bias"] and node.variables["bias"].numpy()
-    if bias is not None and not bias.view(np.uint32).any():
+    if bias is not None and _all_zero(bias):
         bias = None
     rows, k = _rows(node.inputs[0])
     x, y, n = w.read(node.inputs[0]), w.write(node.output), kernel.shape[1]
@@ -70,6 +70,11 @@ def dense(node, w):
         kernel, function, type_ = kernel.astype(np.float16).view(np.uint16), "net_dense_float16", "uint16_t"
     table = w.table(node, "kernel", kernel, type_, f"{k} inputs by {n} outputs")
     w.add(f"{function}({given}, {table}, {_optional(w, node, bias)});")
+
+
+def _all_zero(values):
+    """Also without a sign?"""
+    return not values.view(np.uint32).any()
 
 
 def _optional(w, node, bias, name="bias"):
@@ -98,12 +103,14 @@ def prelu(node, w):
 
 
 def affine(node, w):
-    first, second = ("scale", "shift") if node.operation.name == "affine" else ("gamma", "beta")
-    scale, shift = node.variables[first], node.variables[second]
-    there = [(name, variable) for name, variable in ((first, scale), (second, shift)) if variable is not None]
+    names = ("scale", "shift") if node.operation.name == "affine" else ("gamma", "beta")
+    scale, shift = (node.variables[name] for name in names)
+    if shift is not None and _all_zero(shift.numpy()):
+        shift = None
+    there = [each for each in (("scale", scale), ("shift", shift)) if each[1] is not None]
 
     def value(x, *tables):
-        by, plus = tables if len(tables) == 2 else (*tables, "0.0f") if scale is not None else ("1.0f", *tables)
+        by, plus = tables if len(tables) == 2 else (*tables, "0.0f") if shift is None else ("1.0f", *tables)
         return f"net_fma({x}, {by}, {plus})"
 
     _each(node, w, there, value)
@@ -172,7 +179,9 @@ def normalise(node, w):
     rows, n = _rows(node.inputs[0])
     x, flags = w.read(node.inputs[0]), rownorm.KINDS[node.attributes["kind"]]
     y = w.write(node.output, over=node.inputs)
-    gamma, beta = (_optional(w, node, variable and variable.numpy(), name) for name, variable in node.variables.items())
+    gamma, beta = (
+        _optional(w, node, node.variables[name] and node.variables[name].numpy(), name) for name in ("gamma", "beta")
+    )
     flags = ", ".join(str(flags[name]) for name in ("subtract", "centre", "unit"))
     w.add(f"net_rownorm({x}, {y}, {rows}, {n}, {gamma}, {beta}, {literal(node.attributes['epsilon'])}, {flags});")
 
