@@ -1,7 +1,6 @@
 """From a trained model to a predictor: fold what is constant, pack the weights, keep nothing that only training needs.
 
 ``fold``       rewrites a graph: batch normalisation and scalings into the dense layers around them, dropout away
-``balance``    makes inputs alike before weights are rounded to 8 bits
 ``predictor``  the frozen network as a callable
 ``structured`` the same for several inputs or outputs
 """
