@@ -38,5 +38,5 @@ def test_experiment(tmp_path, name):
 
 
 def test_every_example_is_run_here():
-    known = {"own_layer", "common", *EXPERIMENTS}
+    known = {"own_layer", "common", "digits", *EXPERIMENTS}
     assert {path.stem for path in EXAMPLES.rglob("*.py")} == known

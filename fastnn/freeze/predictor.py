@@ -193,6 +193,12 @@ class Predictor(FrozenProgram):
 
         return export(self.graph, path, opset, name=self.name)
 
+    def export_c(self, path, precision=None, name=None, **options):
+        """Write the network as C source; see `fastnn.export.export_c`."""
+        from fastnn.export import export_c
+
+        return export_c(self, path, precision, name, **options)
+
     def _convert(self, x):
         """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
         if isinstance(x, (bytes, bytearray)):

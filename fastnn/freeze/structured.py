@@ -99,6 +99,12 @@ class StructuredPredictor(Predictor):
         names = sorted(self._outputs) if isinstance(self._outputs, dict) else None
         return export(self.graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
 
+    def export_c(self, path, precision=None, name=None, **options):
+        """Write the network as C source; see `fastnn.export.export_c`."""
+        from fastnn.export import export_c
+
+        return export_c(self, path, precision, name, **options)
+
     def _values(self, x):
         names = self.input_names
         if isinstance(x, dict):

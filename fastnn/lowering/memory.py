@@ -3,18 +3,20 @@
 _LINE = 64
 
 
-def plan(lifetimes):
+def plan(lifetimes, align=_LINE):
     """Place intervals so that those that overlap in time do not overlap in memory.
 
     Parameters
     ----------
     lifetimes : list of tuple (first, last, nbytes)
         First and last instruction during which a slot must keep its value.
+    align : int
+        What offsets are multiples of; a cache line by default.
 
     Returns
     -------
     offsets : list of int
-        Byte offset of each slot, a multiple of a cache line.
+        Byte offset of each slot.
     total : int
         Size of the arena.
 
@@ -28,7 +30,7 @@ def plan(lifetimes):
     total = 0
     for index in sorted(range(len(lifetimes)), key=lambda i: -lifetimes[i][2]):
         first, last, nbytes = lifetimes[index]
-        size = -(-nbytes // _LINE) * _LINE
+        size = -(-nbytes // align) * align
         offset = 0
         for start, end, other_first, other_last in placed:
             if other_last < first or last < other_first:

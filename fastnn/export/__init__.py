@@ -1,0 +1,11 @@
+"""A frozen network as C source of its own, for machines without Python, an operating system or a heap.
+
+``export``     the files: names, the header, what is said at their heads
+``writer``     the graph, node by node: where values lie, loops and constants
+``operations`` what each operation is in C
+``library.h``  the functions that exported networks call, of which each file gets those that it needs
+"""
+
+from fastnn.export.export import ExportedC, export_c
+
+__all__ = ["ExportedC", "export_c"]

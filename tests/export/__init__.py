@@ -1,0 +1,1 @@
+"""Exported networks, compiled here and for other machines."""
