@@ -54,6 +54,12 @@ typedef struct fnn_instr {
     int32_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
 } fnn_instr;
 
+/* A function that an instruction calls (ops/callback.c); nonzero stops the job. */
+typedef struct fnn_callback {
+    int (*call)(void *object, const fnn_instr *in, const fnn_run *run);
+    void *object;
+} fnn_callback;
+
 /* One operation, as declared by its file in ops/. The names are what Python binds by. */
 typedef struct fnn_op {
     const char *name;     /* "dense_forward" */

@@ -22,6 +22,7 @@
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
+#include "ops/callback.c"
 #include "ops/constraint.c"
 #include "ops/dropout.c"
 #include "ops/elementwise.c"
@@ -145,6 +146,7 @@ static const fnn_op ops[] = {
     fnn_op_random_intensity,
     fnn_op_mixup,
     fnn_op_replace_features,
+    fnn_op_callback,
     fnn_op_expression,
     fnn_op_reduce_columns,
     fnn_op_reduce_rows,
