@@ -18,9 +18,9 @@ ENCODINGS = ("one_hot", "multi_hot", "count")
 class Embedding(Layer):
     """A learned vector for each of the numbers 0 to ``input_dim - 1``: one more axis, of size `output_dim`.
 
-    Numbers may be of any dtype; fractions are cut off. For a number out of range the vector is NaN, and with it the
-    loss, as in Keras with JAX (which counts negative numbers from the end). Put `Flatten` after it to join the vectors
-    of several columns.
+    Numbers may be of any dtype; fractions are cut off. As in Keras with JAX, negative numbers count from the end, and
+    for a number out of range the vector is NaN, and with it the loss. Put `Flatten` after it to join the vectors of
+    several columns.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class CategoryEncoding(Layer):
         together = self.output_mode != "one_hot"
         if numbers.ndim > together:  # a batch
             if count_weights is None:
-                return super().__call__(numbers, *args, **kwargs)
+                return super().__call__(numbers if numbers.ndim > 1 else numbers[:, np.newaxis], *args, **kwargs)
             weights = np.asarray(count_weights, np.float32)
             self._check_weights(weights, numbers)
             counts = np.zeros((*numbers.shape[:-1], self.num_tokens), np.float32)
@@ -164,7 +164,8 @@ class CategoryEncoding(Layer):
             np.add.at(counts, (*inside[:-1], numbers[inside].astype(np.int64)), weights[inside])
             return counts.view(Array)
         weights = None if count_weights is None else np.reshape(count_weights, (1, -1))
-        return self(np.reshape(numbers, (1, -1)), *args, count_weights=weights, **kwargs)[0]
+        found = self(np.reshape(numbers, (1, -1)), *args, count_weights=weights, **kwargs)
+        return found[0] if together else found
 
     def get_config(self):
         return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode, "sparse": False}
