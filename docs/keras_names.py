@@ -116,8 +116,8 @@ DIFFERS = {
     "ops.einsum": "in a traced function one or two operands, no letter twice in one of them",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
-    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by name, so a "
-    "lambda is not",
+    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by "
+    "name, so a lambda is not",
     "layers.Embedding": "without mask: no layer here would read it",
     "layers.MixUp": "stands first in a model, and `fit` mixes the targets, too",
     "Model.metrics_names": "names each metric",

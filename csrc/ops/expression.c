@@ -20,7 +20,8 @@
 
 enum { EXPR_CODE, EXPR_CONSTANTS, EXPR_FIRST }; /* operands */
 enum { EXPR_HEAD = 5, EXPR_INPUT = 5, EXPR_STEP = 5, EXPR_OUTPUT = 3 };
-enum { EXPR_REGISTERS = 256, EXPR_OPERANDS = FNN_MAX_OPERANDS - EXPR_FIRST };
+enum { EXPR_REGISTERS = 256, EXPR_SHORTEST = 384, EXPR_LONGEST = 1024, EXPR_OPERANDS = FNN_MAX_OPERANDS - EXPR_FIRST };
+_Static_assert(EXPR_REGISTERS *EXPR_SHORTEST <= FNN_SCRATCH_FLOATS, "the registers fit into scratch");
 
 /* Python names them in this order. */
 enum {
@@ -71,7 +72,7 @@ static inline vf expr_softplus(vf x) { return vf_add(vf_max(vf_zero(), x), vf_lo
     } \
     break
 #define EXPR_EACH2(value) \
-    for (int64_t i = 0; i < count; i += VF) { \
+    UNROLL for (int64_t i = 0; i < count; i += VF) { \
         vf u = vf_load(a + i), v = vf_load(b + i); \
         vf_store(y + i, value); \
     } \
@@ -148,9 +149,10 @@ static void expression(const fnn_instr *in, const fnn_run *run) {
     fnn_split(rows, one_value ? FNN_ALIGN_FLOATS : 1, run->thread, run->threads, &begin, &end);
     if (begin == end) return;
 
-    /* Strips of 256 to 1024 floats, so that all registers take about 24 KiB; rows as long as the operands have them. */
-    int64_t capacity = 6144 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
-    capacity = capacity > 1024 ? 1024 : capacity < 256 ? 256 : capacity;
+    /* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is
+     * worth its start; rows as long as the operands have them. */
+    int64_t capacity = 9216 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
+    capacity = capacity > EXPR_LONGEST ? EXPR_LONGEST : capacity < EXPR_SHORTEST ? EXPR_SHORTEST : capacity;
     int64_t width = one_value ? 1 : output[1];
     for (int i = 0; i < outputs; i++)
         if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
