@@ -68,6 +68,12 @@ typedef struct fnn_place {
 enum { FNN_LARGEST_DIM = 0x7fffffff };
 typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
 
+/* A function that an instruction calls (ops/callback.c); nonzero stops the job. */
+typedef struct fnn_callback {
+    int (*call)(void *object, const fnn_instr *in, const fnn_run *run);
+    void *object;
+} fnn_callback;
+
 /* One operation, as declared by its file in ops/. The names are what Python binds by. */
 typedef struct fnn_op {
     const char *name;     /* "dense_forward" */
