@@ -112,8 +112,13 @@ class _IndexLookup(Layer):
             front = [] if has_special else [weights.mean()] * self._first
             self._idf = np.concatenate([front, weights, [0.0] * (self._depth - len(weights) - len(front))])
         masked = 0 if self.output_mode == "int" else -1  # an indicator of nothing
-        unknown = self.name, self._oov_start, self.num_oov_indices, self.salt
+        unknown = self.name, self._oov_start, self.num_oov_indices, self._spread
         self._table.value = Table(tokens, self._first, self.mask_token, masked, unknown)
+
+    @property
+    def _spread(self):
+        """How unknown tokens are spread over several indices."""
+        return self.salt or "fingerprint"
 
     @property
     def _depth(self):
@@ -310,8 +315,9 @@ class IntegerLookup(_IndexLookup):
             pad_to_max_tokens, sparse, salt, **kwargs,
         )  # fmt: skip
 
-    def _spread(self, values):
-        return super()._spread(values) if self.oov_method == "farmhash" else values % self.num_oov_indices
+    @property
+    def _spread(self):
+        return super()._spread if self.oov_method == "farmhash" else "remainder"
 
     def get_config(self):
         return {**super().get_config(), "vocabulary_dtype": self.vocabulary_dtype, "oov_method": self.oov_method}

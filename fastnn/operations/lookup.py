@@ -22,9 +22,9 @@ class Table:
         Index of the first one; the others follow.
     mask_token : str, int or None
         Is given `mask_index`.
-    unknown : tuple (name, start, count, salt)
-        Of the layer; the first index of unknown tokens; how many such indices there are (0: they are refused); and the
-        key of the hash that chooses among several, or None.
+    unknown : tuple (name, start, count, spread)
+        Of the layer; the first index of unknown tokens; how many such indices there are (0: they are refused); and what
+        chooses among several: their "remainder", their "fingerprint", or a hash with the key (int, int).
 
     Attributes
     ----------
@@ -58,13 +58,17 @@ class Table:
         return found
 
     def _of_unknown(self, values):
-        name, start, count, salt = self._unknown
+        name, start, count, spread = self._unknown
         if count == 0:
             raise ValueError(
                 f"Layer {name!r}: {np.unique(values)[:10].tolist()} are not in the vocabulary, and "
                 "num_oov_indices=0 leaves no index for them."
             )
-        return start if count == 1 else start + _hashing.bins(values, count, salt)
+        if count == 1:
+            return start
+        if spread == "remainder":
+            return start + values % count
+        return start + _hashing.bins(values, count, None if spread == "fingerprint" else spread)
 
 
 class Lookup(Operation):
