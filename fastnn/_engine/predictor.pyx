@@ -59,7 +59,7 @@ cdef class FrozenProgram:
     Parameters
     ----------
     image : buffer of bytes
-        Kept, and used in place if it is aligned to 64 bytes; else copied.
+        Kept, and used in place if it is aligned to 64 bytes and read-only; else copied.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ cdef class FrozenProgram:
         cdef fastnn_port port
         PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
         try:
-            if <uintptr_t>view.buf % 64 or isinstance(image, (bytearray, np.ndarray)):  # which may change
+            if <uintptr_t>view.buf % 64 or not view.readonly:  # what can be written to may change
                 copy = Buffer(view.len)
                 copy.array((view.len,), np.uint8)[:] = np.frombuffer(image, np.uint8)
                 image = copy

@@ -297,17 +297,18 @@ def _head_of(node):
 
 
 def from_image(image):
-    """The predictor of an image, which is used in place where it is aligned to 64 bytes."""
+    """The predictor of an image, which is used in place where it is aligned to 64 bytes and read-only."""
     from fastnn.freeze.structured import StructuredPredictor
 
-    FrozenProgram()._open(image)  # C decides whether it is one, before Python reads its description
-    description = description_of(image)
+    opened = FrozenProgram()
+    opened._open(image)  # C decides whether it is one, before Python reads its description
+    description = description_of(opened.image)
     kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
     if description["kind"] not in kinds:
         raise ValueError(
             f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
         )
-    return kinds[description["kind"]](description, image)
+    return kinds[description["kind"]](description, opened.image)
 
 
 def _from_plain(cls, description, plain):
