@@ -63,8 +63,8 @@ typedef struct fnn_place {
 } fnn_place;
 
 /* Does an instruction of an image, which anybody may have written, stay inside of its memory? `in` has its numbers, all
- * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Adds to `scratch` what it needs of
- * fnn_run.scratch, in floats. See check.h. */
+ * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Once that is known, it is asked again with a
+ * `scratch` that is not NULL, and quickly adds to it what it needs of fnn_run.scratch, in floats. See check.h. */
 enum { FNN_LARGEST_DIM = 0x7fffffff };
 typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
 

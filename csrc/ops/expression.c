@@ -263,7 +263,7 @@ static int expression_check(const fnn_instr *in, const fnn_place *places, int64_
         const fnn_place *place = &places[EXPR_FIRST + each[0]];
         if (!place->writable || !fnn_fits(fnn_floats_of(in, place), rows, n, ld)) return 0;
     }
-    *scratch += registers * expr_capacity(registers);
+    if (scratch) *scratch += registers * expr_capacity(registers);
     return 1;
 }
 

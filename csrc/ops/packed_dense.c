@@ -205,14 +205,12 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
 
 /* With int8 no sum may leave 32 bits, as quantize.py sees to. */
 static int packed_sums_check(const int8_t *w, int64_t k, int64_t n, int64_t limit) {
-    for (int64_t j = 0; j < fnn_padded(n); j++) {
-        int64_t sum = 0, pairs = (k + 1) / 2;
-        const int8_t *at = w + j / 16 * pairs * 32 + j % 16 * 2;
-        for (int64_t i = 0; i < 2 * pairs; i++) {
-            int64_t weight = at[i / 2 * 32 + i % 2];
-            sum += weight < 0 ? -weight : weight;
-        }
-        if (fnn_times(sum, limit) > INT32_MAX) return 0;
+    for (int64_t j = 0; j < n; j += BLOCK) {
+        int64_t sums[BLOCK] = {0};
+        for (int64_t i = 0; i < k; i += 2, w += 2 * BLOCK)
+            for (int64_t c = 0; c < 2 * BLOCK; c++) sums[c / 2] += w[c] < 0 ? -w[c] : w[c];
+        for (int64_t c = 0; c < BLOCK; c++)
+            if (fnn_times(sums[c], limit) > INT32_MAX) return 0;
     }
     return 1;
 }
@@ -220,18 +218,21 @@ static int packed_sums_check(const int8_t *w, int64_t k, int64_t n, int64_t limi
 static int packed_dense_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
     enum { X, W, BIAS, SCALE, Y };
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], precision = in->d[5], limit = in->d[6];
-    int64_t rows = in->rows_per_sample, values = fnn_times(precision == 2 ? k + k % 2 : k, fnn_padded(n));
-    if (k < 1 || n < 1 || ldx < k || ldy < n || rows < 1 || precision > 2 || in->d[4] > ACT_MISH) return 0;
+    int64_t rows = in->rows_per_sample, values = fnn_times(precision == INT8 ? k + k % 2 : k, fnn_padded(n));
+    if (k < 1 || n < 1 || ldx < k || ldy < n || rows < 1 || precision > INT8 || in->d[4] > ACT_MISH) return 0;
     if (fnn_times(rows, ldx) > places[X].per_sample || fnn_times(rows, ldy) > places[Y].per_sample) return 0;
     if (!places[Y].writable || !places[W].data || values > fnn_times(places[W].fixed, (int64_t)1 << precision))
         return 0;
     if (!fnn_vector_or_none(&places[BIAS], n) || !fnn_vector_or_none(&places[SCALE], n)) return 0;
-    if (precision < 2) return fnn_absent(&places[SCALE]);
-    if (k > 2 * FNN_SCRATCH_FLOATS - 64) return 0;
-    *scratch += FNN_SCRATCH_FLOATS;
+    if (scratch) *scratch += TILE_FLOATS + EXPANDED_FLOATS;
+    if (precision < INT8) return fnn_absent(&places[SCALE]);
+    int64_t integers = fnn_times(MC, fnn_round_up(k, VF));
+    if (fnn_round_up(k, VF) > INTEGERS) return 0;
+    if (scratch) *scratch += (integers < INTEGERS ? integers : INTEGERS) / 2;
     return !fnn_absent(&places[SCALE]) && limit >= 1 && limit <= INT16_MAX &&
-           packed_sums_check(places[W].data, k, n, limit);
+           (scratch || packed_sums_check(places[W].data, k, n, limit));
 }
 
 #define fnn_op_packed_dense \
-    {"packed_dense", "x w bias? scale? y", "k n ldx ldy act precision limit", "alpha range", packed_dense, packed_dense_check}
+    {"packed_dense", "x w bias? scale? y", "k n ldx ldy act precision limit", "alpha range", packed_dense, \
+     packed_dense_check}
