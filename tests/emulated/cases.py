@@ -159,9 +159,9 @@ def packed_dense(m):
             operands = dict(x=Region(m.normal(rows, k)), y=Region(m.normal(rows, n)), scale=scale)
             operands["w"] = Region(block.array((1, block.nbytes), np.uint8))
             operands["bias"] = vector(m.normal(n)) if rows % 2 else None
-            for act, calibrated in (0, 0.0), (3, 2.5):
-                settings = dict(k=k, n=n, act=act, alpha=1.0, precision=number, limit=limit, range=calibrated)
-                yield m.case(rows, operands, **settings)
+            settings = dict(k=k, n=n, precision=number, limit=limit, alpha=1.0)
+            act, calibrated = (3, 2.5) if rows % 2 else (0, 0.0)
+            yield m.case(rows, operands, act=act, range=calibrated, **settings)
 
 
 def dense_backward_weights(m):
