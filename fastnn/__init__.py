@@ -60,18 +60,6 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     from fastnn.regularizers import Regularizer
     from fastnn.variables import Variable
 
-# Names that are imported when they are asked for: what they need is not loaded by `import fastnn`.
-_LATER = dict.fromkeys(("from_keras", "from_onnx", "from_torch"), "fastnn.interop")
-
-
-def __getattr__(name):
-    if name not in _LATER:
-        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_LATER[name]), name)
-
-
 def version():
     """Return the version of fastnn, as `__version__` does."""
     return __version__
@@ -97,6 +85,9 @@ _HOMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variables",
+    "from_keras": "interop",
+    "from_onnx": "interop",
+    "from_torch": "interop",
     "get_include": "config",
     "load_frozen": "freeze",
     "name_scope": "_naming",

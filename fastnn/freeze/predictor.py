@@ -12,7 +12,6 @@ from fastnn.eager import CHUNK
 from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.programs import Prediction
-from fastnn.operations.lookup import host_values
 from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
 from fastnn.variables import move_to_arena
