@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn import _hashing, ops
+from fastnn import ops
 from fastnn._revision import Setting
 from fastnn.eager import Array, is_symbolic
 from fastnn.layers.base import Layer
