@@ -113,7 +113,6 @@ DIFFERS = {
     "Model.run_eagerly": "always False: everything is compiled",
     "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
     "none before its first data",
-    "ops.einsum": "in a traced function one or two operands, no letter twice in one of them",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
     "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by "
