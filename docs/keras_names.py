@@ -121,7 +121,7 @@ DIFFERS = {
     "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is not saved",
     "layers.PReLU": "without regularizer and constraint",
     "layers.Embedding": "without regularizer, constraint and mask; an index outside gives NaN, also a negative one",
-    "layers.CategoryEncoding": "without `count_weights`; arrays have a batch axis",
+    "layers.CategoryEncoding": "without `count_weights`",
     "layers.IntegerLookup": "without `tf_idf`",
     "layers.StringLookup": "without `tf_idf`, and with one index at most for unknown tokens",
     "layers.MixUp": "stands first in a model, and `fit` mixes the targets too; not called on a dictionary",
@@ -310,7 +310,8 @@ def _parameters(value, inherited=False):
     for each in value.__mro__:
         if "__init__" in vars(each) and each is not object:
             own = inspect.signature(each.__init__).parameters
-            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD]
+            # What arrives as ``**unknown`` is refused, by name.
+            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD and name != "unknown"]
             found = {**{name: one for name, one in own.items() if name not in found}, **found}
             if not handed_on:
                 return {name: one for name, one in found.items() if one.kind is not one.VAR_KEYWORD}

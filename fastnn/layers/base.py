@@ -75,10 +75,10 @@ class Layer(Saveable):
         name=None,
         input_shape=None,
         input_dim=None,
-        **kwargs,
+        **unknown,
     ):
-        if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        if unknown:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {unknown}")
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
