@@ -122,7 +122,7 @@ def golden(recordings, tmp_path_factory):
 
 
 def test_every_operation_has_a_case(recordings):
-    assert set(cases.GENERATORS) == set(OPS), "every operation needs its line in tests/emulated/cases.py"
+    assert set(cases.GENERATORS) == set(OPS), "every operation needs its line in tests/emulated/*cases.py"
     assert set().union(*(each.operations for each in recordings)) == set(OPS)
 
 
