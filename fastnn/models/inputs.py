@@ -2,7 +2,7 @@
 
 from fastnn import _tree
 from fastnn.graph import Tensor
-from fastnn.layers.base import several
+from fastnn.layers.eager_inputs import several
 from fastnn.operations.lookup import reads_text
 from fastnn.training.data import as_array, check_inputs, check_lengths
 

@@ -5,8 +5,9 @@ import numpy as np
 from fastnn import _random, _tree
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
-from fastnn.layers.base import Layer, as_floats
+from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
+from fastnn.layers.eager_inputs import as_floats
 from fastnn.layers.tracing import traced
 from fastnn.models.inputs import ReadsInputs
 from fastnn.models.network import Network, between
