@@ -301,7 +301,8 @@ def _parameters(value, inherited=False):
     for each in value.__mro__:
         if "__init__" in vars(each) and each is not object:
             own = inspect.signature(each.__init__).parameters
-            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD]
+            # What arrives as ``**unknown`` is refused, by name.
+            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD and name != "unknown"]
             found = {**{name: one for name, one in own.items() if name not in found}, **found}
             if not handed_on:
                 return {name: one for name, one in found.items() if one.kind is not one.VAR_KEYWORD}

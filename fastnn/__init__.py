@@ -71,9 +71,9 @@ def version():
 # Modules that are imported when they are first asked for, and names with the module that has them: a program that only
 # loads a predictor shall not wait for optimizers.
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "export", "freeze",
-    "graph", "initializers", "interop", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers", "pretraining",
-    "pruning", "random", "regularizers", "saving", "utils", "variables",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "export", "freeze", "graph",
+    "initializers", "interop", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers",
+    "pretraining", "pruning", "random", "regularizers", "saving", "utils", "variables",
 )  # fmt: skip
 _HOMES = {
     "Initializer": "initializers",

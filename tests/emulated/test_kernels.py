@@ -123,7 +123,7 @@ def golden(recordings, tmp_path_factory):
 
 def test_every_operation_has_a_case(recordings):
     operations = set(OPS) - {"callback"}  # which calls Python: tests/ops/test_custom.py
-    assert set(cases.GENERATORS) == operations, "every operation needs its line in tests/emulated/cases.py"
+    assert set(cases.GENERATORS) == operations, "every operation needs its line in tests/emulated/*cases.py"
     assert set().union(*(each.operations for each in recordings)) == operations
 
 
