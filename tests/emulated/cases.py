@@ -16,6 +16,7 @@ from fastnn.freeze.quantize import activation_limit, quantize
 from fastnn.operations.packed_dense import PRECISIONS, packed
 from fastnn.operations.primitives import PRIMITIVES
 from reference.activations import NAMES as ACTIVATIONS
+from reference.arrays import GARBAGE
 
 
 def activation_forward(m):
