@@ -50,8 +50,10 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     )
     from fastnn._naming import name_scope
     from fastnn.config import get_include, show_config
+    from fastnn.freeze import load_frozen
     from fastnn.graph import Tensor as KerasTensor
     from fastnn.initializers import Initializer
+    from fastnn.interop import from_keras, from_onnx, from_torch
     from fastnn.layers import Input, InputSpec, Layer
     from fastnn.losses import Loss
     from fastnn.metrics import Metric
@@ -59,6 +61,7 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     from fastnn.optimizers import Optimizer
     from fastnn.regularizers import Regularizer
     from fastnn.variables import Variable
+
 
 def version():
     """Return the version of fastnn, as `__version__` does."""
