@@ -31,7 +31,9 @@ def compiler(name):
     return name
 
 
-@pytest.mark.parametrize(("name", "standard"), [("gcc", "c99"), ("clang", "c99"), ("g++", "c++11"), ("clang++", "c++11")])
+@pytest.mark.parametrize(
+    ("name", "standard"), [("gcc", "c99"), ("clang", "c99"), ("g++", "c++11"), ("clang++", "c++11")]
+)
 def test_the_header_is_c99_and_cxx(name, standard, tmp_path):
     source = tmp_path / ("user.cc" if "+" in name else "user.c")
     source.write_text('#include "fastnn.h"\nint main(void) { return fastnn_message(FASTNN_OK) == 0; }\n')
@@ -75,7 +77,11 @@ def saved(make, tmp_path, precision="float32"):
 
 @pytest.mark.parametrize("max_rows", [1, 4, 100])
 def test_the_bits_of_python_and_no_allocation(program, tmp_path, max_rows):
-    for make, precision in (networks.classifier, "float32"), (networks.classifier, "int8"), (networks.categories, "float32"):
+    for make, precision in (
+        (networks.classifier, "float32"),
+        (networks.classifier, "int8"),
+        (networks.categories, "float32"),
+    ):
         model = make()
         frozen = model.freeze(precision=precision)
         frozen.save(tmp_path / "net.fnn")
@@ -107,7 +113,9 @@ def test_files_that_are_none(program, tmp_path):
     assert "errno" in run(program, "open", tmp_path).stdout
 
 
-@pytest.mark.parametrize(("make", "precision"), [(each, "float32") for each in networks.ALL] + [(networks.several, "int8")])
+@pytest.mark.parametrize(
+    ("make", "precision"), [(each, "float32") for each in networks.ALL] + [(networks.several, "int8")]
+)
 def test_hostile_images_are_refused_or_harmless(program, tmp_path, make, precision):
     """Words of headers, ports and instructions are changed and the checksum made right; sanitizers watch what passes."""
     _, path = saved(make, tmp_path, precision)
