@@ -133,18 +133,10 @@ class Session:
 
 @functools.cache
 def interface():
-    """The functions of fastnn.h, from the library that `import fastnn` loads.
-
-    Raises
-    ------
-    OSError
-        If this version of fastnn has no C interface.
-    """
+    """The functions of fastnn.h, from the library that `import fastnn` loads."""
     from fastnn._engine import runtime
 
     c = ctypes.CDLL(runtime.__file__)
-    if not hasattr(c, "fastnn_run"):
-        raise OSError("this version of fastnn has no C interface")
     c.fastnn_message.restype = ctypes.c_char_p
     c.fastnn_memory.argtypes, c.fastnn_memory.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_size_t
     c.fastnn_bind.argtypes = [*[ctypes.c_void_p] * 2, ctypes.c_size_t, ctypes.c_int64, ctypes.c_void_p]

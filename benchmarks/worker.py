@@ -12,8 +12,7 @@ what it is: ``{"name", "version"}``, or ``{"missing": why}``.
     Forget this workload or network.
 ``latency NETWORK BATCH SECONDS``
     Time single predictions of a network of `benchmarks.workloads.INFERENCE` for about SECONDS; built at the first time.
-    ``{"median_us", "p99_us", "calls", "difference"}`` (to float64, relative to the largest output),
-    or ``{"unsupported": why}``.
+    ``{"median_us", "p99_us", "calls", "difference"}`` (to float64, relative to the largest output).
 ``reading BYTES SECONDS``
     Read so much memory again and again. ``{"bytes_per_second"}``.
 ``accuracy NETWORK EPOCHS``
@@ -83,14 +82,10 @@ class Worker:
     def latency(self, name, batch, seconds):
         import numpy as np
 
-        from benchmarks.engines import Unsupported
         from fastnn.cli.latency import time_calls
 
         if (name, batch) not in self.predictors:
-            try:
-                self.predictors[name, batch] = self._predictor(name, int(batch))
-            except Unsupported as reason:
-                return {"unsupported": str(reason)}
+            self.predictors[name, batch] = self._predictor(name, int(batch))
         call, arguments, difference = self.predictors[name, batch]
         timed = getattr(call, "times", None)  # by a clock of its own
         times = timed(*arguments, float(seconds)) if timed else time_calls(call, arguments, float(seconds))

@@ -63,10 +63,16 @@ typedef struct fnn_place {
 } fnn_place;
 
 /* Does an instruction of an image, which anybody may have written, stay inside of its memory? `in` has its numbers, all
- * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Adds to `scratch` what it needs of
- * fnn_run.scratch, in floats. See check.h. */
+ * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Once that is known, it is asked again with a
+ * `scratch` that is not NULL, and quickly adds to it what it needs of fnn_run.scratch, in floats. See check.h. */
 enum { FNN_LARGEST_DIM = 0x7fffffff };
 typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
+
+/* A function that an instruction calls (ops/callback.c); nonzero stops the job. */
+typedef struct fnn_callback {
+    int (*call)(void *object, const fnn_instr *in, const fnn_run *run);
+    void *object;
+} fnn_callback;
 
 /* One operation, as declared by its file in ops/. The names are what Python binds by. */
 typedef struct fnn_op {

@@ -214,13 +214,12 @@ static fastnn_status code_is_valid(const fnn_image_header *h, const fnn_isa *isa
         fnn_instr in;
         fnn_image_operand operands[FNN_MAX_OPERANDS];
         fnn_place places[FNN_MAX_OPERANDS];
-        int64_t scratch = 0;
         if (!next_instr(&code, h, ops, &in, &op, operands) || !numbers_are_valid(&in, op)) return FASTNN_INVALID;
         for (int p = 0; p < op->operands; p++) {
             if (!place_of(h, &operands[p], &places[p])) return FASTNN_INVALID;
             if (operands[p].section == FNN_AT_OUTPUT) written |= (uint64_t)1 << operands[p].port;
         }
-        if (!op->op->check(&in, places, &scratch) || scratch < 0 || scratch > FNN_SCRATCH_FLOATS) return FASTNN_INVALID;
+        if (!op->op->check(&in, places, NULL)) return FASTNN_INVALID;
     }
     uint64_t all = h->outputs == 64 ? ~(uint64_t)0 : ((uint64_t)1 << h->outputs) - 1;
     return code.left == 0 && written == all ? FASTNN_OK : FASTNN_INVALID;
@@ -392,7 +391,8 @@ fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *m
     if (!bind_ops(h, isa, ops)) return FASTNN_UNKNOWN_OPERATION;
     plan p = plan_memory(h, ops, max_rows);
     char *base = (char *)memory + (FNN_ALIGN_BYTES - (uintptr_t)memory % FNN_ALIGN_BYTES) % FNN_ALIGN_BYTES;
-    memset(base, 0, (size_t)p.end); /* padding is finite */
+    memset(base, 0, (size_t)p.scratch);
+    memset(base + p.once, 0, (size_t)(p.end - p.once)); /* padding is finite */
     fastnn_session *session = (void *)base;
     session->instrs = (void *)(base + p.instrs);
     session->count = h->instructions;

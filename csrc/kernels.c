@@ -23,6 +23,7 @@
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
+#include "ops/callback.c"
 #include "ops/constraint.c"
 #include "ops/copy_rows.c"
 #include "ops/dropout.c"
@@ -153,6 +154,7 @@ static const fnn_op ops[] = {
     fnn_op_random_intensity,
     fnn_op_mixup,
     fnn_op_replace_features,
+    fnn_op_callback,
     fnn_op_expression,
     fnn_op_reduce_columns,
     fnn_op_reduce_rows,

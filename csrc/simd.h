@@ -25,6 +25,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__clang__) /* the loop that follows, four times */
+#define UNROLL _Pragma("clang loop unroll_count(4)")
+#else
+#define UNROLL _Pragma("GCC unroll 4")
+#endif
+
 static const float vf_zeros[16]; /* any register's worth */
 
 #if defined(__AVX512F__) && defined(FNN_USE_AVX512)

@@ -88,7 +88,7 @@ ELSEWHERE = {
     """.split(),
     "control flow and transformations of programs": """
         ops.cond ops.fori_loop ops.map ops.scan ops.switch ops.while_loop ops.vectorize ops.vectorized_map
-        ops.custom_gradient Function Operation
+        Function Operation
     """.split(),
     "names that Keras itself only has in order to refuse them": "*.add_metric".split(),
 }  # fmt: skip
@@ -113,18 +113,12 @@ DIFFERS = {
     "Model.run_eagerly": "always False: everything is compiled",
     "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
     "none before its first data",
-    "ops.einsum": "in a traced function one or two operands, no letter twice in one of them",
-    "ops.take": "in a traced function the places must be known: `ops.take_along_axis` or `ops.one_hot` otherwise",
-    "ops.signbit": "in a traced function -0.0 is not negative",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
-    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is not saved",
-    "layers.PReLU": "without regularizer and constraint",
-    "layers.Embedding": "without regularizer, constraint and mask; an index outside gives NaN, also a negative one",
-    "layers.CategoryEncoding": "without `count_weights`; arrays have a batch axis",
-    "layers.IntegerLookup": "without `tf_idf`",
-    "layers.StringLookup": "without `tf_idf`, and with one index at most for unknown tokens",
-    "layers.MixUp": "stands first in a model, and `fit` mixes the targets too; not called on a dictionary",
+    "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by "
+    "name, so a lambda is not",
+    "layers.Embedding": "without mask: no layer here would read it",
+    "layers.MixUp": "stands first in a model, and `fit` mixes the targets, too",
     "Model.metrics_names": "names each metric",
     "config.set_floatx": 'only "float32"',
     "config.set_epsilon": "only 1e-7",
@@ -144,9 +138,6 @@ MISSING = {
     "optimizers.Optimizer.update_step": "as `add_variable`",
     "losses.Circle": "a loss of pairs of samples, which a step of rows does not know",
     "losses.circle": "as `Circle`",
-    "layers.EinsumDense": "`ops.einsum` in a layer of one's own does it",
-    "layers.Hashing": "Keras hashes by TensorFlow; `StringLookup` and `IntegerLookup` need no hash",
-    "layers.HashedCrossing": "as `Hashing`",
     "utils.FeatureSpace": "the preprocessing layers are here; what would choose among them is not",
     "utils.model_to_dot": "`plot_model` draws without Graphviz",
     "saving.KerasFileEditor": "files are JSON and safetensors or HDF5, which other tools edit",

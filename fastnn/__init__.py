@@ -50,8 +50,10 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     )
     from fastnn._naming import name_scope
     from fastnn.config import get_include, show_config
+    from fastnn.freeze import load_frozen
     from fastnn.graph import Tensor as KerasTensor
     from fastnn.initializers import Initializer
+    from fastnn.interop import from_keras, from_onnx, from_torch
     from fastnn.layers import Input, InputSpec, Layer
     from fastnn.losses import Loss
     from fastnn.metrics import Metric
@@ -59,17 +61,6 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     from fastnn.optimizers import Optimizer
     from fastnn.regularizers import Regularizer
     from fastnn.variables import Variable
-
-# Names that are imported when they are asked for: what they need is not loaded by `import fastnn`.
-_LATER = dict.fromkeys(("from_keras", "from_onnx", "from_torch"), "fastnn.interop")
-
-
-def __getattr__(name):
-    if name not in _LATER:
-        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def version():
@@ -80,8 +71,8 @@ def version():
 # Modules that are imported when they are first asked for, and names with the module that has them: a program that only
 # loads a predictor shall not wait for optimizers.
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "freeze", "graph",
-    "initializers", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers", "pretraining",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "export", "freeze",
+    "graph", "initializers", "interop", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers", "pretraining",
     "pruning", "random", "regularizers", "saving", "utils", "variables",
 )  # fmt: skip
 _HOMES = {
@@ -97,6 +88,9 @@ _HOMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variables",
+    "from_keras": "interop",
+    "from_onnx": "interop",
+    "from_torch": "interop",
     "get_include": "config",
     "load_frozen": "freeze",
     "name_scope": "_naming",

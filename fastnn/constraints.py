@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
-from fastnn import _eager, _registry
+from fastnn import _eager, _registry, ops
 from fastnn.backend import epsilon
+from fastnn.eager import is_symbolic
 
 
 class Constraint:
@@ -29,6 +30,10 @@ class Constraint:
         """Emit what the constraint does to a variable, where the engine has an operation for it."""
         raise NotImplementedError(f"{self!r} has no operation in the engine; it is traced.")
 
+    def reads(self, variable):
+        """Does that operation know how the variable lies in memory? If not, the constraint is traced."""
+        return True
+
     def get_config(self):
         """Return the arguments that make an equal constraint."""
         return {}
@@ -43,7 +48,7 @@ class NonNeg(Constraint):
     """No weight is negative."""
 
     def __call__(self, w):
-        return np.maximum(np.asarray(w), 0)
+        return ops.maximum(w, 0.0) if is_symbolic(w) else np.maximum(np.asarray(w), 0)
 
     def lower(self, b, variable):
         from fastnn.lowering.cost import elementwise_cycles
@@ -60,11 +65,19 @@ class _Norm(Constraint):
         raise NotImplementedError(f"{type(self).__name__} must implement _range(): the bounds of norms, and the rate.")
 
     def __call__(self, w):
+        if is_symbolic(w):  # a weight that lies as the kernel does not read it, or part of a constraint of one's own
+            axis = tuple(range(w.ndim)) if self.axis is None else self.axis
+            norms = ops.sqrt(ops.sum(w * w, axis, keepdims=True))
+            low, high, rate = self._range()
+            return w * ((ops.clip(norms, low, high) * rate + norms * (1 - rate)) / (norms + epsilon()))
         w = np.asarray(w)
         axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
         norms = np.sqrt(np.square(w).sum(axis=axis, keepdims=True))
         low, high, rate = self._range()
         return (w * ((rate * np.clip(norms, low, high) + (1 - rate) * norms) / (epsilon() + norms))).astype(w.dtype)
+
+    def reads(self, variable):
+        return variable.ndim < 2 or variable.layout == "panels"
 
     def lower(self, b, variable):
         from fastnn.lowering.cost import elementwise_cycles
@@ -170,7 +183,7 @@ def lower(b, constraint, variable):
     """Emit what a constraint does to a variable; one of the user's own, which the engine has no operation for, is
     traced."""
     ours = isinstance(constraint, Constraint) and type(constraint).lower is not Constraint.lower
-    if ours and not _eager.changed(constraint, __call__="lower"):
+    if ours and constraint.reads(variable) and not _eager.changed(constraint, __call__="lower"):
         constraint.lower(b, variable)
         return
     from fastnn.lowering.traced import projection

@@ -22,7 +22,7 @@ class Tensor:
 
     __slots__ = ("shape", "dtype", "node", "name", "call", "__weakref__")
 
-    def __init__(self, shape, dtype="float32", node=None, name=None):
+    def __init__(self, shape, dtype="float32", node=None, name=None, record_history=True):
         self.shape = tuple(shape)
         self.dtype = dtype
         self.node = node

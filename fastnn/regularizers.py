@@ -46,6 +46,10 @@ class Regularizer:
         """
         raise NotImplementedError(f"{self!r} has no operation in the engine; it is traced.")
 
+    def reads(self, variable):
+        """Does that operation know how the variable lies in memory? If not, the penalty is traced."""
+        return True
+
     def get_config(self):
         """Return the arguments that make an equal regularizer."""
         raise NotImplementedError(f"{self} does not implement get_config()")
@@ -151,6 +155,12 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = mode
 
     def __call__(self, x):
+        if is_symbolic(x):
+            self._check(x.shape)
+            x = x if self.mode == "rows" else ops.transpose(x)
+            x = x / ops.maximum(ops.sqrt(ops.sum(x * x, 1, keepdims=True)), 1e-7)
+            others = 1 - np.eye(x.shape[0], dtype=np.float32)
+            return self._share(x.shape[0]) * ops.sum(ops.abs(ops.matmul(x, ops.transpose(x))) * others)
         x = np.asarray(x, np.float64)
         self._check(x.shape)
         x = x if self.mode == "rows" else x.T
@@ -166,6 +176,10 @@ class OrthogonalRegularizer(Regularizer):
     def _check(shape):
         if len(shape) != 2:
             raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={shape}")
+
+    def reads(self, variable):
+        self._check(variable.shape)
+        return variable.layout == "panels"
 
     def lower(self, b, variable, grad, accumulate):
         from fastnn._engine.runtime import Buffer
@@ -212,7 +226,7 @@ def lower(b, regularizer, variable):
     (Buffer, int, int) or None
         Doubles that add up to the penalty; None if `b.penalties` has it.
     """
-    if is_traced(regularizer):
+    if is_traced(regularizer) or not regularizer.reads(variable):
         from fastnn.lowering.traced import penalty
         from fastnn.operations.added_loss import add_to_loss
 

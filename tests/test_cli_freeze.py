@@ -10,9 +10,6 @@ import fastnn
 from fastnn import layers
 from fastnn.cli import latency, main
 
-HAS_FILES = hasattr(fastnn, "load_frozen")
-needs_files = pytest.mark.skipif(not HAS_FILES, reason="this version has no fastnn.load_frozen")
-
 
 @pytest.fixture
 def model():
@@ -45,7 +42,6 @@ def run(*args):
 # ---- freeze ------------------------------------------------------------------------------------
 
 
-@needs_files
 def test_freeze_writes_what_the_model_predicts(model, path, x, tmp_path, capsys):
     assert run("freeze", path, "--data", tmp_path / "x.npy", "--tolerance", "1e-5") == 0
     output = capsys.readouterr().out
@@ -57,14 +53,12 @@ def test_freeze_writes_what_the_model_predicts(model, path, x, tmp_path, capsys)
     )
 
 
-@needs_files
 def test_freeze_in_a_precision_and_elsewhere(path, tmp_path):
     assert run("freeze", path, "--precision", "int8", "-o", tmp_path / "small.fnn") == 0
     assert run("freeze", path) == 0
     assert (tmp_path / "small.fnn").stat().st_size < (tmp_path / "net.fnn").stat().st_size
 
 
-@needs_files
 def test_freeze_misses_the_tolerance(path, x, tmp_path, capsys):
     assert run("freeze", path, "--precision", "int8", "--data", tmp_path / "x.npy", "--tolerance", "1e-9") == 1
     captured = capsys.readouterr()
@@ -85,12 +79,6 @@ def test_freeze_refuses(path, x, tmp_path, capsys):
     ]:
         assert run("freeze", *args) == 1
         assert message in capsys.readouterr().err
-
-
-@pytest.mark.skipif(HAS_FILES, reason="this version writes frozen networks")
-def test_freeze_without_files_of_frozen_networks(path, capsys):
-    assert run("freeze", path) == 1
-    assert "cannot write frozen networks" in capsys.readouterr().err
 
 
 # ---- inspect -----------------------------------------------------------------------------------
@@ -122,7 +110,6 @@ def test_inspect_an_archive_of_keras(model, tmp_path, capsys):
     check_table(output)
 
 
-@pytest.mark.skipif(not hasattr(fastnn, "from_onnx"), reason="this version has no fastnn.from_onnx")
 def test_inspect_onnx(model, tmp_path, capsys):
     pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     model.to_onnx(tmp_path / "net.onnx")
@@ -132,7 +119,6 @@ def test_inspect_onnx(model, tmp_path, capsys):
     assert " Total: 195 parameters, 780 bytes" in output
 
 
-@needs_files
 @pytest.mark.parametrize(("precision", "nbytes"), [("float32", 780), ("float16", 428), ("int8", 328)])
 def test_inspect_a_frozen_network(path, tmp_path, capsys, precision, nbytes):
     assert run("freeze", path, "--precision", precision) == 0
@@ -167,7 +153,6 @@ def test_a_class_of_ones_own(tmp_path, capsys):
 
 
 def test_export_c(path, tmp_path, capsys):
-    pytest.importorskip("fastnn.export", reason="this version has no fastnn.export")
     assert run("export-c", path, "-o", tmp_path / "out.c", "--precision", "int8", "--name", "digits") == 0
     output = capsys.readouterr().out
     assert re.search(r"out\.c: [\d,]+ bytes\n.*out\.h: [\d,]+ bytes\n[\d,]+ bytes of weights", output)
@@ -176,7 +161,6 @@ def test_export_c(path, tmp_path, capsys):
 
 
 def test_export_c_refuses_frozen_networks(tmp_path, capsys):
-    pytest.importorskip("fastnn.export", reason="this version has no fastnn.export")
     assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c") == 1
     assert "is frozen already: give the model that it was made from" in capsys.readouterr().err
 
@@ -208,7 +192,6 @@ def test_latency_of_a_workload(capsys):
     assert "tiny, as frozen, batch 1" in capsys.readouterr().out
 
 
-@needs_files
 def test_latency_of_a_frozen_file(path, tmp_path, capsys):
     assert run("freeze", path) == 0
     assert run("latency", tmp_path / "net.fnn", "--seconds", "0.01") == 0

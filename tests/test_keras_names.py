@@ -29,7 +29,7 @@ def survey(script):
 def test_most_of_the_names_for_dense_networks_work(survey):
     entries, _, _ = survey
     working = sum(each.status == "works" for each in entries)
-    assert working >= 0.94 * len(entries), [each.path for each in entries if each.status != "works"]
+    assert working >= 0.95 * len(entries), [each.path for each in entries if each.status != "works"]
 
 
 def test_no_reason_is_stale(script, survey):

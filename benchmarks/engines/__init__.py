@@ -20,8 +20,8 @@ Those of `PREDICTORS` predict:
 ``predictor(network, x, threads, variant)``
     For a `benchmarks.latency_network.Network` return a function and its arguments, so that ``function(*arguments)`` are
     the outputs for the float32 rows `x`, in the fastest way that the library's public API was measured to have. The
-    variant is what follows the colon in `PREDICTORS`, or an empty string. Raises `Unsupported`. If the function has a
-    method ``times``, that is what measures it: ``function.times(*arguments, seconds)``, nanoseconds of single calls.
+    variant is what follows the colon in `PREDICTORS`, or an empty string. If the function has a method
+    ``times``, that is what measures it: ``function.times(*arguments, seconds)``, nanoseconds of single calls.
 
 A module imports its library inside its functions, so that a missing one can be named in the report.
 """
@@ -36,10 +36,6 @@ OWN_PREDICTORS = (
     *("fastnn_c", "fastnn_c:float16", "fastnn_c:int8"),
 )
 PREDICTORS = (*OWN_PREDICTORS, "onnxruntime", "litert", "openvino", "pytorch", "torch_compile", "numpy")
-
-
-class Unsupported(Exception):
-    """What a library, or this version of it, cannot do."""
 
 
 def load(engine):

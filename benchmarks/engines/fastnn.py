@@ -34,8 +34,5 @@ def predictor(network, x, threads, variant):
     import fastnn
 
     fastnn.set_threads(threads)
-    if variant == "out":
-        frozen = network.model().freeze()
-        return frozen, (x, frozen(x))
-    frozen = network.model().freeze(**({"precision": variant} if variant else {}))
-    return frozen, (x,)
+    frozen = network.model().freeze(precision="float32" if variant in ("", "out") else variant)
+    return frozen, (x, frozen(x)) if variant == "out" else (x,)

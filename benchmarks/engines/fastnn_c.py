@@ -1,7 +1,7 @@
 """fastnn through its C interface: what is left of a call without Python."""
 
 from benchmarks import latency_native
-from benchmarks.engines import Unsupported, fastnn, installed
+from benchmarks.engines import fastnn, installed
 
 NAME = "fastnn, from C"
 version = fastnn.version
@@ -18,10 +18,6 @@ def predictor(network, x, threads, variant):
 
     import numpy as np
 
-    try:
-        latency_native.interface()
-    except OSError as error:
-        raise Unsupported(str(error)) from error
     frozen = network.model().freeze(precision=variant or "float32")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.fnn")

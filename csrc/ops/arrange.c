@@ -107,8 +107,9 @@ static int arrange_check(const fnn_instr *in, const fnn_place *places, int64_t *
     int64_t y = fnn_floats_of(in, &places[2]);
     const int64_t *zero = plan + ARRANGE_ZERO;
     int64_t zeroed = zero[0] ? zero[1] + fnn_times(zero[0] - 1, zero[2]) + zero[3] : 0;
-    return values <= (x > y ? x : y) && plan[ARRANGE_X_SAMPLE] <= x && plan[ARRANGE_Y_SAMPLE] <= y && zeroed <= y && places[2].writable &&
-           arrange_reach(plan, plan[ARRANGE_X], 1, x) && arrange_reach(plan, plan[ARRANGE_Y], 2, y);
+    return values <= (x > y ? x : y) && plan[ARRANGE_X_SAMPLE] <= x && plan[ARRANGE_Y_SAMPLE] <= y && zeroed <= y &&
+           places[2].writable && arrange_reach(plan, plan[ARRANGE_X], 1, x) &&
+           arrange_reach(plan, plan[ARRANGE_Y], 2, y);
 }
 
 static void pack_panels(const fnn_instr *in, const fnn_run *run) {

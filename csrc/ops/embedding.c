@@ -1,7 +1,7 @@
 /* What becomes of whole numbers: rows of a table, and indicators. Numbers come as float32, which is exact to 2^24.
  *
- *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous); NaN for an id that is
- *                        not in [0, vocabulary), as in JAX
+ *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous). As in JAX, negative ids
+ *                        count from the end, and NaN stands for one that is not in [-vocabulary, vocabulary)
  *   embedding_gradient:  dtable[vocabulary][n] (+)= sum of the rows of dy whose id is the row's, in their order
  *   category_encode:     ids -> y[rows][n], `per` of them to a row: 1 where there is such an id (count 0), or how many
  *                        there are (count 1); others than [0, n) count for nothing
@@ -15,13 +15,20 @@ static inline int64_t id_at(const float *ids, int64_t ids_n, int64_t ld, int64_t
     return id >= 0.0f && id < (float)limit ? (int64_t)id : -1;
 }
 
+/* The row of a table. */
+static inline int64_t row_at(const float *ids, int64_t ids_n, int64_t ld, int64_t q, int64_t vocabulary) {
+    float id = ids[q / ids_n * ld + q % ids_n];
+    if (id > -1.0f && id < (float)vocabulary) return (int64_t)id;
+    return id <= -1.0f && id > -1.0f - (float)vocabulary ? vocabulary + (int64_t)id : -1;
+}
+
 static void embedding(const fnn_instr *in, const fnn_run *run) {
     const float *ids = in->p[0], *table = in->p[1];
     float *y = in->p[2];
     int64_t ids_n = in->d[0], ld = in->d[1], vocabulary = in->d[2], n = in->d[3], ldy = in->d[4], begin, end;
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
-        int64_t id = id_at(ids, ids_n, ld, r, vocabulary);
+        int64_t id = row_at(ids, ids_n, ld, r, vocabulary);
         float *row = y + r * ldy;
         if (id >= 0) memcpy(row, table + id * n, sizeof(float) * (size_t)n);
         for (int64_t j = id >= 0 ? n : 0; j < fnn_round_up(n, FNN_ALIGN_FLOATS); j++) row[j] = j < n ? NAN : 0.0f;
@@ -35,7 +42,7 @@ static void embedding_gradient(const fnn_instr *in, const fnn_run *run) {
     fnn_split(vocabulary, 1, run->thread, run->threads, &begin, &end);
     if (!in->d[5]) memset(dtable + begin * n, 0, sizeof(float) * (size_t)((end - begin) * n));
     for (int64_t r = 0; r < run->samples * in->rows_per_sample; r++) {
-        int64_t id = id_at(ids, ids_n, ld, r, vocabulary), j = 0;
+        int64_t id = row_at(ids, ids_n, ld, r, vocabulary), j = 0;
         if (id < begin || id >= end) continue;
         float *row = dtable + id * n;
         const float *g = dy + r * lddy;

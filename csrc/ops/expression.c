@@ -20,7 +20,8 @@
 
 enum { EXPR_CODE, EXPR_CONSTANTS, EXPR_FIRST }; /* operands */
 enum { EXPR_HEAD = 5, EXPR_INPUT = 5, EXPR_STEP = 5, EXPR_OUTPUT = 3 };
-enum { EXPR_REGISTERS = 256, EXPR_OPERANDS = FNN_MAX_OPERANDS - EXPR_FIRST };
+enum { EXPR_REGISTERS = 256, EXPR_SHORTEST = 384, EXPR_LONGEST = 1024, EXPR_OPERANDS = FNN_MAX_OPERANDS - EXPR_FIRST };
+_Static_assert(EXPR_REGISTERS *EXPR_SHORTEST <= FNN_SCRATCH_FLOATS, "the registers fit into scratch");
 
 /* Python names them in this order. */
 enum {
@@ -71,7 +72,7 @@ static inline vf expr_softplus(vf x) { return vf_add(vf_max(vf_zero(), x), vf_lo
     } \
     break
 #define EXPR_EACH2(value) \
-    for (int64_t i = 0; i < count; i += VF) { \
+    UNROLL for (int64_t i = 0; i < count; i += VF) { \
         vf u = vf_load(a + i), v = vf_load(b + i); \
         vf_store(y + i, value); \
     } \
@@ -112,10 +113,11 @@ static void expr_step(int32_t operation, float *y, const float *a, const float *
     }
 }
 
-/* Strips of 256 to 1024 floats, so that all registers take about 24 KiB. */
+/* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is worth
+ * its start. */
 static inline int64_t expr_capacity(int32_t registers) {
-    int64_t capacity = 6144 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
-    return capacity > 1024 ? 1024 : capacity < 256 ? 256 : capacity;
+    int64_t capacity = 9216 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
+    return capacity > EXPR_LONGEST ? EXPR_LONGEST : capacity < EXPR_SHORTEST ? EXPR_SHORTEST : capacity;
 }
 
 /* The rows and columns that a strip covers: `width` floats for each of its rows, `used` of them in the matrix. */
@@ -154,8 +156,8 @@ static void expression(const fnn_instr *in, const fnn_run *run) {
     fnn_split(rows, one_value ? FNN_ALIGN_FLOATS : 1, run->thread, run->threads, &begin, &end);
     if (begin == end) return;
 
-    int64_t capacity = expr_capacity(registers),
-            width = one_value ? 1 : output[1]; /* rows as long as the operands have them */
+    int64_t capacity = expr_capacity(registers);
+    int64_t width = one_value ? 1 : output[1]; /* rows as long as the operands have them */
     for (int i = 0; i < outputs; i++)
         if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
     if (width > capacity) width = padded; /* a piece of a row at a time */
@@ -261,7 +263,7 @@ static int expression_check(const fnn_instr *in, const fnn_place *places, int64_
         const fnn_place *place = &places[EXPR_FIRST + each[0]];
         if (!place->writable || !fnn_fits(fnn_floats_of(in, place), rows, n, ld)) return 0;
     }
-    *scratch += registers * expr_capacity(registers);
+    if (scratch) *scratch += registers * expr_capacity(registers);
     return 1;
 }
 

@@ -35,12 +35,6 @@ enum {
 };
 _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a packed block of x fit into scratch");
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll_count(4)")
-#else
-#define UNROLL _Pragma("GCC unroll 4")
-#endif
-
 /* A(i): element of row i of the tile at the current reduction index. Rows are reached from every third row's pointer
  * (base, base + ld, base + 2 ld are addressing modes), because twelve pointers would not fit the integer registers. */
 #define A_ROW_POINTERS const float *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda

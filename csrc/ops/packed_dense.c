@@ -17,7 +17,7 @@
  *
  * A few rows are multiplied with the weights as they lie (packed_rows.c). Many rows pay for having them expanded into
  * the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in blocks of two vectors are such
- * panels already. Of int8, all rows go through the kernels for a few, in groups, since integers are exact in any order.
+ * panels already. Of int8, all rows go through the kernels for a few, in groups.
  */
 
 enum { FLOAT32, FLOAT16, INT8 };
@@ -25,10 +25,8 @@ enum {
     TILE_FLOATS = MC * PANEL,     /* scratch: the last columns, whole vectors of them, before they go into y, */
     EXPANDED_FLOATS = KC * PANEL, /* a piece of a panel of weights, */
     INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
-    /* From so many rows on, panels pay; a block of two vectors is one. */
-    ROWS_WORTH_EXPANDING = VF == 16 ? 128
-    : VF == 8                       ? ROWS_TOP + 1
-                                    : 32,
+    /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512 and AVX2. */
+    ROWS_WORTH_EXPANDING = VF == 16 ? 128 : (VF == 8 ? ROWS_TOP + 1 : 32),
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
 };
 
@@ -99,7 +97,7 @@ static void packed_tiles(const packed *l, const fnn_run *run, const void *x, int
         }
 }
 
-/* A row as integers, zeros behind them up to a whole vector; returns what a sum of their products is multiplied with. */
+/* A row as integers, zeros behind them up to a whole vector; returns what sums of their products are multiplied by. */
 static float quantize_row(const float *x, int64_t k, int64_t limit, float range, int16_t *integers) {
     const vf infinity = vf_set(INFINITY);
     vf largest = vf_zero();
@@ -151,7 +149,8 @@ static void packed_expand(const packed *l, int64_t column, int64_t first, int64_
 static void packed_many(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     float *tile = run->scratch, *expanded = tile + TILE_FLOATS;
-    int direct = l->precision == FLOAT32 && (int)PANEL == (int)BLOCK;
+    /* Blocks that are panels: with two vectors, and a lone one of one vector. */
+    int direct = l->precision == FLOAT32 && (VF == 8 || (VF == 16 && n1 - n0 <= BLOCK));
     int64_t k = l->k, kc = even_block(k, KC), width = direct ? BLOCK : PANEL;
     for (int64_t m = m0; m < m1; m += MC) {
         int64_t rows = m1 - m < MC ? m1 - m : MC;
@@ -163,7 +162,7 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
                     int64_t count = end - column < width ? end - column : width, ldc = count < width ? width : ldy;
                     float *to = y + m * ldy + column, *c = count < width ? tile : to;
                     const float *bias = l->bias ? l->bias + column : NULL, *panel = expanded;
-                    int vectors = (int)panel_vectors(count), as_it_lies = direct && vectors == 2;
+                    int vectors = (int)panel_vectors(count), as_it_lies = direct && vectors == IN_BLOCK;
                     ahead next = nothing_ahead();
                     if (rows >= ROWS_WORTH_FETCHING && column + width < end) {
                         int64_t row = l->stride / l->k; /* bytes of a row of a block */
@@ -193,26 +192,21 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
     gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
-    if (l.precision == INT8) {
-        packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
-    } else if (m1 - m0 < (l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING) ||
-               (VF == 16 && b1 - b0 == 1)) {
-        packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, m1 - m0, b0, b1, NULL);
-    } else {
-        packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
-    }
+    int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
+    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = ROWS_TOP + 1;
+    if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
+    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL);
+    else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
 
 /* With int8 no sum may leave 32 bits, as quantize.py sees to. */
 static int packed_sums_check(const int8_t *w, int64_t k, int64_t n, int64_t limit) {
-    for (int64_t j = 0; j < fnn_padded(n); j++) {
-        int64_t sum = 0, pairs = (k + 1) / 2;
-        const int8_t *at = w + j / 16 * pairs * 32 + j % 16 * 2;
-        for (int64_t i = 0; i < 2 * pairs; i++) {
-            int64_t weight = at[i / 2 * 32 + i % 2];
-            sum += weight < 0 ? -weight : weight;
-        }
-        if (fnn_times(sum, limit) > INT32_MAX) return 0;
+    for (int64_t j = 0; j < n; j += BLOCK) {
+        int64_t sums[BLOCK] = {0};
+        for (int64_t i = 0; i < k; i += 2, w += 2 * BLOCK)
+            for (int64_t c = 0; c < 2 * BLOCK; c++) sums[c / 2] += w[c] < 0 ? -w[c] : w[c];
+        for (int64_t c = 0; c < BLOCK; c++)
+            if (fnn_times(sums[c], limit) > INT32_MAX) return 0;
     }
     return 1;
 }
@@ -220,18 +214,21 @@ static int packed_sums_check(const int8_t *w, int64_t k, int64_t n, int64_t limi
 static int packed_dense_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
     enum { X, W, BIAS, SCALE, Y };
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], precision = in->d[5], limit = in->d[6];
-    int64_t rows = in->rows_per_sample, values = fnn_times(precision == 2 ? k + k % 2 : k, fnn_padded(n));
-    if (k < 1 || n < 1 || ldx < k || ldy < n || rows < 1 || precision > 2 || in->d[4] > ACT_MISH) return 0;
+    int64_t rows = in->rows_per_sample, values = fnn_times(precision == INT8 ? k + k % 2 : k, fnn_padded(n));
+    if (k < 1 || n < 1 || ldx < k || ldy < n || rows < 1 || precision > INT8 || in->d[4] > ACT_MISH) return 0;
     if (fnn_times(rows, ldx) > places[X].per_sample || fnn_times(rows, ldy) > places[Y].per_sample) return 0;
     if (!places[Y].writable || !places[W].data || values > fnn_times(places[W].fixed, (int64_t)1 << precision))
         return 0;
     if (!fnn_vector_or_none(&places[BIAS], n) || !fnn_vector_or_none(&places[SCALE], n)) return 0;
-    if (precision < 2) return fnn_absent(&places[SCALE]);
-    if (k > 2 * FNN_SCRATCH_FLOATS - 64) return 0;
-    *scratch += FNN_SCRATCH_FLOATS;
+    if (scratch) *scratch += TILE_FLOATS + EXPANDED_FLOATS;
+    if (precision < INT8) return fnn_absent(&places[SCALE]);
+    int64_t integers = fnn_times(MC, fnn_round_up(k, VF));
+    if (fnn_round_up(k, VF) > INTEGERS) return 0;
+    if (scratch) *scratch += (integers < INTEGERS ? integers : INTEGERS) / 2;
     return !fnn_absent(&places[SCALE]) && limit >= 1 && limit <= INT16_MAX &&
-           packed_sums_check(places[W].data, k, n, limit);
+           (scratch || packed_sums_check(places[W].data, k, n, limit));
 }
 
 #define fnn_op_packed_dense \
-    {"packed_dense", "x w bias? scale? y", "k n ldx ldy act precision limit", "alpha range", packed_dense, packed_dense_check}
+    {"packed_dense", "x w bias? scale? y", "k n ldx ldy act precision limit", "alpha range", packed_dense, \
+     packed_dense_check}

@@ -1,8 +1,8 @@
 /* Products of a few rows with packed weights (packed_dense.c), at the speed at which the weights come from memory.
  *
  * A lone row is one chain of multiply-adds for each vector of columns, and each of them waits for the one before: only
- * several vectors side by side keep the multipliers busy. So a kernel takes MR rows and NV vectors of neighbouring blocks
- * at once, whose weights are streams that each are read from front to back: processors fetch those ahead by themselves
+ * several vectors side by side keep the multipliers busy. So a kernel takes MR rows and NV vectors of neighbouring
+ * blocks at once, whose weights are streams that each are read from front to back: processors fetch those ahead by themselves
  * (asking for them gained nothing where weights are in the second-level cache, and a twentieth in the third).
  *
  *   c[MR][NV vectors] = bias + x[MR][k] . w      float32 and float16
@@ -81,8 +81,8 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define FLOAT_TARGET
 #define HALF_TARGET
 #define PAIR_TARGET
-/* Where the processor has an instruction that multiplies pairs and adds them to the sums at once. Not an instruction set
- * of its own, which would be all kernels once more: these few are chosen when they run. */
+/* Where the processor has an instruction that multiplies pairs and adds them to the sums at once. Not an instruction
+ * set of its own, which would be all kernels once more: these few are chosen when they run. */
 #if VF == 16
 #define VNNI_TARGET __attribute__((target("avx512vnni")))
 #define VNNI_W PAIR_W

@@ -42,6 +42,10 @@ cdef extern from "engine.h" nogil:
         int32_t fence
         int32_t commits
 
+    ctypedef struct fnn_callback:
+        int (*call)(void *object, const fnn_instr *instr, const fnn_run *run) noexcept
+        void *object
+
     ctypedef struct fnn_op:
         const char *name
         const char *operands

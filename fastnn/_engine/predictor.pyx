@@ -29,8 +29,9 @@ cdef enum:
     MAX_TEAM = 64
     SIZES = 3
 
-# Rows of the sessions that small, middle and large calls take: a lone row's values lie side by side. A multiple of the
-# kernels' tiles and no power of two, so that the same place of different matrices does not fall into the same cache sets.
+# Rows of the sessions that small, middle and large calls take: a lone row's values lie side by side. The last is a
+# multiple of the kernels' tiles and no power of two, so that the same place of different matrices does not fall into
+# the same cache sets.
 cdef int64_t[SIZES] ROWS = [1, 16, 264]
 
 # Estimated cycles from which on a call lets other Python threads run meanwhile: handing the GIL over and back costs
@@ -58,7 +59,7 @@ cdef class FrozenProgram:
     Parameters
     ----------
     image : buffer of bytes
-        Kept, and used in place if it is aligned to 64 bytes; else copied.
+        Kept, and used in place if it is aligned to 64 bytes and read-only; else copied.
 
     Attributes
     ----------
@@ -92,7 +93,7 @@ cdef class FrozenProgram:
         cdef fastnn_port port
         PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
         try:
-            if <uintptr_t>view.buf % 64 or isinstance(image, (bytearray, np.ndarray)):  # which may change
+            if <uintptr_t>view.buf % 64 or not view.readonly:  # what can be written to may change
                 copy = Buffer(view.len)
                 copy.array((view.len,), np.uint8)[:] = np.frombuffer(image, np.uint8)
                 image = copy
@@ -165,8 +166,8 @@ cdef class FrozenProgram:
         ----------
         x : array_like, shape (samples, ...)
             float32 and contiguous is fastest; anything numeric is converted on the way, and what offers its memory
-            (array.array, memoryview, arrays of other libraries) is read in place. An array of the shape of one sample is
-            one sample, and so is the answer then.
+            (array.array, memoryview, arrays of other libraries) is read in place. An array of the shape of one sample
+            is one sample, and so is the answer then.
         out : ndarray of float32, C-contiguous, shape (samples, ...), optional
             Where to write; returned. A new array by default.
 
@@ -185,7 +186,7 @@ cdef class FrozenProgram:
         cdef cnp.ndarray array
         cdef object result
         cdef Session session
-        cdef int64_t rows, first
+        cdef int64_t rows
         cdef int lone, size
         cdef const float *source
         cdef float *target

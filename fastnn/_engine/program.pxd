@@ -1,10 +1,20 @@
 from libc.stdint cimport int64_t
 
-from fastnn._engine.engine cimport fnn_instr, fnn_tuner
+from fastnn._engine.engine cimport fnn_callback, fnn_instr, fnn_run, fnn_tuner
 from fastnn._engine.runtime cimport Buffer
 
 
 cdef int poll_signals(void *raised) noexcept with gil
+
+
+cdef class Callback:
+    cdef fnn_callback c
+    cdef readonly object function
+    cdef readonly list inputs, outputs
+    cdef object raised
+
+    cdef int call(self, const fnn_instr *instr, const fnn_run *run)
+    cdef object take_raised(self)
 
 
 cdef class Program:
@@ -15,6 +25,7 @@ cdef class Program:
     cdef readonly dict memory
     cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
     cdef list held
+    cdef list callbacks
     cdef object lock
     cdef object owner  # the thread that is running it, or 0
     cdef Buffer scratch

@@ -8,11 +8,13 @@ from libc.string cimport memset
 
 import threading
 
+import numpy as np
+
 cimport numpy as cnp
 
 from fastnn._engine.engine cimport (
-    FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_team_size, fnn_threads_for,
-    fnn_work,
+    FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_run, fnn_team_size,
+    fnn_threads_for, fnn_work,
 )
 from fastnn._engine.runtime cimport Buffer, Source, active_isa, execute, op_named
 
@@ -75,6 +77,64 @@ cdef int poll_signals(void *raised) noexcept with gil:
     return 0
 
 
+cdef int call_python(void *callback, const fnn_instr *instr, const fnn_run *run) noexcept with gil:
+    return (<Callback>callback).call(instr, run)
+
+
+cdef _matrix(void *data, tuple shape, int64_t ld, int64_t samples):
+    """Memory of the engine as an array: rows of `ld` values, of which the first belong to the tensor; and its shape."""
+    cdef cnp.npy_intp sizes[2]
+    full = tuple(samples if size is None else size for size in shape)
+    columns = shape[-1] if shape and shape[-1] is not None else 1
+    sizes[0] = int(np.prod(full, dtype=np.int64)) // max(columns, 1)
+    sizes[1] = ld
+    return cnp.PyArray_SimpleNewFromData(2, sizes, cnp.NPY_FLOAT32, data), columns, full
+
+
+cdef class Callback:
+    """A Python function that an instruction "callback" calls: arrays in, arrays out.
+
+    Parameters
+    ----------
+    function : callable
+        Takes copies of the inputs, returns an array for each output.
+    inputs, outputs : list of (shape, ld)
+        How they lie: a first axis of None counts samples; ld floats from one row to the next.
+    """
+
+    def __init__(self, function, list inputs, list outputs):
+        self.function = function
+        self.inputs = inputs
+        self.outputs = outputs
+        self.c.call = call_python
+        self.c.object = <void *>self
+
+    cdef int call(self, const fnn_instr *instr, const fnn_run *run):
+        # What the function raises waits for the end of the run, as an interrupt does (see poll_signals).
+        cdef int place = 1
+        written = []
+        try:
+            for shape, ld in self.outputs:
+                written.append(_matrix(instr.p[7 + len(written)], shape, ld, run.samples))
+                written[-1][0][...] = 0
+            arrays = []
+            for shape, ld in self.inputs:
+                rows, columns, full = _matrix(instr.p[place], shape, ld, run.samples)
+                arrays.append(rows[:, :columns].copy().reshape(full))
+                place += 1
+            for (rows, columns, full), result in zip(written, self.function(*arrays), strict=True):
+                rows[:, :columns] = result.reshape(-1, columns)
+        except BaseException as error:
+            if self.raised is None:
+                self.raised = error
+            return 1
+        return 0
+
+    cdef object take_raised(self):
+        error, self.raised = self.raised, None
+        return error
+
+
 cdef class Program:
     """An executable program.
 
@@ -104,6 +164,7 @@ cdef class Program:
         self.instructions = instructions
         self.memory = memory or {}
         self.held = []
+        self.callbacks = []
         self.lock = threading.Lock()
         self.owner = 0
         self.scratch_threads = 0
@@ -135,6 +196,10 @@ cdef class Program:
             if isinstance(value, Source):
                 instr.p[i] = &(<Source>value).c
                 self.held.append(value)
+                continue
+            if isinstance(value, Callback):
+                instr.p[i] = &(<Callback>value).c
+                self.callbacks.append(value)
                 continue
             buffer, offset, nbytes = value
             if offset < 0 or nbytes < 0 or offset + nbytes > buffer.nbytes:
@@ -286,6 +351,10 @@ cdef class Program:
                 self.completed = done
             finally:
                 self.owner = 0
+                for callback in self.callbacks:
+                    error = (<Callback>callback).take_raised()
+                    if error is not None:
+                        raised.append(error)
         if raised:
             raise raised[0]
         return done

@@ -17,12 +17,11 @@ import os
 import numpy as np
 
 from fastnn._engine.engine cimport (
-    fastnn_input, fastnn_net, fastnn_open, fastnn_output, fastnn_message, fastnn_port, fastnn_run_many, fastnn_session,
-    fastnn_status, fnn_frozen_bind, fnn_frozen_memory, fnn_run_rows,
-    FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I8, FNN_I16, FNN_I32, FNN_I64, FNN_MAX_AXES, FNN_U8,
-    FNN_U16, FNN_U32, FNN_U64, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_get_threads, fnn_isa,
-    fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job, fnn_op, fnn_poll, fnn_set_threads, fnn_shuffle, fnn_team_function,
-    fnn_team_run,
+    FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I16, FNN_I32, FNN_I64, FNN_I8, FNN_MAX_AXES, FNN_U16,
+    FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
+    fastnn_run_many, fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute,
+    fnn_frozen_bind, fnn_frozen_memory, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas,
+    fnn_job, fnn_op, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
 )
 
 cdef extern from *:

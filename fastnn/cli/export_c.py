@@ -22,10 +22,7 @@ def add_parser(commands):
 
 def run(args):
     """Export as `args` (see `add_parser`) says; returns the exit status."""
-    try:
-        from fastnn.export import export_c
-    except ModuleNotFoundError:
-        raise ValueError("This version of fastnn cannot export C.") from None
+    from fastnn.export import export_c
 
     exported = export_c(models.freeze(models.load(args.model)), args.out, args.precision, args.name)
     for path in exported.files:

@@ -46,8 +46,6 @@ def run(args):
         raise ValueError(f"--data: expected one array, as numpy.save() writes it. Received: {args.data!r}, an archive")
     model = models.load(args.model)
     frozen = models.freeze(model, args.precision)
-    if not hasattr(frozen, "save"):
-        raise ValueError("This version of fastnn cannot write frozen networks.")
     for note in frozen.notes:
         print(note)
     if x is not None:

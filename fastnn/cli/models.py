@@ -20,7 +20,7 @@ def load(path):
 
     suffix = os.path.splitext(path)[1]
     if suffix == ".onnx":
-        return function("from_onnx")(path)
+        return fastnn.from_onnx(path)
     if suffix in SUFFIXES:
         try:
             return fastnn.models.load_model(path, compile=False)
@@ -33,17 +33,18 @@ def load(path):
 
 def frozen_from(path, precision=None):
     """The predictor in a file of `FROZEN`, or that of the model in another; `precision` is float32 by default."""
+    import fastnn
+
     if os.path.splitext(path)[1] != FROZEN:
         return freeze(load(path), precision)
-    frozen = function("load_frozen")(path)
     if precision is not None:
         raise ValueError(f"--precision: {path!r} is frozen already; give the model that it was made from.")
-    return frozen
+    return fastnn.load_frozen(path)
 
 
 def freeze(model, precision=None):
-    """``model.freeze``, in a precision or as it does by default."""
-    return model.freeze() if precision in (None, "float32") else model.freeze(precision=precision)
+    """``model.freeze`` in a precision, float32 by default."""
+    return model.freeze(precision=precision or "float32")
 
 
 def add_precision(parser):
@@ -53,13 +54,3 @@ def add_precision(parser):
         choices=PRECISIONS,
         help="what the weights of dense layers are stored in; default: float32",
     )
-
-
-def function(name):
-    """A function of this version of fastnn."""
-    import fastnn
-
-    found = getattr(fastnn, name, None)
-    if found is None:
-        raise ValueError(f"This version of fastnn has no fastnn.{name}.")
-    return found

@@ -97,6 +97,7 @@ def to_image(graph, description):
             node.variables["value"] = Variable(value.numpy(), name=value.name)
     builder = Builder(graph, 1)
     builder.forward()
+    results = [builder.slot(tensor) for tensor in graph.outputs]  # of an input that is an output, too
     emitted = [_Emitted(*each) for each in builder.emitted]
     inputs = [
         _Port(_INPUT, number, key.name or f"input_{number}", key.shape[1:])
@@ -112,13 +113,13 @@ def to_image(graph, description):
     for each in emitted:
         if each.op == "gather":
             _make_copy(each, by_source[each.operands["source"]])
-    copies = [_copy_out(builder, tensor, port) for tensor, port in zip(graph.outputs, outputs, strict=True)]
+    copies = [_copy_out(slot, port) for slot, port in zip(results, outputs, strict=True)]
     emitted += copies
     for each in emitted:
         if not OPS[each.op].in_images or each.keywords["commits"]:
             raise NotInImage(
-                f"Layer {each.keywords['label']!r} needs the engine's operation {each.op!r}, which an image of a frozen "
-                "network cannot hold: this predictor runs in Python alone."
+                f"Layer {each.keywords['label']!r} needs the engine's operation {each.op!r}, which an image of a "
+                "frozen network cannot hold: this predictor runs in Python alone."
             )
     emitted = _read_in_place(emitted)
     emitted = _write_in_place(emitted, copies)
@@ -143,15 +144,14 @@ def _make_copy(gather, port):
     gather.dims = {"n": n, "ldx": n, "ldy": gather.dims["ldy"]}
 
 
-def _copy_out(builder, tensor, port):
-    slot = builder.slot(tensor)
+def _copy_out(slot, port):
     if not isinstance(slot, Slot) or not slot.rows_per_sample:
-        raise NotInImage(f"The output {tensor.name!r} belongs to no sample: it is the same for every batch.")
+        raise NotInImage(f"The output {port.name!r} belongs to no sample: it is the same for every batch.")
     keywords = dict(
         rows_per_sample=slot.rows_per_sample, work_per_row=slot.n / 8 + 2, work=0.0, commits=False, fence=True
     )
     bindings = {"x": slot, "y": port, "n": slot.n, "ldx": slot.ld, "ldy": slot.n}
-    return _Emitted("copy_rows", bindings, {**keywords, "label": tensor.name})
+    return _Emitted("copy_rows", bindings, {**keywords, "label": port.name})
 
 
 def _users(emitted):
@@ -288,8 +288,8 @@ def _assemble(operations, inputs, outputs, code, instructions, memory, constants
     total = -(-end // _LINE) * _LINE
     (at_names, at_ports, at_code, at_constants, at_text) = places
     header = _HEADER.pack(
-        MAGIC, VERSION, 0, total, len(inputs), len(outputs), len(operations), instructions, *memory, at_names, len(names),
-        at_ports, at_code, len(code), at_constants, constants.nbytes, at_text, len(text),
+        MAGIC, VERSION, 0, total, len(inputs), len(outputs), len(operations), instructions, *memory, at_names,
+        len(names), at_ports, at_code, len(code), at_constants, constants.nbytes, at_text, len(text),
     )  # fmt: skip
     image = bytearray(total)
     for place, section in zip((0, *places), (header, *sections), strict=True):
@@ -374,7 +374,7 @@ def _value(constants, place, shape, layout):
     integers = packed.transpose(1, 3, 0, 2).reshape(2 * pairs, -1)[:k, :n]
     scale = constants[4 * place["scale"] :][: 4 * n].view(np.float32)
     kernel = integers * scale
-    # So that rounding it again gives the same integers and scales, the largest of a column is what the scale was made of.
+    # Rounding it again must give the same integers and scales: the largest of a column is what its scale was made of.
     largest = scale * np.float32(127)
     for candidate in (np.nextafter(largest, np.float32(0)), np.nextafter(largest, np.float32(np.inf))):
         largest = np.where(largest / np.float32(127) == scale, largest, candidate)

@@ -1,4 +1,4 @@
-"""A folded graph as plain dictionaries, and back: what images hold of it, and how a predictor without one is pickled."""
+"""A folded graph as plain dictionaries, and back: what images hold, and how a predictor without one is pickled."""
 
 from fastnn.graph import Graph, Node, Tensor
 from fastnn.operations import REGISTRY

@@ -12,7 +12,6 @@ from fastnn.eager import CHUNK
 from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.programs import Prediction
-from fastnn.operations.lookup import host_values
 from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
 from fastnn.variables import move_to_arena
@@ -112,8 +111,8 @@ class Predictor(FrozenProgram):
         Returns
         -------
         ndarray of int64, shape (samples,)
-            The number of the largest output of softmax; of a single sigmoid 1 where it is above 0.5. Of several sigmoids
-            0 or 1 for each, shape (samples, labels).
+            The number of the largest output of softmax; of a single sigmoid 1 where it is above 0.5. Of several
+            sigmoids 0 or 1 for each, shape (samples, labels).
 
         Raises
         ------
@@ -310,17 +309,18 @@ def _head_of(node):
 
 
 def from_image(image):
-    """The predictor of an image, which is used in place where it is aligned to 64 bytes."""
+    """The predictor of an image, which is used in place where it is aligned to 64 bytes and read-only."""
     from fastnn.freeze.structured import StructuredPredictor
 
-    FrozenProgram()._open(image)  # C decides whether it is one, before Python reads its description
-    description = description_of(image)
+    opened = FrozenProgram()
+    opened._open(image)  # C decides whether it is one, before Python reads its description
+    description = description_of(opened.image)
     kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
     if description["kind"] not in kinds:
         raise ValueError(
             f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
         )
-    return kinds[description["kind"]](description, image)
+    return kinds[description["kind"]](description, opened.image)
 
 
 def _from_plain(cls, description, plain):
@@ -330,8 +330,8 @@ def _from_plain(cls, description, plain):
 def load_frozen(path):
     """Load a frozen network that `save` has written.
 
-    The file is mapped into memory, checked and used as it lies: several processes share one copy of its weights. It must
-    not be changed in place meanwhile; saving over it is safe, as that makes a new file.
+    The file is mapped into memory, checked and used as it lies: several processes share one copy of its weights. It
+    must not be changed in place meanwhile; saving over it is safe, as that makes a new file.
 
     Parameters
     ----------

@@ -27,6 +27,8 @@ from fastnn.layers.core import (
     Reshape,
     Softmax,
 )
+from fastnn.layers.einsum_dense import EinsumDense
+from fastnn.layers.hashing import HashedCrossing, Hashing
 from fastnn.layers.input_spec import InputSpec
 from fastnn.layers.lookup import IntegerLookup, StringLookup
 from fastnn.layers.merging import (
@@ -74,11 +76,14 @@ __all__ = [
     "Discretization",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
     "GroupNormalization",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+
+from fastnn.eager import Array, is_symbolic
 from fastnn.layers.categories import one_of
 from fastnn.layers.core import refuse_unsupported
 from fastnn.layers.regularization import RandomLayer
@@ -292,6 +295,31 @@ class MixUp(RandomLayer):
 
     def call(self, inputs, training=None):
         return apply("mixup", [inputs], alpha=self.alpha, training=training, seed=self.seed)
+
+    def __call__(self, inputs, *args, training=None, **kwargs):
+        """Mix symbolic samples, or an array's; or, at once, the arrays of a dictionary of "images" and "labels"."""
+        if not isinstance(inputs, dict) or is_symbolic(inputs):
+            return super().__call__(inputs, *args, training=training, **kwargs)
+        unknown = sorted(inputs.keys() - {"images", "labels"})
+        if unknown or "images" not in inputs:
+            raise ValueError(
+                f'Layer {self.name!r} mixes a dictionary of "images" and "labels". Received the keys: {list(inputs)}'
+            )
+        arrays = {key: np.asarray(value, np.float32) for key, value in inputs.items()}
+        if any(each.ndim < 2 for each in arrays.values()):
+            raise ValueError(
+                f"Layer {self.name!r}: labels cannot be mixed, and images have axes. Give one-hot rows, "
+                f"fastnn.utils.to_categorical(y, classes). Received shapes: {[x.shape for x in arrays.values()]}"
+            )
+        if training is False:
+            return {key: each.view(Array) for key, each in arrays.items()}
+        # Side by side, so that they are mixed with the same numbers. As in Keras, a dictionary is mixed unless one says
+        # that it is not for training.
+        rows = [each.reshape(len(each), -1) for each in arrays.values()]
+        mixed = super().__call__(np.concatenate(rows, 1), *args, training=True, **kwargs)
+        ends = np.cumsum([each.shape[1] for each in rows])[:-1]
+        parts = np.split(mixed, ends, axis=1)
+        return {key: part.reshape(arrays[key].shape).view(Array) for key, part in zip(arrays, parts, strict=True)}
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha}

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastnn import initializers
+from fastnn import constraints, initializers, ops, regularizers
+from fastnn.eager import Array, is_symbolic
 from fastnn.layers.base import Layer
 from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
@@ -17,9 +18,9 @@ ENCODINGS = ("one_hot", "multi_hot", "count")
 class Embedding(Layer):
     """A learned vector for each of the numbers 0 to ``input_dim - 1``: one more axis, of size `output_dim`.
 
-    Numbers may be of any dtype; fractions are cut off. For a number out of range the vector is NaN, and with it the
-    loss, as in Keras with JAX (which counts negative numbers from the end). Put `Flatten` after it to join the vectors
-    of several columns.
+    Numbers may be of any dtype; fractions are cut off. As in Keras with JAX, negative numbers count from the end, and
+    for a number out of range the vector is NaN, and with it the loss. Put `Flatten` after it to join the vectors of
+    several columns.
 
     Parameters
     ----------
@@ -27,8 +28,9 @@ class Embedding(Layer):
         How many there are; at most 2**24.
     output_dim : int
     embeddings_initializer : str or Initializer, default "uniform"
-    embeddings_regularizer, embeddings_constraint : None
-        Not supported yet.
+    embeddings_regularizer : str or Regularizer, optional
+        Of the whole table, whichever rows a batch reads.
+    embeddings_constraint : str or Constraint, optional
     mask_zero : False
         Masks are read by recurrent and attention layers, which fastnn does not have.
     weights : array_like or list of one, optional
@@ -51,12 +53,7 @@ class Embedding(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        refuse_unsupported(
-            self,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
-            lora_rank=lora_rank,
-        )
+        refuse_unsupported(self, lora_rank=lora_rank)
         if mask_zero:
             raise ValueError(
                 "Embedding: `mask_zero=True` makes a mask, which recurrent and attention layers read; fastnn has none "
@@ -70,6 +67,8 @@ class Embedding(Layer):
                 f"IntegerLookup. Received: input_dim={input_dim}"
             )
         self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.embeddings = None
         self._initial = weights
 
@@ -77,7 +76,14 @@ class Embedding(Layer):
 
     def build(self, input_shape):
         shape = (self.input_dim, self.output_dim)
-        self.embeddings = self.add_weight(shape, self.embeddings_initializer, name="embeddings", layout="flat")
+        self.embeddings = self.add_weight(
+            shape,
+            self.embeddings_initializer,
+            name="embeddings",
+            layout="flat",
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
         if self._initial is not None:
             initial = self._initial[0] if np.ndim(self._initial) == 3 else self._initial
             self.embeddings.assign(initial)
@@ -91,9 +97,9 @@ class Embedding(Layer):
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
             "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            "embeddings_regularizer": None,
-            "activity_regularizer": None,
-            "embeddings_constraint": None,
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": False,
         }
 
@@ -110,6 +116,10 @@ class CategoryEncoding(Layer):
         of size 1 becomes `num_tokens`. An array of one axis is one sample, or, for "one_hot", as many of one number.
     sparse : False
         Not supported.
+
+    Notes
+    -----
+    A single sample, without an axis for the batch, may be encoded, too; but not in a network.
     """
 
     def __init__(self, num_tokens=None, output_mode="multi_hot", sparse=False, **kwargs):
@@ -120,13 +130,44 @@ class CategoryEncoding(Layer):
         self.output_mode = one_of(self, "output_mode", output_mode, ENCODINGS)
         self.sparse = False
 
-    _takes_columns = True
+    def call(self, inputs, count_weights=None):
+        if count_weights is None:
+            return encoded(self, inputs, self.output_mode, self.num_tokens)
+        self._check_weights(count_weights, inputs)
+        return ops.sum(ops.one_hot(inputs, self.num_tokens) * ops.expand_dims(count_weights, -1), -2)
 
-    def _compute_columns(self, values, training=None):
-        return encode_columns(self, values)
+    def _check_weights(self, count_weights, inputs):
+        if self.output_mode != "count":
+            raise ValueError(
+                "`count_weights` is not used when `output_mode` is not `'count'`. Received "
+                f"`count_weights={count_weights}`."
+            )
+        if count_weights.shape != inputs.shape:
+            raise ValueError(
+                f"Layer {self.name!r}: `count_weights` must have the shape of the inputs, {inputs.shape}. Received: "
+                f"{count_weights.shape}"
+            )
 
-    def call(self, inputs):
-        return encoded(self, inputs, self.output_mode, self.num_tokens)
+    def __call__(self, inputs, *args, count_weights=None, **kwargs):
+        """Indicators of symbolic or other numbers, with `count_weights`, one for each, in the mode "count"."""
+        self._require_init()
+        if is_symbolic(inputs) or is_symbolic(count_weights):
+            weighted = {} if count_weights is None else {"count_weights": count_weights}
+            return super().__call__(inputs, *args, **weighted, **kwargs)
+        numbers = np.asarray(inputs)
+        together = self.output_mode != "one_hot"
+        if numbers.ndim > together:  # a batch
+            if count_weights is None:
+                return super().__call__(numbers if numbers.ndim > 1 else numbers[:, np.newaxis], *args, **kwargs)
+            weights = np.asarray(count_weights, np.float32)
+            self._check_weights(weights, numbers)
+            counts = np.zeros((*numbers.shape[:-1], self.num_tokens), np.float32)
+            inside = np.nonzero((numbers >= 0) & (numbers < self.num_tokens))
+            np.add.at(counts, (*inside[:-1], numbers[inside].astype(np.int64)), weights[inside])
+            return counts.view(Array)
+        weights = None if count_weights is None else np.reshape(count_weights, (1, -1))
+        found = self(np.reshape(numbers, (1, -1)), *args, count_weights=weights, **kwargs)
+        return found[0] if together else found
 
     def get_config(self):
         return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode, "sparse": False}

@@ -67,6 +67,7 @@ class InputLayer(Layer):
             raise ValueError("A sample needs at least one axis: use shape=(1,) for single numbers. Received: shape=()")
         self.shape = shape = sizes
         self.batch_size = None if batch_size is None else count(batch_size, "batch_size")
+        self.reads_text = dtype == "string"  # for layers that read numbers as well
         self._calls.append(Call(self, (), {}, Tensor((None, *shape), name=self.name), 0))
         self.built = True
 
@@ -244,6 +245,11 @@ class Lambda(Layer):
         Accepted for compatibility: tracing finds the shape.
     arguments : dict, optional
         Passed on to `function` by name.
+
+    Notes
+    -----
+    A model is saved with the function's name: register it (`fastnn.saving.register_keras_serializable`), or pass it as
+    one of the `custom_objects` that a model is loaded with. A lambda has no name and cannot be saved.
     """
 
     def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
@@ -255,6 +261,19 @@ class Lambda(Layer):
 
     def call(self, inputs):
         return self.function(inputs, **self.arguments)
+
+    def get_config(self):
+        from fastnn.saving.serialization import serialize_keras_object
+
+        own = {"function": self.function, "arguments": self.arguments}
+        return {**super().get_config(), **serialize_keras_object(own)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None, safe_mode=None):
+        from fastnn.saving.serialization import deserialize_keras_object
+
+        own = {name: config[name] for name in ("function", "arguments") if name in config}
+        return cls(**{**config, **deserialize_keras_object(own, custom_objects)})
 
 
 class ReLU(Layer):

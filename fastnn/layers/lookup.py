@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from fastnn import ops
 from fastnn._revision import Setting
 from fastnn.eager import Array, is_symbolic
 from fastnn.layers.base import Layer
 from fastnn.layers.categories import ENCODINGS, encoded, one_of
 from fastnn.layers.core import refuse_unsupported
+from fastnn.layers.hashing import salt_of
 from fastnn.operations import apply
 from fastnn.operations.lookup import Table, as_tokens
 from fastnn.training.arguments import count, flag
@@ -16,26 +18,37 @@ class _IndexLookup(Layer):
     _text = False
 
     def __init__(
-        self, max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, invert, output_mode, unsupported, **kwargs
-    ):
+        self, max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
+        pad_to_max_tokens, sparse, salt, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
-        refuse_unsupported(self, **{name: value or None for name, value in unsupported.items()})
+        refuse_unsupported(self, sparse=sparse or None)
         self.max_tokens = None if max_tokens is None else count(max_tokens, "max_tokens", least=2)
         self.num_oov_indices = count(num_oov_indices, "num_oov_indices", least=0)
         self.mask_token = mask_token
         self.oov_token = oov_token
         self.invert = flag(invert, "invert")
-        self.output_mode = one_of(self, "output_mode", output_mode, ("int", *ENCODINGS))
+        output_mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(output_mode, output_mode)
+        self.output_mode = one_of(self, "output_mode", output_mode, ("int", *ENCODINGS, "tf_idf"))
+        self.pad_to_max_tokens = flag(pad_to_max_tokens, "pad_to_max_tokens")
+        if self.pad_to_max_tokens and max_tokens is None:
+            raise ValueError(f"{type(self).__name__}: `pad_to_max_tokens=True` needs `max_tokens`. Received: None")
+        self.salt = salt_of(self, salt)
+        if idf_weights is not None and self.output_mode != "tf_idf":
+            raise ValueError(
+                f"`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: idf_weights={idf_weights} "
+                f"and output_mode={output_mode!r}"
+            )
         if self.invert and self.output_mode != "int":
             raise ValueError(
                 f"{type(self).__name__}: `invert=True` gives tokens, which only output_mode='int' can. "
                 f"Received: output_mode={output_mode!r}"
             )
-        self._tokens = None
+        self._tokens = self._idf = None
         self._table = Setting(None)
         self._given = vocabulary is not None
         if self._given:
-            self.set_vocabulary(vocabulary)
+            self.set_vocabulary(vocabulary, idf_weights)
 
     # ---- vocabulary ------------------------------------------------------------------------------------------------
 
@@ -48,17 +61,35 @@ class _IndexLookup(Layer):
     def _oov_start(self):
         return int(self.mask_token is not None and self.output_mode == "int")
 
-    def set_vocabulary(self, vocabulary):
+    def set_vocabulary(self, vocabulary, idf_weights=None):
         """Set the tokens, in the order of their indices.
 
         Parameters
         ----------
-        vocabulary : array_like
-            With or without the special tokens (mask, out of vocabulary) at the start.
+        vocabulary : array_like, or str
+            With or without the special tokens (mask, out of vocabulary) at the start; or the path of a text file that
+            has one in each line.
+        idf_weights : array_like of float, optional
+            For "tf_idf", the weight of each token. Unknown ones have their mean, unless the special tokens are given.
         """
+        if isinstance(vocabulary, str):
+            with open(vocabulary, encoding="utf-8") as file:
+                vocabulary = [line.rstrip("\n") for line in file]
+            vocabulary = vocabulary if self._text else [int(each) for each in vocabulary]
+        if (idf_weights is None) == (self.output_mode == "tf_idf"):
+            raise ValueError(
+                f"Layer {self.name!r}: `idf_weights` must be set if output_mode is 'tf_idf', and only then. Received: "
+                f"output_mode={self.output_mode!r}, idf_weights={idf_weights}"
+            )
+        if idf_weights is not None and len(idf_weights) != len(vocabulary):
+            raise ValueError(
+                f"`idf_weights` must be the same length as vocabulary. Received: {len(idf_weights)} weights for "
+                f"{len(vocabulary)} tokens."
+            )
         tokens = as_tokens(np.asarray(vocabulary).reshape(-1), self._text, self.name)
         special = [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
-        if special and tokens[: len(special)].tolist() == special:
+        has_special = bool(special) and tokens[: len(special)].tolist() == special
+        if has_special:
             tokens = tokens[len(special) :]
         if not tokens.size:
             raise ValueError(f"Layer {self.name!r}: cannot set an empty vocabulary. Received: {vocabulary!r}")
@@ -76,22 +107,46 @@ class _IndexLookup(Layer):
                 f"tokens. Received {len(tokens)}."
             )
         self._tokens = tokens
+        if idf_weights is not None:
+            weights = np.asarray(idf_weights, np.float32)
+            front = [] if has_special else [weights.mean()] * self._first
+            self._idf = np.concatenate([front, weights, [0.0] * (self._depth - len(weights) - len(front))])
         masked = 0 if self.output_mode == "int" else -1  # an indicator of nothing
-        unknown = self.name, self._oov_start, self.num_oov_indices
+        unknown = self.name, self._oov_start, self.num_oov_indices, self._spread
         self._table.value = Table(tokens, self._first, self.mask_token, masked, unknown)
 
+    @property
+    def _spread(self):
+        """How unknown tokens are spread over several indices."""
+        return self.salt or "fingerprint"
+
+    @property
+    def _depth(self):
+        """How many indicators there are."""
+        return self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+
     def adapt(self, data):
-        """Make a vocabulary of the tokens of `data`, the most frequent first (of two as frequent, the greater)."""
+        """Make a vocabulary of the tokens of `data`, the most frequent first (of two as frequent, the greater).
+
+        For "tf_idf" also the weights, ``log(1 + documents / (1 + documents with the token))``: a document is a row.
+        """
         if self._given:
             raise ValueError(f"Cannot adapt layer {self.name!r} after setting a static vocabulary via `vocabulary`.")
-        tokens, counts = np.unique(as_tokens(_raw(data), self._text, self.name), return_counts=True)
+        data = as_tokens(_raw(data), self._text, self.name)
+        tokens, counts = np.unique(data, return_counts=True)
         special = [each for each in (self.mask_token, self.oov_token) if each is not None]
         kept = ~np.isin(tokens, np.array(special, tokens.dtype if special and not self._text else None))
         tokens, counts = tokens[kept], counts[kept]
         tokens = tokens[np.lexsort((tokens, counts))[::-1]]
         if self.max_tokens is not None:
             tokens = tokens[: self.max_tokens - self._first]
-        self.set_vocabulary(tokens)
+        if self.output_mode != "tf_idf":
+            return self.set_vocabulary(tokens)
+        rows = data.reshape(len(data), -1)
+        found = Table(tokens, 0, None, 0, lambda unknown: np.full(len(unknown), len(tokens))).find(rows)
+        present = np.zeros((len(rows), len(tokens) + 1), bool)
+        np.put_along_axis(present, found, True, axis=1)
+        return self.set_vocabulary(tokens, np.log(1 + len(rows) / (1 + present[:, :-1].sum(0))))
 
     def get_vocabulary(self, include_special_tokens=True):
         """The tokens in the order of their indices, as a list."""
@@ -113,7 +168,9 @@ class _IndexLookup(Layer):
             return indices
         if self._tokens is None:
             raise ValueError(f"Layer {self.name!r} has no vocabulary yet: call adapt(data) first, or give it one.")
-        return encoded(self, indices, self.output_mode, self.vocabulary_size())
+        if self.output_mode != "tf_idf":
+            return encoded(self, indices, self.output_mode, self._depth)
+        return ops.multiply(encoded(self, indices, "count", self._depth), self._idf)
 
     def __call__(self, inputs, *args, **kwargs):
         """Indices (int64) or indicators for an array; of a symbolic input, the same in a network."""
@@ -132,8 +189,9 @@ class _IndexLookup(Layer):
             return indices.view(Array)
         from fastnn.layers.categories import CategoryEncoding
 
-        encoding = CategoryEncoding(self.vocabulary_size(), self.output_mode)
-        return encoding(indices)
+        if self.output_mode != "tf_idf":
+            return CategoryEncoding(self._depth, self.output_mode)(indices)
+        return CategoryEncoding(self._depth, "count")(indices) * self._idf.astype(np.float32)
 
     def get_config(self):
         return {
@@ -145,9 +203,10 @@ class _IndexLookup(Layer):
             "mask_token": self.mask_token,
             "output_mode": self.output_mode,
             "sparse": False,
-            "pad_to_max_tokens": False,
-            "idf_weights": None,
+            "pad_to_max_tokens": self.pad_to_max_tokens,
+            "idf_weights": None if self._idf is None else self._idf[self._first : self.vocabulary_size()].tolist(),
             "vocabulary": None if self._tokens is None else self._tokens.tolist(),
+            "salt": self.salt,
         }
 
 
@@ -161,8 +220,8 @@ class StringLookup(_IndexLookup):
     ----------
     max_tokens : int, optional
         Size of the vocabulary that `adapt` makes, special tokens included.
-    num_oov_indices : {1, 0}
-        0: an unknown string is an error. (Keras spreads them over several indices by a hash that is not here.)
+    num_oov_indices : int, default 1
+        Unknown strings are spread over so many indices, by a hash; see `Hashing`. 0: an unknown string is an error.
     mask_token : str, optional
         Has index 0; of indicators, none.
     oov_token : str, default "[UNK]"
@@ -171,12 +230,18 @@ class StringLookup(_IndexLookup):
         Otherwise `adapt` makes it.
     invert : bool, default False
         Strings for indices; for arrays only.
-    output_mode : {"int", "one_hot", "multi_hot", "count"}
-        See `CategoryEncoding`.
-    idf_weights, pad_to_max_tokens, sparse, salt
+    idf_weights : list of float, optional
+        For "tf_idf", with a vocabulary; otherwise `adapt` finds them.
+    output_mode : {"int", "one_hot", "multi_hot", "count", "tf_idf"}
+        See `CategoryEncoding`; "tf_idf": each count times the weight of its token, which is less for frequent ones.
+    pad_to_max_tokens : bool, default False
+        Indicators have `max_tokens` columns, even if there are fewer tokens.
+    sparse : False
         Not supported.
     encoding : "utf-8"
         Of byte strings.
+    salt : int or list of two, optional
+        The key of the hash.
     """
 
     _text = True
@@ -197,15 +262,14 @@ class StringLookup(_IndexLookup):
         salt=None,
         **kwargs,
     ):
-        unsupported = dict(idf_weights=idf_weights, pad_to_max_tokens=pad_to_max_tokens, sparse=sparse, salt=salt)
-        unsupported["num_oov_indices"] = num_oov_indices if num_oov_indices not in (0, 1) else None
-        unsupported["encoding"] = None if encoding == "utf-8" else encoding
+        refuse_unsupported(self, encoding=None if encoding == "utf-8" else encoding)
         super().__init__(
-            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, invert, output_mode, unsupported, **kwargs
-        )
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
+            pad_to_max_tokens, sparse, salt, **kwargs,
+        )  # fmt: skip
 
     def get_config(self):
-        return {**super().get_config(), "encoding": "utf-8", "salt": None}
+        return {**super().get_config(), "encoding": "utf-8"}
 
 
 class IntegerLookup(_IndexLookup):
@@ -213,15 +277,16 @@ class IntegerLookup(_IndexLookup):
 
     Parameters
     ----------
-    max_tokens, mask_token, vocabulary, invert, output_mode
+    max_tokens, mask_token, vocabulary, idf_weights, invert, output_mode, sparse, pad_to_max_tokens
         As for `StringLookup`.
     num_oov_indices : int, default 1
-        Unknown integers are spread over so many indices, by their remainder.
+        Unknown integers are spread over so many indices.
     oov_token : int, default -1
-    vocabulary_dtype : "int64"
-    oov_method : "floormod"
-    idf_weights, pad_to_max_tokens, sparse, salt
-        Not supported.
+    vocabulary_dtype : {"int64", "int32"}
+    oov_method : {"floormod", "farmhash"}
+        How: by their remainder, or by a hash.
+    salt : int or list of two, optional
+        The key of the hash.
     """
 
     def __init__(
@@ -241,15 +306,21 @@ class IntegerLookup(_IndexLookup):
         salt=None,
         **kwargs,
     ):
-        unsupported = dict(idf_weights=idf_weights, pad_to_max_tokens=pad_to_max_tokens, sparse=sparse, salt=salt)
-        unsupported["vocabulary_dtype"] = None if vocabulary_dtype == "int64" else vocabulary_dtype
-        unsupported["oov_method"] = None if oov_method == "floormod" else oov_method
+        self.vocabulary_dtype = one_of(self, "vocabulary_dtype", vocabulary_dtype, ("int64", "int32"))
+        self.oov_method = one_of(self, "oov_method", oov_method, ("floormod", "farmhash"))
+        if salt is not None and oov_method != "farmhash":
+            raise ValueError(f"`salt` can only be used when `oov_method='farmhash'`. Received: oov_method={oov_method}")
         super().__init__(
-            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, invert, output_mode, unsupported, **kwargs
-        )
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
+            pad_to_max_tokens, sparse, salt, **kwargs,
+        )  # fmt: skip
+
+    @property
+    def _spread(self):
+        return super()._spread if self.oov_method == "farmhash" else "remainder"
 
     def get_config(self):
-        return {**super().get_config(), "vocabulary_dtype": "int64", "oov_method": "floormod", "salt": None}
+        return {**super().get_config(), "vocabulary_dtype": self.vocabulary_dtype, "oov_method": self.oov_method}
 
 
 def _raw(data):

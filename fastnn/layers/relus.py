@@ -2,9 +2,8 @@
 
 import math
 
-from fastnn import activations, initializers
+from fastnn import activations, constraints, initializers, regularizers
 from fastnn.layers.base import Layer
-from fastnn.layers.core import refuse_unsupported
 from fastnn.layers.regularization import RandomLayer
 from fastnn.operations import apply
 from fastnn.training.arguments import integer, number
@@ -16,8 +15,8 @@ class PReLU(Layer):
     Parameters
     ----------
     alpha_initializer : str or Initializer, default "Zeros"
-    alpha_regularizer, alpha_constraint : None
-        Not supported yet.
+    alpha_regularizer : str or Regularizer, optional
+    alpha_constraint : str or Constraint, optional
     shared_axes : int or list of int, optional
         Axes, counted from 1 (0 is the batch), along which `alpha` is the same.
 
@@ -30,8 +29,9 @@ class PReLU(Layer):
         self, alpha_initializer="Zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None, **kwargs
     ):
         super().__init__(**kwargs)
-        refuse_unsupported(self, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint)
         self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
         axes = shared_axes if isinstance(shared_axes, (list, tuple)) or shared_axes is None else [shared_axes]
         if axes is not None and any((integer(axis) or 0) < 1 for axis in axes):
             raise ValueError(
@@ -47,7 +47,14 @@ class PReLU(Layer):
             if axis > len(shape):
                 raise ValueError(f"Layer {self.name!r}: an input of shape {input_shape} has no axis {axis} to share.")
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(tuple(shape), self.alpha_initializer, name="alpha", layout="flat")
+        self.alpha = self.add_weight(
+            tuple(shape),
+            self.alpha_initializer,
+            name="alpha",
+            layout="flat",
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
 
     def call(self, inputs):
         alpha = self.alpha.shape
@@ -64,8 +71,8 @@ class PReLU(Layer):
         return {
             **super().get_config(),
             "alpha_initializer": initializers.serialize(self.alpha_initializer),
-            "alpha_regularizer": None,
-            "alpha_constraint": None,
+            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+            "alpha_constraint": constraints.serialize(self.alpha_constraint),
             "shared_axes": self.shared_axes,
         }
 

@@ -317,9 +317,8 @@ class Builder:
             for each in self.graph.inputs:
                 known[each] = each in self._wanted
             for node in self.graph.nodes:
-                known[node.output] = any(known[each] for each in node.inputs) or any(
-                    self.trains(each) for each in node.variables.values()
-                )
+                influenced = any(known[each] for each in node.inputs) or any(map(self.trains, node.variables.values()))
+                known[node.output] = influenced and node.attributes.get("function") != "stop_gradient"
         return known[tensor]
 
     def has_gradient(self, variable):

@@ -120,6 +120,7 @@ COUNTS = {
     "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
     "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
+    "callback": ("", ""),  # nobody knows
     "expression": ("m*n", "o0=m*n o1=m*n o2=m*n o3=m*n o4=m*n o5=m*n o6=m*n o7=m*n o8=m*n o9=m*n"),
     "reduce_columns": ("m*per*n", "x=m*per*n y=m*per"),
     "reduce_rows": ("m*n*count", "x=m*n*count y=m*n"),

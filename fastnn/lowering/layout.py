@@ -12,7 +12,7 @@ import numpy as np
 from fastnn._engine.runtime import Buffer
 from fastnn.lowering.cost import elementwise_cycles
 
-_OPERANDS = 10  # of an expression: inputs and outputs
+_OPERANDS, _REGISTERS = 10, 256  # of an expression: inputs and outputs; and what csrc/ops/expression.c has
 
 
 def is_batched(shape):
@@ -121,15 +121,26 @@ def emit_formula(b, formula, outputs, inputs, slots, shape, commits=False):
     first = 0
     while first < len(outputs):
         count = len(outputs) - first
-        while count > 1 and len(formula.compile(outputs[first : first + count])[1]) + count > _OPERANDS:
+        while count > 1 and not _fits(formula, outputs[first : first + count]):
             count -= 1
         part = slice(first, first + count)
         _emit_expression(b, formula, outputs[part], inputs, slots[part], shape, commits)
         first += count
 
 
+def _fits(formula, outputs):
+    registers, used, *_ = formula.compile(outputs)
+    return len(used) + len(outputs) <= _OPERANDS and registers <= _REGISTERS
+
+
 def _emit_expression(b, formula, outputs, inputs, slots, shape, commits):
     registers, used, constants, steps, results = formula.compile(outputs)
+    if registers > _REGISTERS:
+        raise ValueError(
+            f"A formula of {len(steps)} elementwise steps with {len(constants)} different numbers needs {registers} "
+            f"places for values, and there are {_REGISTERS}. Break it where several parts meet, with ops.reshape(x, "
+            "...) to another shape and back for instance, or keep its numbers in an array."
+        )
     code = [registers, len(used), len(constants), len(steps), len(outputs)]
     operands = {}
     for operand, number in enumerate(used):

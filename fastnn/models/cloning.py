@@ -4,6 +4,8 @@ from fastnn import _tree
 from fastnn.layers.core import Input
 from fastnn.models.functional import Functional
 from fastnn.models.sequential import Sequential
+from fastnn.saving.registration import CustomObjectScope
+from fastnn.saving.serialization import collecting_own
 
 
 def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
@@ -47,7 +49,10 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
             elif clone_function is not None:
                 made[layer] = clone_function(layer)
             else:
-                made[layer] = type(layer).from_config(layer.get_config())
+                with collecting_own() as own:  # functions without a registered name are known here all the same
+                    config = layer.get_config()
+                with CustomObjectScope(own):
+                    made[layer] = type(layer).from_config(config)
         return made[layer]
 
     if isinstance(model, Sequential):

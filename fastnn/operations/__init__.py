@@ -9,6 +9,7 @@ from fastnn.operations import (  # noqa: F401  (they register)
     augment,
     batchnorm,
     by_mode,
+    custom,
     dense,
     dense_transpose,
     dropout,

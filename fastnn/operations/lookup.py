@@ -6,6 +6,7 @@ whose values `host_values` computes wherever data enter: for `fit` and `predict`
 
 import numpy as np
 
+from fastnn import _hashing
 from fastnn._revision import Setting
 from fastnn.operations.base import Operation
 
@@ -21,9 +22,9 @@ class Table:
         Index of the first one; the others follow.
     mask_token : str, int or None
         Is given `mask_index`.
-    unknown : tuple (name, start, count)
-        Of the layer; the first index of unknown tokens; and how many such indices there are (0: they are refused; of
-        several, a number takes the one that it leaves as a remainder).
+    unknown : tuple (name, start, count, spread)
+        Of the layer; the first index of unknown tokens; how many such indices there are (0: they are refused); and what
+        chooses among several: their "remainder", their "fingerprint", or a hash with the key (int, int).
 
     Attributes
     ----------
@@ -57,13 +58,17 @@ class Table:
         return found
 
     def _of_unknown(self, values):
-        name, start, count = self._unknown
+        name, start, count, spread = self._unknown
         if count == 0:
             raise ValueError(
                 f"Layer {name!r}: {np.unique(values)[:10].tolist()} are not in the vocabulary, and "
                 "num_oov_indices=0 leaves no index for them."
             )
-        return start if count == 1 else start + values % count
+        if count == 1:
+            return start
+        if spread == "remainder":
+            return start + values % count
+        return start + _hashing.bins(values, count, None if spread == "fingerprint" else spread)
 
 
 class Lookup(Operation):

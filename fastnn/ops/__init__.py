@@ -7,6 +7,7 @@ symbolically. In a graph every number is a float32, truth is 1.0.
 """
 
 from fastnn.ops.composed import *  # noqa: F403
+from fastnn.ops.custom import custom_gradient, python_callback
 from fastnn.ops.elementwise import *  # noqa: F403
 from fastnn.ops.nn import *  # noqa: F403
 from fastnn.ops.operators import install as _install

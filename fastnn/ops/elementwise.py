@@ -298,10 +298,10 @@ def isneginf(x):
 
 
 def signbit(x):
-    """1 where `x` is negative. (That includes -0.0 in arrays only: the engine compares values.)"""
+    """1 where `x` is negative, -0.0 included."""
     if not symbolic(x):
         return np.signbit(np.asarray(x, np.float32))
-    return less(x, 0.0)
+    return where(equal(x, 0.0), less(divide(1.0, x), 0.0), less(x, 0.0))  # 1 / -0.0 is -infinity
 
 
 def isfinite(x):

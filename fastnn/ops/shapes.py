@@ -348,7 +348,9 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
 
 
 def take(x, indices, axis=None):
-    """The values at known places along an axis."""
+    """The values at places along an axis, which numbers say, or a tensor of them where `x` belongs to no sample."""
+    if isinstance(indices, Tensor):
+        return _take_computed(tensor(x), indices, axis)
     if not symbolic(x):
         return result(np.take(array(x), array(indices).astype(np.int64), axis))
     x = tensor(x)
@@ -357,6 +359,28 @@ def take(x, indices, axis=None):
     parts = [slice_axis(x, axis, each, each + 1) for each in places]
     joined = concatenate(parts, axis) if len(parts) > 1 else parts[0]
     return squeeze(joined, axis) if np.ndim(indices) == 0 else joined
+
+
+def _take_computed(x, indices, axis):
+    from fastnn.ops.elementwise import less, where
+    from fastnn.ops.products import matmul
+
+    x, axis = (reshape(x, (-1,)), 0) if axis is None else (x, axis_of(x, axis, "take"))
+    if is_batched(x):
+        raise ValueError(
+            f"ops.take: computed places are looked up in what is the same for all samples. Received: {x!r}. For places "
+            "within each sample there is ops.take_along_axis."
+        )
+    count, x = x.shape[axis], moveaxis(x, axis, 0)
+    rest = x.shape[1:]
+    places = where(less(indices, 0.0), indices + count, indices)  # negative ones count from the end
+    found = matmul(one_hot(places, count), reshape(x, (count, -1)))
+    inside = (places >= 0) * less(places, float(count))
+    found = where(expand_dims(inside, -1), found, np.nan)
+    shape = tuple(-1 if size is None else size for size in indices.shape)
+    found = reshape(found, (*shape, *rest))
+    first = len(shape)
+    return moveaxis(found, range(first), range(axis, axis + first)) if axis else found
 
 
 def take_along_axis(x, indices, axis=None):

@@ -130,6 +130,14 @@ def copy_vector(m):
         yield m.case(1, dict(x=vector(m.normal(n)), y=vector(m.normal(n))), n=n)
 
 
+def copy_rows(m):
+    """Between rows with padding and rows without."""
+    for samples, per, n, extra in SHAPES:
+        x, y = m.normal(samples * per, n), np.full((samples * per, n), GARBAGE, np.float32)
+        for source, target in (Region(x), matrix(y, extra)), (matrix(x, extra), Region(y)), (Region(x), Region(y)):
+            yield m.case(samples, dict(x=source, y=target), per, n=n)
+
+
 def dense_forward(m):
     for rows, k, n in PRODUCTS:
         for act in 0, 3, 8:
@@ -151,9 +159,9 @@ def packed_dense(m):
             operands = dict(x=Region(m.normal(rows, k)), y=Region(m.normal(rows, n)), scale=scale)
             operands["w"] = Region(block.array((1, block.nbytes), np.uint8))
             operands["bias"] = vector(m.normal(n)) if rows % 2 else None
-            for act, calibrated in (0, 0.0), (3, 2.5):
-                settings = dict(k=k, n=n, act=act, alpha=1.0, precision=number, limit=limit, range=calibrated)
-                yield m.case(rows, operands, **settings)
+            settings = dict(k=k, n=n, precision=number, limit=limit, alpha=1.0)
+            act, calibrated = (3, 2.5) if rows % 2 else (0, 0.0)
+            yield m.case(rows, operands, act=act, range=calibrated, **settings)
 
 
 def dense_backward_weights(m):
@@ -773,6 +781,7 @@ GENERATORS = {
     "dense_backward_input": dense_backward_input,
     "add": add,
     "copy_vector": copy_vector,
+    "copy_rows": copy_rows,
     "gather": gather,
     "gather_labels": gather_labels,
     "scatter": scatter,

@@ -122,8 +122,9 @@ def golden(recordings, tmp_path_factory):
 
 
 def test_every_operation_has_a_case(recordings):
-    assert set(cases.GENERATORS) == set(OPS), "every operation needs its line in tests/emulated/cases.py"
-    assert set().union(*(each.operations for each in recordings)) == set(OPS)
+    operations = set(OPS) - {"callback"}  # which calls Python: tests/ops/test_custom.py
+    assert set(cases.GENERATORS) == operations, "every operation needs its line in tests/emulated/cases.py"
+    assert set().union(*(each.operations for each in recordings)) == operations
 
 
 def test_every_operation_and_training(program, golden):

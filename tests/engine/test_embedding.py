@@ -20,7 +20,7 @@ def flat(values):
 @given(st.integers(1, 9), st.integers(1, 20), st.integers(1, 12), st.integers(1, 40), st.integers(1, 3))
 def test_embedding(isa, samples, per, vocabulary, n, threads):
     random = np.random.default_rng(n)
-    ids = random.integers(-1, vocabulary + 1, (samples, per)).astype(np.float32)
+    ids = random.integers(-vocabulary - 1, vocabulary + 1, (samples, per)).astype(np.float32)
     ids[0, 0] = np.nan
     table, dy = random.normal(size=(vocabulary, n)).astype(np.float32), random.normal(size=(samples * per, n))
     dy = dy.astype(np.float32)

@@ -43,6 +43,5 @@ ALL = (classifier, normalised, categories)
 def samples(model, rows, seed=0):
     random = np.random.default_rng(seed)
     shape = (rows, *model.input_shape[1:])
-    return (random.integers(0, 11, shape) if model.input_shape[-1] == 4 else random.normal(size=shape)).astype(
-        "float32"
-    )
+    values = random.integers(0, 11, shape) if model.input_shape[-1] == 4 else random.normal(size=shape)
+    return values.astype(np.float32)

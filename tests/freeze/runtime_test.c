@@ -103,7 +103,7 @@ static void change(unsigned char *image, size_t bytes) {
     switch (draw(5)) {
     case 0: value = values[draw(sizeof values / sizeof *values)]; break;
     case 1: value ^= (int64_t)((uint64_t)1 << draw(8u * (unsigned)width)); break;
-    case 2: value += (int64_t)draw(65) - 32; break;
+    case 2: value = (int64_t)((uint64_t)value + draw(65) - 32); break;
     case 3: value = (int64_t)((uint64_t)value << draw(8)); break;
     default: value = (int64_t)draw(UINT64_MAX); break;
     }
@@ -124,7 +124,8 @@ static int run_exactly(const fastnn_net *net) {
     if (total > 1 << 24) return 0;
     size_t bytes = fastnn_memory(net, MAX_ROWS);
     char *memory = malloc(bytes);
-    for (; fastnn_input(net, in, &port) == FASTNN_OK; in++) inputs[in] = calloc((size_t)port.floats * ROWS, sizeof(float));
+    for (; fastnn_input(net, in, &port) == FASTNN_OK; in++)
+        inputs[in] = calloc((size_t)port.floats * ROWS, sizeof(float));
     for (; fastnn_output(net, out, &port) == FASTNN_OK; out++)
         outputs[out] = calloc((size_t)port.floats * ROWS, sizeof(float));
     ran = fastnn_bind(net, memory, bytes, MAX_ROWS, &session) == FASTNN_OK &&

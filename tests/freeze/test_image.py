@@ -108,11 +108,8 @@ def damaged(image):
         (lambda image: image[:-1], "ends too early"),
         (damaged, "checksum"),
         (lambda image: image[:8] + b"\2" + image[9:], "newer version"),
-        (
-            lambda image: with_checksum(image.replace(b"packed_dense x", b"packet_dense x")),
-            "lacks or has in another form",
-        ),
-        (lambda image: with_checksum(image.replace(b";k n ldx", b";n k ldx")), "lacks or has in another form"),
+        (lambda image: with_checksum(image.replace(b"packed_dense x", b"packet_dense x")), "lacks or has"),
+        (lambda image: with_checksum(image.replace(b";k n ldx", b";n k ldx")), "lacks or has"),
         (lambda image: with_checksum(image.replace(b'"kind"', b'"find"')), "description"),
         (lambda image: with_checksum(image.replace(b'"Predictor"', b'"Predicter"')), "does not know"),
     ],

@@ -77,6 +77,22 @@ def test_a_pipeline_trains_and_vanishes_when_frozen():
         late.fit(np.ones((2, 4, 4)), np.ones((2, 1)), verbose=0)
 
 
+def test_a_dictionary_is_mixed_with_the_same_numbers():
+    images = np.broadcast_to(np.eye(8, dtype=np.float32)[:, :, None, None], (8, 8, 2, 3))
+    layer = layers.MixUp(0.5, seed=2)
+    mixed = layer({"images": images, "labels": np.eye(8)})
+    assert mixed["images"].shape == images.shape
+    np.testing.assert_allclose(mixed["images"][:, :, 1, 2], mixed["labels"], atol=1e-7)
+    np.testing.assert_allclose(mixed["labels"].sum(axis=1), 1, rtol=1e-6)
+    assert (np.count_nonzero(mixed["labels"], axis=1) == 2).any()
+    same = layer({"images": images, "labels": np.eye(8)}, training=False)
+    np.testing.assert_array_equal(same["labels"], np.eye(8))
+    with pytest.raises(ValueError, match="labels cannot be mixed"):
+        layer({"images": images, "labels": np.arange(8)})
+    with pytest.raises(ValueError, match="Received the keys"):
+        layer({"images": images, "boxes": images})
+
+
 def test_mixup_mixes_targets_as_inputs():
     """The targets are the inputs, so a model that is the identity has no loss if both are mixed alike."""
     model = fastnn.Sequential([fastnn.Input((5,)), layers.MixUp(0.5, seed=1), layers.Dense(5)])

@@ -18,7 +18,8 @@ def test_embedding_of_any_dtype(dtype):
     y = layer(IDS.astype(dtype))
     assert y.shape == (20, 3, 5)
     np.testing.assert_array_equal(y, layer.embeddings.numpy()[IDS])
-    assert np.isnan(layer(np.array([[6.0, -1.0, 0.0]]))).all(axis=-1).tolist() == [[True, True, False]]
+    assert np.isnan(layer(np.array([[6.0, -7.0, 0.0]]))).all(axis=-1).tolist() == [[True, True, False]]
+    np.testing.assert_array_equal(layer(np.array([[-6.0, -1.0, -0.5]]))[0], layer.embeddings.numpy()[[0, 5, 0]])
 
 
 def test_embeddings_train_as_in_keras(keras):
@@ -95,6 +96,56 @@ def test_encodings_are_those_of_keras(mode, keras):
         expected = np.asarray(theirs(ids))
         np.testing.assert_array_equal(ours(ids), expected)
         assert ours(fastnn.Input(ids.shape[1:])).shape[1:] == expected.shape[1:]
+
+
+def test_weighted_counts_and_single_samples_are_those_of_keras(keras):
+    weights = data(*IDS.shape)
+    ours, theirs = (package.layers.CategoryEncoding(7, output_mode="count") for package in (fastnn, keras))
+    expected = np.asarray(theirs(IDS, count_weights=weights))
+    np.testing.assert_allclose(ours(IDS, count_weights=weights), expected, atol=1e-6)
+    inputs = fastnn.Input((3,)), fastnn.Input((3,))
+    model = fastnn.Model(inputs, ours(inputs[0], count_weights=inputs[1]))
+    np.testing.assert_allclose(model.predict([IDS, weights], verbose=0), expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        ours(IDS[0], count_weights=weights[0]), np.asarray(theirs(IDS[0], count_weights=weights[0]))
+    )
+    for mode, x in (("multi_hot", IDS[0]), ("one_hot", IDS[0]), ("one_hot", IDS[0, 0])):
+        ours, theirs = (package.layers.CategoryEncoding(7, output_mode=mode) for package in (fastnn, keras))
+        np.testing.assert_array_equal(ours(x), np.asarray(theirs(x)))
+    with pytest.raises(ValueError, match="is not used when `output_mode` is not `'count'`"):
+        ours(IDS, count_weights=weights)
+
+
+def held(package, kind):
+    """A model with regularizers and constraints on weights that the engine does not keep as a dense layer's."""
+    L, C, R = package.layers, package.constraints, package.regularizers
+    if kind == "embedding":
+        first = [L.Embedding(6, 5, embeddings_regularizer=R.L2(0.1), embeddings_constraint=C.MaxNorm(0.7, axis=1))]
+    elif kind == "embedding, columns":
+        first = [
+            L.Embedding(6, 5, embeddings_regularizer=R.OrthogonalRegularizer(0.1), embeddings_constraint="unit_norm")
+        ]
+    else:
+        alpha = L.PReLU("ones", alpha_regularizer="l1", alpha_constraint=C.MinMaxNorm(0.2, 0.9, 0.5, axis=[0, 1]))
+        first = [L.Embedding(6, 5, embeddings_constraint="non_neg"), L.Dense(4), alpha]
+    model = package.Sequential([package.Input((3,)), *first, L.Flatten(), L.Dense(2)])
+    model.compile(package.optimizers.SGD(0.2, momentum=0.5), "mse")
+    return model
+
+
+@pytest.mark.parametrize("kind", ["embedding", "embedding, columns", "prelu"])
+def test_weights_are_held_as_in_keras(kind, keras):
+    ours, theirs = held(fastnn, kind), held(keras, kind)
+    weights = [data(*each.shape, seed=i) for i, each in enumerate(ours.get_weights())]
+    losses = []
+    for model in ours, theirs:
+        model.set_weights(weights)
+        losses.append(model.fit(IDS, data(20, 2), batch_size=10, epochs=10, shuffle=False, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    for mine, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
+    again = fastnn.Sequential.from_config(ours.get_config())
+    assert again.get_config() == ours.get_config()
 
 
 @pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])

@@ -13,6 +13,11 @@ ACTIVATIONS = "linear relu leaky_relu elu selu sigmoid tanh softmax softplus sil
 LAYERS = {
     "dense": (lambda L: L.Dense(5), [(7,), (1,), (3, 7), (2, 3, 17)]),
     "dense without bias": (lambda L: L.Dense(33, use_bias=False), [(7,), (3, 7)]),
+    "einsum dense": (lambda L: L.EinsumDense("ab,bc->ac", 5, "relu", "c"), [(7,)]),
+    "einsum dense, dots": (lambda L: L.EinsumDense("...x,xy->...y", 5, bias_axes="y"), [(7,), (3, 7)]),
+    "einsum dense, middle axis": (lambda L: L.EinsumDense("abc,bd->adc", (5, None), bias_axes="d"), [(3, 7)]),
+    "einsum dense, heads": (lambda L: L.EinsumDense("abc,cde->abde", (None, 2, 5), bias_axes="de"), [(3, 7)]),
+    "einsum dense, two sums": (lambda L: L.EinsumDense("abcd,cde->abe", (None, 5)), [(3, 2, 7)]),
     "flatten": (lambda L: L.Flatten(), [(4,), (3, 5), (2, 3, 17)]),
     "reshape": (lambda L: L.Reshape((4, 3)), [(12,), (2, 6), (4, 3), (3, 4), (2, 2, 3)]),
     "reshape to vector": (lambda L: L.Reshape((-1,)), [(12,), (2, 6)]),

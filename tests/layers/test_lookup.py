@@ -1,6 +1,7 @@
 """StringLookup and IntegerLookup: vocabularies, beside Keras's, and text that enters a network."""
 
 import importlib.util
+import warnings
 
 import numpy as np
 import pytest
@@ -37,6 +38,66 @@ def test_lookups_are_those_of_keras(name, values, mode, keras_lookup):
         np.testing.assert_array_equal(ours(x), np.asarray(theirs(x)))
         model = fastnn.Sequential([fastnn.Input((2,)), ours])
         np.testing.assert_array_equal(model.predict(x, verbose=0), np.asarray(theirs(x)))
+
+
+MANY = np.array(
+    [["a", "b", "longer than eight"], ["x" * 20, "y" * 40, "z" * 70], ["", "ü", "a"], ["w" * 130, "b", "a"]]
+)
+
+
+def test_unknown_tokens_are_spread_and_weighed_as_in_keras(keras_lookup, tmp_path):
+    numbers = np.arange(-6, 6).reshape(4, 3)
+    for name, values, options in (
+        ("StringLookup", MANY, dict(num_oov_indices=3, vocabulary=["a"])),
+        ("StringLookup", MANY, dict(num_oov_indices=3, vocabulary=["a"], salt=[133, 7])),
+        ("IntegerLookup", numbers, dict(num_oov_indices=3, vocabulary=[1], oov_method="farmhash")),
+        ("IntegerLookup", numbers, dict(num_oov_indices=3, vocabulary=[1], oov_method="farmhash", salt=5)),
+        ("StringLookup", MANY, dict(output_mode="count", max_tokens=9, pad_to_max_tokens=True, vocabulary=["a"])),
+        ("StringLookup", MANY, dict(output_mode="tf_idf", vocabulary=["a", "b"], idf_weights=[0.5, 2.0])),
+        ("StringLookup", MANY, dict(output_mode="tf_idf")),
+        ("StringLookup", MANY, dict(output_mode="tf_idf", max_tokens=4, num_oov_indices=2)),
+        ("IntegerLookup", numbers % 4, dict(output_mode="tf_idf", max_tokens=9, pad_to_max_tokens=True)),
+    ):
+        ours, theirs = (getattr(package.layers, name)(**options) for package in (fastnn, keras_lookup))
+        if "vocabulary" not in options:
+            ours.adapt(values)
+            theirs.adapt(values)
+        expected = np.asarray(theirs(values))
+        np.testing.assert_allclose(ours(values), expected, rtol=1e-6, err_msg=str(options))
+        model = fastnn.Sequential([fastnn.Input((3,), dtype="string"), ours])
+        np.testing.assert_allclose(model.predict(values, verbose=0), expected, rtol=1e-6)
+        again = type(ours).from_config(ours.get_config())
+        np.testing.assert_allclose(again(values), expected, rtol=1e-6)
+    (tmp_path / "words.txt").write_text("b\na\n")
+    assert layers.StringLookup(vocabulary=str(tmp_path / "words.txt"))([["a", "b", "c"]]).tolist() == [[2, 1, 0]]
+
+
+def test_hashes_are_those_of_keras(keras_lookup):
+    numbers = np.arange(-6, 6).reshape(4, 3)
+    for values, options in (
+        (MANY, dict(num_bins=1000)),
+        (MANY, dict(num_bins=5, mask_value="a")),
+        (MANY, dict(num_bins=1000, salt=[133, -7])),
+        (MANY, dict(num_bins=5, salt=9, output_mode="count")),
+        (MANY[:, :1], dict(num_bins=4, output_mode="one_hot")),
+        (numbers, dict(num_bins=1000)),
+        (numbers, dict(num_bins=3, mask_value=0, output_mode="multi_hot")),
+    ):
+        ours, theirs = (package.layers.Hashing(**options) for package in (fastnn, keras_lookup))
+        expected = np.asarray(theirs(values))
+        np.testing.assert_array_equal(ours(values), expected, err_msg=str(options))
+        dtype = "string" if values is not numbers else None
+        model = fastnn.Sequential([fastnn.Input(values.shape[1:], dtype=dtype), ours])
+        np.testing.assert_array_equal(model.predict(values, verbose=0), expected)
+        assert type(ours).from_config(ours.get_config()).get_config() == ours.get_config()
+    for mode in "int", "one_hot":
+        for shape in (12,), (12, 1):
+            ours, theirs = (p.layers.HashedCrossing(num_bins=50, output_mode=mode) for p in (fastnn, keras_lookup))
+            columns = [MANY.reshape(shape), numbers.reshape(shape)]
+            with warnings.catch_warnings():  # JAX has no int64 and says so
+                warnings.simplefilter("ignore")
+                expected = np.asarray(theirs(columns))
+            np.testing.assert_array_equal(ours(columns), expected)
 
 
 def test_a_network_that_reads_text():
@@ -99,12 +160,20 @@ def test_inverted():
         (lambda: layers.StringLookup(vocabulary=["a", "a"]), ValueError, "repeated tokens"),
         (lambda: layers.StringLookup(vocabulary=[]), (ValueError, TypeError), "empty vocabulary|expects text"),
         (lambda: layers.StringLookup(vocabulary=[1]), TypeError, "expects text"),
-        (lambda: layers.StringLookup(num_oov_indices=2), ValueError, "`num_oov_indices` is not supported"),
         (lambda: layers.StringLookup(vocabulary=["a"], num_oov_indices=0)([["b"]]), ValueError, "no index for them"),
         (lambda: layers.StringLookup(vocabulary=["a", "b"], max_tokens=2), ValueError, "leaves room for 1"),
         (lambda: layers.StringLookup(vocabulary=["a"])(np.ones((2, 2))), TypeError, "expects text"),
         (lambda: layers.IntegerLookup(vocabulary=[1])([[1.5]]), TypeError, "expects integers"),
-        (lambda: layers.StringLookup(output_mode="tf_idf"), ValueError, "`output_mode` must be one of"),
+        (lambda: layers.StringLookup(output_mode="all"), ValueError, "`output_mode` must be one of"),
+        (lambda: layers.StringLookup(output_mode="tf_idf", vocabulary=["a"]), ValueError, "`idf_weights` must be set"),
+        (lambda: layers.StringLookup(idf_weights=[1.0], vocabulary=["a"]), ValueError, "only be set if `output_mode`"),
+        (lambda: layers.IntegerLookup(salt=3), ValueError, "only be used when `oov_method='farmhash'`"),
+        (lambda: layers.StringLookup(pad_to_max_tokens=True), ValueError, "needs `max_tokens`"),
+        (lambda: layers.StringLookup(salt="x"), ValueError, "tuple of size 2 integers"),
+        (lambda: layers.Hashing(0), ValueError, "non-positive values"),
+        (lambda: layers.HashedCrossing(3)([["a"]]), ValueError, "at least two inputs"),
+        (lambda: layers.HashedCrossing(3)([["a"], [1.5]]), ValueError, "integer or string dtype"),
+        (lambda: layers.HashedCrossing(3)([fastnn.Input((1,)), fastnn.Input((1,))]), ValueError, "called on arrays"),
         (lambda: layers.StringLookup()([["a"]]), ValueError, "no vocabulary yet"),
         (lambda: layers.Dense(2)([["a"]]), TypeError, "cannot be read as numbers"),
         (

@@ -474,3 +474,31 @@ def test_functional_models_and_subclasses_with_real_keras(keras, tmp_path):
     close([np.asarray(mine(x[0]))], [np.asarray(theirs(x[0]))])
     mine.save(tmp_path / "m.fastnn")
     assert_same(saving.load_model(tmp_path / "m.fastnn", custom_objects={"Own": type(mine)}), mine)
+
+
+def scaled(x, factor=1.0):
+    return fastnn.ops.tanh(x) * factor
+
+
+def test_lambda_layers_are_saved_by_name(tmp_path, keras):
+    def book(k, function):
+        return k.Sequential([k.Input((4,)), k.layers.Dense(3), k.layers.Lambda(function, arguments={"factor": 2.0})])
+
+    model = book(fastnn, scaled)
+    for suffix in ".keras", ".fastnn":
+        model.save(tmp_path / f"named{suffix}")
+        with pytest.raises(TypeError, match="Could not locate function 'scaled'.*register_keras_serializable"):
+            saving.load_model(tmp_path / f"named{suffix}")
+        again = saving.load_model(tmp_path / f"named{suffix}", custom_objects={"scaled": scaled})
+        x = np.ones((2, 4), np.float32)
+        np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.layers[1].get_config() == model.layers[1].get_config()
+    clone = fastnn.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict(x, verbose=0), model.predict(x, verbose=0))
+    with pytest.raises(TypeError, match="A lambda cannot be saved"):
+        book(fastnn, lambda x, factor: x).save(tmp_path / "lambda.keras")
+    theirs = book(keras, lambda x, factor: x)
+    theirs.save(tmp_path / "theirs.keras")
+    with pytest.raises(ValueError, match="holds a Python lambda, that is, code"):
+        saving.load_model(tmp_path / "theirs.keras")

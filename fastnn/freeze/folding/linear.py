@@ -12,7 +12,6 @@ def merge_linear_layers(network, report):
         if first is None or network.only_reader(first.output) is not node:
             continue
         kernel, bias = (node.variables[name].value for name in ("kernel", "bias"))
-        name = f"{first.output.name} multiplied into {node.output.name}"
         if first.operation.name == "dense":
             own = first.variables["kernel"].value
             if own.shape[0] * kernel.shape[1] > own.size + kernel.size:
@@ -20,7 +19,7 @@ def merge_linear_layers(network, report):
                 continue
             network.set_constants(node, kernel=own @ kernel, bias=first.variables["bias"].value @ kernel + bias)
             network.set_inputs(node, first.inputs)
-            report.notes.append(f"{name}: nothing is between them")
+            report.notes.append(f"{first.output.name} multiplied into {node.output.name}: nothing is between them")
         elif first.operation.name == "embedding":
             table = first.variables["embeddings"].value
             if len(table) * kernel.shape[1] <= table.size + kernel.size:
