@@ -35,7 +35,9 @@ def input_scales(kernel):
 
 
 def balance(graph):
-    """A folded graph in which the inputs of each ``dense`` node matter alike; scalings by powers of two are added.
+    """A folded graph in which the inputs of each dense layer matter alike; scalings by powers of two are added.
+
+    Layers that are int8 already stay as they are.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def balance(graph):
     tensors = {each: Tensor(each.shape, each.dtype, name=each.name) for each in graph.inputs}
     for node in graph.nodes:
         inputs, variables = [tensors[each] for each in node.inputs], dict(node.variables)
-        if node.operation.name == "dense":
+        if node.operation.name in ("dense", "packed_dense") and node.attributes.get("precision") != "int8":
             kernel = variables["kernel"].numpy()
             scale = input_scales(kernel)
             if scale is not None:

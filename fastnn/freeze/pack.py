@@ -1,5 +1,6 @@
 """Makes the dense layers of a folded graph the packed ones of a frozen network."""
 
+from fastnn.freeze.balance import balance
 from fastnn.graph import Graph, Node, Tensor
 from fastnn.operations import REGISTRY
 from fastnn.operations.packed_dense import PRECISIONS, check
@@ -21,6 +22,8 @@ def pack(graph, precision="float32"):
         For another precision, and for weights that it cannot hold.
     """
     check_precision(precision)
+    if precision == "int8":
+        graph = balance(graph)
     tensors = {each: Tensor(each.shape, each.dtype, name=each.name) for each in graph.inputs}
     for node in graph.nodes:
         name, attributes = node.operation.name, dict(node.attributes)
