@@ -1,6 +1,7 @@
 """Saving and loading by the suffix of the file's name. The formats are imported when they are used."""
 
 import os
+import warnings
 
 from fastnn.saving import files
 
@@ -18,7 +19,7 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     model : Model
     filepath : str or path
         Ends in ".fastnn" (safetensors and JSON; a `fit` that goes on after loading has the bits of one that was never
-        interrupted) or ".keras" (what Keras 3 reads; needs h5py).
+        interrupted) or ".keras" (what Keras 3 reads; needs h5py); or, with a warning, ".h5" (as Keras 2; needs h5py).
     overwrite : bool, default True
         Replace what is there.
     zipped : None or True
@@ -35,7 +36,7 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     FileExistsError
         If there is such a file, and `overwrite` is False.
     """
-    from fastnn.saving import keras_archive, native
+    from fastnn.saving import keras_archive, legacy_h5, native
 
     kwargs.pop("save_format", None)
     if kwargs:
@@ -46,8 +47,13 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     if path.endswith(".weights.h5"):
         raise ValueError(f"{path!r} ends as a file of weights does: call model.save_weights(path) for that.")
     if path.endswith((".h5", ".hdf5")):
-        raise ValueError(f"fastnn does not write the HDF5 format of Keras 2. Save to {_MODELS}. Received: {path!r}")
-    if path.endswith(".fastnn"):
+        warnings.warn(
+            "HDF5 files of Keras 2 are a legacy format, which loses what makes a resumed `fit` exact. Better save to "
+            f"{_MODELS}.",
+            stacklevel=3,
+        )
+        content = legacy_h5.dump(model, include_optimizer)
+    elif path.endswith(".fastnn"):
         content = native.dump(model, include_optimizer=include_optimizer)
     elif path.endswith(".keras"):
         content = keras_archive.dump(model, include_optimizer)
@@ -62,7 +68,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     Parameters
     ----------
     filepath : str or path
-        Ends in ".fastnn", ".keras" or, of Keras 2, ".h5" (Sequential models).
+        Ends in ".fastnn", ".keras" or, of Keras 2, ".h5".
     custom_objects : dict of str to class or function, optional
         Classes and functions of one's own in the model, unless they are registered
         (`fastnn.saving.register_keras_serializable`).

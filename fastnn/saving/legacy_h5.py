@@ -1,16 +1,64 @@
-"""HDF5 files of whole models and of weights, as Keras 2 wrote them and Keras 3 still can: read, not written.
+"""HDF5 files as Keras 2 wrote them and Keras 3 still can: of whole models, and of weights, which are only read.
 
 The configuration of the model is JSON in an attribute. The weights of each layer are in a group of the layer's name, in
 the order that an attribute tells.
 """
 
 import contextlib
+import json
 import warnings
 
-from fastnn.saving import native, state
+from fastnn.saving import assets, native, state
 from fastnn.saving.keras_archive import child_of, import_h5py, read_array
+from fastnn.saving.serialization import ObjectSharing, serialize_keras_object
 
 _HINT = "Keras itself can convert it: keras.models.load_model(path).save('model.keras')."
+
+
+def dump(model, include_optimizer=True):
+    """The bytes of such a file of a whole model.
+
+    Raises
+    ------
+    ValueError
+        For models that the format has no room for: subclassed ones, and those with layers that have files of their own.
+    """
+    from fastnn.models import Functional, Sequential
+
+    h5py = import_h5py()
+    if not isinstance(model, (Sequential, Functional)) or not model.built or assets.collect(model):
+        raise ValueError(
+            f"Model {model.name!r} cannot be saved as HDF5 of Keras 2, which holds Sequential and functional models "
+            "that know their inputs, without vocabularies. Save to '.keras' or '.fastnn'."
+        )
+    with ObjectSharing():
+        config = serialize_keras_object(model)
+    training = config.get("compile_config") if include_optimizer else None
+    # In memory only: what it writes goes through the atomic writer.
+    with h5py.File("model", "w", driver="core", backing_store=False) as file:
+        file.attrs["keras_version"], file.attrs["backend"] = "3.0.0", "fastnn"
+        file.attrs["model_config"] = json.dumps({key: config[key] for key in ("class_name", "config")})
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            variables = [*layer.trainable_weights, *layer.non_trainable_weights]
+            _write(weights.create_group(layer.name), {each.path: each.numpy() for each in variables})
+        _write(weights.create_group("top_level_model_weights"), {})
+        if training:
+            optimizer = training["optimizer"]
+            training = {key: value for key, value in training.items() if key != "optimizer"}
+            training["optimizer_config"] = {key: optimizer[key] for key in ("class_name", "config")}
+            file.attrs["training_config"] = json.dumps(training)
+            arrays = state.collect(model)[0].get("optimizer", {})
+            _write(file.create_group("optimizer_weights"), {f"optimizer/{key}": each for key, each in arrays.items()})
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _write(group, arrays):
+    group.attrs["weight_names"] = [name.encode() for name in arrays]
+    for name, array in arrays.items():
+        group[name] = array
 
 
 def load(path, custom_objects=None, compile=True):

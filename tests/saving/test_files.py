@@ -206,7 +206,6 @@ def test_paths(tmp_path):
     with pytest.raises(FileExistsError, match="overwrite=True"):
         model.save(path, overwrite=False)
     for name, error, message in (
-        ("m.h5", ValueError, "does not write the HDF5 format of Keras 2"),
         ("m.weights.h5", ValueError, "save_weights"),
         ("m.txt", ValueError, r"ends in '\.fastnn'"),
         ("no/m.fastnn", FileNotFoundError, "no folder"),
@@ -502,3 +501,55 @@ def test_lambda_layers_are_saved_by_name(tmp_path, keras):
     theirs.save(tmp_path / "theirs.keras")
     with pytest.raises(ValueError, match="holds a Python lambda, that is, code"):
         saving.load_model(tmp_path / "theirs.keras")
+
+
+def _functional():
+    inputs = fastnn.Input((4,))
+    branches = [fastnn.layers.Dense(3, "selu")(inputs), fastnn.layers.BatchNormalization()(inputs)]
+    return fastnn.Model(inputs, fastnn.layers.Dense(1)(fastnn.layers.concatenate(branches)))
+
+
+def _stacked():
+    hidden = fastnn.layers.Dense(3, "relu", kernel_regularizer="l2")
+    return fastnn.Sequential([fastnn.Input((4,)), hidden, fastnn.layers.LeakyReLU(0.1), fastnn.layers.Dense(1)])
+
+
+@pytest.mark.parametrize("make", [_functional, _stacked])
+def test_h5_of_keras_2_is_written_too(make, tmp_path):
+    """``model.save("model.h5")``, as books have it."""
+    pytest.importorskip("h5py")
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    model = make()
+    model.compile(fastnn.optimizers.Adam(0.01), fastnn.losses.MeanSquaredError())
+    model.fit(x, x[:, :1], epochs=2, verbose=0)
+    with pytest.warns(UserWarning, match="legacy format"):
+        model.save(tmp_path / "model.h5")
+    again = fastnn.models.load_model(tmp_path / "model.h5")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert len(again.optimizer.variables) == len(model.optimizer.variables)
+    for found, expected in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras", reason="real Keras reads it", exc_type=ImportError)
+    theirs = keras.models.load_model(tmp_path / "model.h5")
+    np.testing.assert_allclose(theirs.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    assert int(theirs.optimizer.iterations) == 2
+    # Keras gives the optimizer no variables before it loads such a file, so that its moments start anew: its own, too.
+
+
+def test_h5_has_no_room_for_subclassed_models(tmp_path):
+    pytest.importorskip("h5py")
+
+    class Own(fastnn.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = fastnn.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.zeros((2, 3)))
+    with pytest.warns(UserWarning, match="legacy"), pytest.raises(ValueError, match=r"Save to '\.keras'"):
+        model.save(tmp_path / "model.h5")
+    assert not (tmp_path / "model.h5").exists()
