@@ -98,3 +98,14 @@ def test_the_public_names_exist():
     for module in with_lists:
         for name in module.__all__:
             assert getattr(module, name) is not None
+
+
+def test_what_is_not_here_is_explained():
+    import fastnn
+
+    with pytest.raises(AttributeError, match=r"'Conv2D': fastnn has the layers of dense networks") as caught:
+        fastnn.layers.Conv2D
+    assert caught.value.name == "Conv2D"
+    assert caught.value.obj is fastnn.layers
+    assert not hasattr(fastnn.layers, "LSTM")
+    assert "TYPE_CHECKING" not in dir(fastnn)

@@ -163,3 +163,14 @@ def deserialize(config, custom_objects=None):
             f"Received: {config}"
         )
     return layer
+
+
+def __getattr__(name):
+    import sys
+
+    raise AttributeError(
+        f"module 'fastnn.layers' has no attribute {name!r}: fastnn has the layers of dense networks, no convolutions, "
+        "recurrence or attention. docs/keras.md says which of Keras's names are here",
+        name=name,
+        obj=sys.modules[__name__],  # for Python's "Did you mean"
+    )
