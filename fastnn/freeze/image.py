@@ -310,7 +310,14 @@ def description_of(image):
     start, nbytes = fields[-2:]
     try:
         description = json.loads(bytes(image[start : start + nbytes]))
-        if isinstance(description, dict) and description.keys() >= {"kind", "name", "graph", "reads", "labels"}:
+        if isinstance(description, dict) and description.keys() >= {
+            "kind",
+            "name",
+            "graph",
+            "reads",
+            "labels",
+            "report",
+        }:
             return description
     except ValueError:
         pass
