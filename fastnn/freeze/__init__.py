@@ -2,6 +2,7 @@
 
 ``fold``       rewrites a graph: batch normalisation and scalings into the dense layers around them, dropout away
 ``pack``       makes its dense layers those that kernels of a precision read fastest
+``balance``    makes the inputs of layers alike before weights are rounded to 8 bits
 ``quantize``   the numbers of the precision int8
 ``precision``  which layer gets which, told or measured, by ``evaluation`` on data; ``calibrate``: ranges of inputs
 ``report``     what all this did

@@ -9,7 +9,7 @@ _ROWS = 1024  # at a time: what every dense layer reads is kept meanwhile
 
 
 def ranges(graph, arrays):
-    """Run data through a folded graph and note the largest magnitude that each dense layer reads.
+    """Run data through a folded graph and note the largest magnitude of each input of each dense layer.
 
     The largest it is, and no percentile: inputs are rounded to about 15 bits, so that an outlier among them costs the
     others little, while what is cut off is lost.
@@ -23,8 +23,8 @@ def ranges(graph, arrays):
 
     Returns
     -------
-    dict of Node to float
-        Of the ``dense`` nodes. 0 where a layer reads only zeros.
+    dict of Node to ndarray, shape (inputs,)
+        Of the ``dense`` nodes.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def ranges(graph, arrays):
     """
     dense = [node for node in graph.nodes if node.operation.name == "dense"]
     tensors = list(dict.fromkeys(node.inputs[0] for node in dense))
-    largest = dict.fromkeys(tensors, 0.0)
+    largest = {each: np.zeros(each.features, np.float32) for each in tensors}
     if not tensors:
         return {}
     program = Prediction(Graph(graph.inputs, tensors), min(_ROWS, len(arrays[0])))
@@ -41,9 +41,10 @@ def ranges(graph, arrays):
         rows = [each[start : start + _ROWS] for each in arrays]
         values = program.run(dict(zip(graph.inputs, rows, strict=True)), len(rows[0]))
         for tensor, value in zip(tensors, values, strict=True):
-            largest[tensor] = float(np.maximum(largest[tensor], np.abs(value).max(initial=0)))  # passes NaN on
+            found = np.abs(value.reshape(-1, tensor.features)).max(axis=0)
+            largest[tensor] = np.maximum(largest[tensor], found)  # passes NaN on
     for node in dense:
-        if not np.isfinite(largest[node.inputs[0]]):
+        if not np.isfinite(largest[node.inputs[0]]).all():
             raise ValueError(
                 f"calibration_data: what {node.output.name!r} reads has infinities or NaN. Ranges are measured on "
                 "samples that the network can answer: leave the others out."

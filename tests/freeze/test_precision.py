@@ -28,13 +28,14 @@ def classifier(seed=0, activation="softmax"):
 
 
 def outlier():
-    """int8 ruins the second layer: a weight a thousand times larger than the others, on an input that is tiny."""
+    """int8 ruins the second layer: each unit has a weight a thousand times larger than the others, on an input that is
+    tiny; and so that no scaling of inputs helps, each input has such a weight to the first unit."""
     model = classifier(activation=None)
     kernel, bias = model.get_layer("first").get_weights()
     kernel[:, 7] *= 1e-5
     model.get_layer("first").set_weights([kernel, bias])
     kernel, bias = model.get_layer("second").get_weights()
-    kernel[7] = 1e3 * np.sign(kernel[7])
+    kernel[7], kernel[:, 0] = 1e3 * np.sign(kernel[7]), 1e3 * np.sign(kernel[:, 0])
     model.get_layer("second").set_weights([kernel, bias])
     return model
 
@@ -84,6 +85,20 @@ def test_ranges_of_several_inputs_and_of_nothing():
     batches = ({"a": np.full((2, 4), float(n)), "b": np.full((2, 3), -0.5)} for n in range(4))
     frozen = model.freeze("int8", batches)
     assert {name: node.attributes["range"] for name, node in packed_nodes(frozen).items()} == {"one": 3.0, "two": 0.5}
+
+
+def test_ranges_of_inputs_that_are_made_alike():
+    """Where one input's weights are huge, int8 scales the inputs first: the range is that of what it reads."""
+    model, x = classifier(), samples()
+    kernel, bias = model.get_layer("second").get_weights()
+    kernel[7] *= 900
+    model.get_layer("second").set_weights([kernel, bias])
+    frozen = model.freeze("int8", calibration_data=x, validation_data=x, tolerance=0.05)
+    scaling = next(node for node in frozen.graph.nodes if node.operation.name == "affine")
+    hidden = fastnn.Model(model.inputs, model.get_layer("first").output).predict(x, verbose=0)
+    expected = np.abs(hidden * scaling.variables["scale"].numpy()).max()
+    assert packed_nodes(frozen)["second"].attributes["range"] == pytest.approx(expected, rel=1e-5)
+    assert expected != pytest.approx(np.abs(hidden).max(), rel=0.01)
 
 
 def test_calibration_refuses_what_is_not_finite():
