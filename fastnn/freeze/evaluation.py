@@ -49,8 +49,10 @@ class Evaluation:
     Parameters
     ----------
     model : Model
-    x
-        Whatever `predict` takes.
+    graph : Graph
+        What folding has made of the model's: it shows what the outputs are.
+    arrays : list of ndarray
+        For each input; see `read`.
     y : array_like, or list or dict of array_like, optional
         Targets, one for each output: class numbers or one-hot rows for a classifier, else numbers like the outputs.
     name : str
@@ -64,10 +66,9 @@ class Evaluation:
         What the model gives, for each output.
     """
 
-    def __init__(self, model, x, y=None, name="validation_data"):
-        self.arrays = read(model, x, name)
-        self.expected = model._forward(self.arrays, len(self.arrays[0]), False)
-        graph = model.graph.in_mode(False)
+    def __init__(self, model, graph, arrays, y=None, name="validation_data"):
+        self.arrays = arrays
+        self.expected = model._forward(arrays, len(arrays[0]), False)
         names = list(model._heads_names() or [each.name for each in graph.outputs])
         self._heads = [head_of(each.node) for each in graph.outputs]
         self._names = [each or f"output_{number}" for number, each in enumerate(names)]
@@ -111,8 +112,7 @@ class Evaluation:
         target = data.as_array(target, name)
         if len(target) != len(output):
             raise ValueError(f"{name} has {len(target)} targets for {len(output)} samples.")
-        whole = target.dtype.kind in "biu" and target.size * output.shape[-1] == output.size
-        if head == "softmax" or (head is None and output.shape[-1] > 1 and whole):
+        if head == "softmax" or (head is None and output.shape[-1] > 1 and _names_classes(target, output)):
             if target.size == output.size and output.shape[-1] > 1:
                 return "class", _like(target, output.shape, name).argmax(axis=-1)
             numbers = _like(target, output.shape[:-1], name)
@@ -151,6 +151,13 @@ def _targets(y, names, name):
             f"(None for no targets), or a dictionary by their names. Received: {type(y).__name__}"
         )
     return list(y)
+
+
+def _names_classes(target, output):
+    """Are these class numbers, or one-hot rows? Then the outputs that they are for are logits."""
+    if target.size * output.shape[-1] == output.size:
+        return target.dtype.kind in "biu"
+    return target.shape == output.shape and bool(np.all((target == 0) | (target == 1)) and np.all(target.sum(-1) == 1))
 
 
 def _like(target, shape, name):

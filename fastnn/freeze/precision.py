@@ -7,6 +7,8 @@ other, the layers that cost most, until the outputs are as near to the model's a
 import math
 import numbers
 
+import numpy as np
+
 from fastnn.freeze.calibrate import ranges as measure_ranges
 from fastnn.freeze.evaluation import Evaluation, outputs_of, read, split
 from fastnn.freeze.pack import pack
@@ -15,7 +17,7 @@ from fastnn.freeze.stored import stored_bytes
 from fastnn.operations.packed_dense import PRECISIONS, check
 
 # Permitted with "mixed" where nothing else is said: of accuracy, or of relative error where there are no labels.
-TOLERANCES = {"accuracy": 0.002, "relative": 0.02}
+TOLERANCES = {"accuracy": 0.002, "relative error": 0.02}
 # With fewer weights, rounding a row to integers takes int8 longer than it wins.
 SMALL = 64 * 64
 # From so many weights on, 2 MiB of float32 stream from beyond the second-level cache: there float16 is faster, too.
@@ -67,14 +69,15 @@ def packed(model, graph, folding, precision, calibration_data, validation_data, 
     report : FreezeReport
     """
     chosen = _as_told(graph, precision)
-    ranges = None
+    ranges = evaluation = None
     if calibration_data is not None:
-        ranges = measure_ranges(graph, read(model, calibration_data, "calibration_data"))
-    evaluation = None
+        calibrating = read(model, calibration_data, "calibration_data")
+        ranges = measure_ranges(graph, calibrating)
     if validation_data is not None:
-        evaluation = Evaluation(model, *split(validation_data))
+        x, y = split(validation_data)
+        evaluation = Evaluation(model, graph, read(model, x, "validation_data"), y)
     elif precision == "mixed":
-        evaluation = Evaluation(model, calibration_data, name="calibration_data")
+        evaluation = Evaluation(model, graph, calibrating)
     if evaluation is None:
         result = pack(graph, chosen, ranges)
         return result, FreezeReport(folding, _layers(graph, result, {}))
@@ -122,6 +125,8 @@ def _steps(node):
 
 
 def _holds(node, precision):
+    if precision == "int8" and not np.isfinite(node.variables["kernel"].numpy()).all():
+        return False
     try:
         check(node.variables["kernel"].numpy(), precision, node.output.name)
         return True
@@ -158,8 +163,7 @@ class _Trial:
             outputs = self.evaluation.reports(pack(self.graph, chosen, self.ranges))
             report = FreezeReport(None, outputs=outputs)
             if tolerance is None:
-                labelled = any(each.accuracy for each in outputs)
-                tolerance = TOLERANCES["accuracy" if labelled else "relative"]
+                tolerance = TOLERANCES[report.measure]
             errors = self.errors_of(chosen)
             if report.loss <= tolerance or not errors:
                 return chosen, tolerance
@@ -194,9 +198,8 @@ def _refusal(report, precision):
         worst = max(report.outputs, key=lambda each: each.relative)
         what = f"the relative RMS error of its outputs is {worst.relative:.3g}"
     where = f" (output {worst.name!r})" if len(report.outputs) > 1 else ""
-    kind = "accuracy" if labelled else "relative error"
     text = f"Frozen with precision={precision!r}, {what}{where}, on {report.samples:,} samples. Permitted are "
-    text += f"tolerance={report.tolerance:g} of {kind}."
+    text += f"tolerance={report.tolerance:g} of {report.measure}."
     costly = sorted((each for each in report.layers if each.error), key=lambda each: -each.error)
     if costly:
         names = ", ".join(f"{each.name!r} ({each.precision}: {each.error:.2g})" for each in costly[:3])

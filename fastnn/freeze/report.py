@@ -191,6 +191,11 @@ class FreezeReport:
         lost = [each.lost for each in self.outputs if each.lost is not None]
         return max(lost or [each.relative for each in self.outputs], default=None)
 
+    @property
+    def measure(self):
+        """What `loss` is of: "accuracy" or "relative error"."""
+        return "accuracy" if any(each.accuracy for each in self.outputs) else "relative error"
+
     def plain(self):
         """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
         return {
@@ -229,7 +234,7 @@ class FreezeReport:
         if self.outputs:
             lines += ["", f"beside the model, on {self.samples:,} samples:", *map(str, self.outputs)]
         if self.tolerance is not None:
-            lines.append(f"tolerance {self.tolerance:g}: kept, {self.loss:.2g}")
+            lines.append(f"tolerance {self.tolerance:g} of {self.measure}: kept with {self.loss:.2g}")
         return "\n".join(lines)
 
 

@@ -4,14 +4,19 @@ import copy
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastnn
 from fastnn import layers
 from fastnn.freeze import from_image, pack
 from fastnn.freeze import precision as precision_module
-from fastnn.freeze.evaluation import Evaluation
+from fastnn.freeze.calibrate import ranges
+from fastnn.freeze.evaluation import outputs_of
 from fastnn.freeze.fold import fold
-from fastnn.lowering.programs import Prediction
+
+from ..export.compiled import Library
+from .test_fold_graphs import KINDS, random_model
 
 RANDOM = np.random.default_rng
 
@@ -191,6 +196,8 @@ def test_logits_sigmoid_and_regression():
     assert output.accuracy[1] == 1 - output.changed
     (output,) = logits.freeze("int8", validation_data=(x, np.zeros((300, 5)))).report.outputs
     assert output.accuracy is output.changed is None
+    (one_hot,) = logits.freeze("int8", validation_data=(x, np.eye(5)[y])).report.outputs
+    assert one_hot.accuracy == (1, 1 - one_hot.changed)
     found = logits.freeze("int8").predict(x)
     assert output.rmse[1] == pytest.approx(np.sqrt(np.mean(np.square(found))), rel=1e-5)
     model = classifier(activation="sigmoid")
@@ -291,6 +298,7 @@ def test_mixed_raises_as_far_as_it_has_to():
     model, x = classifier(activation=None), samples()
     all_int8 = model.freeze("mixed", calibration_data=x)
     assert [each.precision for each in all_int8.report.layers] == ["int8", "int8", "float32"]
+    assert all_int8.report.outputs == model.freeze("mixed", calibration_data=iter([x[:150], x[150:]])).report.outputs
     assert packed_nodes(all_int8)["first"].attributes["range"] is not None
     worst = max(all_int8.report.layers[:2], key=lambda each: each.error)
     one = model.freeze("mixed", validation_data=x, tolerance=0.99 * all_int8.report.loss)
@@ -315,6 +323,9 @@ def test_mixed_goes_by_float16_where_there_are_many_weights(monkeypatch):
         model.freeze("float16")
     frozen = model.freeze("mixed", validation_data=x)
     assert frozen.report.layers[1].precision == "float32"
+    kernel[7, 7] = np.nan
+    model.get_layer("second").set_weights([kernel, bias])
+    assert model.freeze("mixed", validation_data=x).report.layers[1].precision == "float32"
 
 
 # ---- outputs that are inputs -----------------------------------------------------------------------------------------
@@ -341,13 +352,43 @@ def test_inputs_as_outputs(name, precision):
             np.testing.assert_allclose(other, one, atol=1e-5 if precision == "float32" else 0.05)
 
 
-def test_evaluation_is_that_of_the_predictor():
-    """What was measured is what is frozen, to the bit."""
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(KINDS), min_size=1, max_size=8), st.sampled_from([1, 17]))
+def test_random_graphs_with_inputs_as_outputs(seed, steps, rows):
+    """Whatever is an output, the inputs among them too, however often and in any order."""
+    random = RANDOM(seed)
+    model = random_model(seed, steps)
+    ends = [*model.outputs, *(model.inputs[number] for number in random.integers(len(model.inputs), size=2))]
+    model = fastnn.Model(model.inputs, [ends[number] for number in random.permutation(len(ends))])
+    x = [random.normal(size=(rows, *each.shape[1:])).astype(np.float32) for each in model.inputs]
+    for one, other in zip(model.predict(x, verbose=0), model.freeze().predict(x), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5 * (np.abs(one).max() + 1e-6))
+
+
+# ---- what else reads the precisions ----------------------------------------------------------------------------------
+
+
+def test_what_is_measured_is_what_is_frozen():
+    """To the bit, as if the predictor had been asked."""
     model, x = classifier(), samples(70)
-    frozen = model.freeze("int8", calibration_data=x)
-    graph = pack(fold(model.graph)[0], "int8")
-    (expected,) = Prediction(graph, 32).run({graph.inputs[0]: x}, 70)
-    np.testing.assert_array_equal(expected, model.freeze("int8")(x))
-    evaluation = Evaluation(model, x)
-    np.testing.assert_array_equal(evaluation.expected[0], model.predict(x, verbose=0))
-    assert evaluation.reports(frozen.graph)[0].relative > 0
+    frozen = model.freeze({"first": "int8", "second": "float16"}, calibration_data=x, validation_data=x)
+    before, after = model.predict(x, verbose=0), frozen(x)
+    assert frozen.report.outputs[0].largest == np.abs(np.float64(before) - np.float64(after)).max()
+    folded, _ = fold(model.graph)
+    dense = [node for node in folded.nodes if node.operation.name == "dense"]
+    graph = pack(folded, dict(zip(dense, ["int8", "float16", "float32"], strict=True)), ranges(folded, [x]))
+    np.testing.assert_array_equal(outputs_of(graph, [x])[0], after)
+
+
+def test_exported_c_has_the_precisions_and_the_ranges(tmp_path):
+    """To the bit, but for what softmax sums in another order."""
+    model, x = classifier(activation=None), samples(40)
+    frozen = model.freeze({"first": "int8", "second": "float16"}, calibration_data=x / 2)
+    from fastnn.export import export_c
+
+    library = Library(export_c(frozen, tmp_path / "net.c"), frozen.graph)
+    assert "int8_t" in (tmp_path / "net.c").read_text()
+    answers, expected = library(x), frozen(x)
+    np.testing.assert_allclose(answers, expected, rtol=1e-6, atol=1e-6)
+    dynamic = model.freeze({"first": "int8", "second": "float16"})(x)
+    assert np.abs(answers - expected).max() < 0.001 * np.abs(answers - dynamic).max()
