@@ -328,6 +328,23 @@ def test_mixed_goes_by_float16_where_there_are_many_weights(monkeypatch):
     assert model.freeze("mixed", validation_data=x).report.layers[1].precision == "float32"
 
 
+def test_digits_keep_their_accuracy():
+    fastnn.utils.set_random_seed(0)
+    (x, y), (x_test, y_test) = fastnn.datasets.digits.load_data()
+    stack = [layers.Flatten(), layers.Rescaling(1 / 16), layers.Dense(100, "relu"), layers.Dense(70, "relu")]
+    model = fastnn.Sequential([fastnn.Input(x.shape[1:]), *stack, layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, epochs=12, verbose=0)
+    for options in (
+        {"precision": "float16"},
+        {"precision": "int8"},
+        {"precision": "int8", "calibration_data": x[:200]},
+    ):
+        report = model.freeze(**options, validation_data=(x_test, y_test), tolerance=0.003).report
+        assert report.outputs[0].accuracy[0] > 0.93
+        assert report.outputs[0].changed < 0.01
+
+
 # ---- outputs that are inputs -----------------------------------------------------------------------------------------
 
 GRAPHS = {
