@@ -300,7 +300,7 @@ def test_mixed_raises_as_far_as_it_has_to():
     assert [each.precision for each in all_int8.report.layers] == ["int8", "int8", "float32"]
     assert all_int8.report.outputs == model.freeze("mixed", calibration_data=iter([x[:150], x[150:]])).report.outputs
     assert packed_nodes(all_int8)["first"].attributes["range"] is not None
-    worst = max(all_int8.report.layers[:2], key=lambda each: each.error)
+    worst = max(all_int8.report.layers[:2], key=lambda each: each.error**2 / (each.inputs * each.units))
     one = model.freeze("mixed", validation_data=x, tolerance=0.99 * all_int8.report.loss)
     assert [each.precision for each in one.report.layers].count("int8") == 1
     assert {each.name: each.precision for each in one.report.layers}[worst.name] == "float32"
