@@ -38,19 +38,6 @@ typedef struct packed {
     float alpha;
 } packed;
 
-/* What lies between the sum and y, in place, whole vectors. */
-static inline void packed_finish(const packed *l, float *c, int64_t ldc, int64_t rows, int64_t column, int64_t count,
-                                 const float *steps) {
-    for (int64_t r = 0; steps && r < rows; r++) {
-        vf step = vf_set(steps[r]);
-        for (int64_t j = 0; j < count; j += VF) {
-            vf value = vf_mul(vf_of(vi_load(c + r * ldc + j)), vf_mul(step, vf_load(l->scale + column + j)));
-            vf_store(c + r * ldc + j, vf_add(value, NTH_OR_ZERO(l->bias ? l->bias + column + j : NULL, 0)));
-        }
-    }
-    if (l->act != ACT_LINEAR) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
-}
-
 /* The columns that there are of a tile that has whole vectors. */
 static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t ldy, int64_t rows, int64_t count) {
     for (; count >= VF; count -= VF, tile += VF, y += VF)
@@ -63,7 +50,11 @@ static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t
 
 /* Blocks that a kernel takes at once. */
 static inline int64_t packed_widest(int64_t rows) {
-    return (rows == 1 ? WIDEST_ROW : rows <= ROWS_WIDE_TOP ? WIDEST_ROWS : WIDEST_MANY) / IN_BLOCK;
+    return (rows == 1               ? WIDEST_ROW
+            : rows <= ROWS_WIDE_TOP ? WIDEST_ROWS
+            : rows <= ROWS_MORE_TOP ? WIDEST_MORE
+                                    : WIDEST_MANY) /
+           IN_BLOCK;
 }
 
 /* At most ROWS_TOP rows, blocks b0 to b1. x: floats, or int16 if there are `steps`. */
@@ -71,14 +62,23 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
                         int64_t b1, const float *steps, float *tile) {
     const rows_kernel *kernels = rows_kernels[l->precision == INT8 ? INT8 + rows_vnni() : l->precision][rows - 1];
     int64_t k = l->precision == INT8 ? (l->k + 1) / 2 : l->k;
-    int64_t group = even_block(b1 - b0, packed_widest(rows));
-    for (int64_t b = b0; b < b1; b += group) {
-        int64_t blocks = b1 - b < group ? b1 - b : group, column = b * BLOCK, count = blocks * BLOCK;
-        int whole = column + count <= l->n;
-        float *c = whole ? y + column : tile;
-        int64_t ldc = whole ? ldy : WIDEST_ROW * VF;
-        kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, l->bias ? l->bias + column : NULL);
-        packed_finish(l, c, ldc, rows, column, count, steps);
+    uint32_t all = (uint32_t)(b1 - b0), top = (uint32_t)packed_widest(rows); /* narrow divisions are quicker */
+    uint32_t groups = all <= top ? 1 : (all + top - 1) / top, small = groups == 1 ? all : all / groups;
+    int64_t large = all - small * groups; /* groups that are one larger */
+    int by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    rows_end end = {.steps = steps, .floor = l->act == ACT_RELU ? 0.0f : -INFINITY};
+    for (int64_t b = b0, blocks; b < b1; b += blocks) {
+        blocks = small + (large-- > 0);
+        int64_t column = b * BLOCK, count = blocks * BLOCK;
+        int whole = column + count <= l->n, direct = whole || by_kernel;
+        float *c = direct ? y + column : tile;
+        int64_t ldc = direct ? ldy : WIDEST_ROW * VF;
+        end.bias = l->bias ? l->bias + column : NULL;
+        end.scale = l->scale ? l->scale + column : NULL;
+        end.last = whole || !direct ? BLOCK : (int)(l->n - column - count) + BLOCK;
+        kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, &end);
+        if (by_kernel) continue;
+        act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
         if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
     }
 }
@@ -174,7 +174,7 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
                     gemm_tiles(micro_rows, vectors, rows, depth, x + m * ldx + kb, ldx, ldx, panel, c, ldc, bias,
                                kb == 0, next);
                     if (kb + depth == k) {
-                        packed_finish(l, c, ldc, rows, column, (int64_t)vectors * VF, NULL);
+                        act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, (int64_t)vectors * VF);
                         if (c == tile) packed_copy(tile, ldc, to, ldy, rows, count);
                     }
                     if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
@@ -192,9 +192,12 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
     gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
+    if (m0 == m1 || b0 == b1) return;
     int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
     if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = ROWS_TOP + 1;
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
+    else if (rows <= ROWS_TOP && !run->job)
+        packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
     else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL);
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
