@@ -70,16 +70,19 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
     for (int64_t b = b0, blocks; b < b1; b += blocks) {
         blocks = small + (large-- > 0);
         int64_t column = b * BLOCK, count = blocks * BLOCK;
-        int whole = column + count <= l->n, direct = whole || by_kernel;
-        float *c = direct ? y + column : tile;
-        int64_t ldc = direct ? ldy : WIDEST_ROW * VF;
+        float *to = y + column, *c = to;
+        int64_t ldc = ldy, earlier = count - BLOCK, left = l->n - column;
         end.bias = l->bias ? l->bias + column : NULL;
         end.scale = l->scale ? l->scale + column : NULL;
-        end.last = whole || !direct ? BLOCK : (int)(l->n - column - count) + BLOCK;
+        end.last = c + earlier, end.ldlast = ldc;
+        if (left < count) {
+            end.last = tile + earlier, end.ldlast = WIDEST_ROW * VF;
+            if (!by_kernel) c = tile, ldc = end.ldlast;
+        }
         kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, &end);
-        if (by_kernel) continue;
-        act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
-        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
+        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
+        if (c == tile) packed_copy(c, ldc, to, ldy, rows, left);
+        else if (left < count) packed_copy(end.last, end.ldlast, to + earlier, ldy, rows, left - earlier);
     }
 }
 
@@ -194,7 +197,7 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
     if (m0 == m1 || b0 == b1) return;
     int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
-    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = ROWS_TOP + 1;
+    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = 2 * ROWS_TOP + 1;
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
     else if (rows <= ROWS_TOP && !run->job)
         packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);

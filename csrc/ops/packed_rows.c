@@ -8,8 +8,8 @@
  *   y[MR][NV vectors] = max(floor, bias + x[MR][k] . w)                     float32 and float16
  *   y[MR][NV vectors] = max(floor, x[MR][k] . w * (step * scale) + bias)    int8: x being int16 in pairs, and k the pairs
  *
- * Only the columns that there are get written: of small layers, anything that took another turn through memory would
- * take as long as the product itself.
+ * The last block goes where the caller wants it, as y may not have all of its columns. What else could be done to the
+ * sums later would take them through memory once more, and that takes small layers as long as the product itself.
  */
 
 enum {
@@ -33,17 +33,13 @@ typedef struct rows_end {
     const float *bias;          /* of these columns, or NULL */
     const float *scale, *steps; /* int8: of these columns, of these rows */
     float floor;                /* 0: relu, -infinity: nothing */
-    int last;                   /* columns of the last block */
+    float *last;                /* where the last block goes, */
+    int64_t ldlast;             /* and its rows' distance */
 } rows_end;
 
 /* `stride`: bytes from one block of w to the next. */
 typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w, int64_t stride, float *y, int64_t ldy,
                             const rows_end *end);
-
-static inline void rows_store_part(float *y, int lanes, vf value) {
-    if (lanes >= VF) vf_store(y, value);
-    else if (lanes > 0) vf_store_n(y, lanes, value);
-}
 
 /* EACH: X(j, i, P) for the vectors j. EVERY: X(i, j, P) for the rows i. P is a precision. */
 #define EACH_1(X, i, P) X(0, i, P)
@@ -97,6 +93,16 @@ static inline void rows_store_part(float *y, int lanes, vf value) {
 #define PAIR_FINISH(c, i, j) \
     vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), FLOAT_START(j)))
 
+/* Steps of the loop at once: where more of them are faster. */
+#if defined(__clang__)
+#define FLOAT_UNROLL _Pragma("clang loop unroll_count(2)")
+#else
+#define FLOAT_UNROLL _Pragma("GCC unroll 2")
+#endif
+#define HALF_UNROLL
+#define PAIR_UNROLL FLOAT_UNROLL
+#define VNNI_UNROLL FLOAT_UNROLL
+
 #define FLOAT_TARGET
 #define HALF_TARGET
 #define PAIR_TARGET
@@ -144,10 +150,9 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         EACH_##NV(ROWS_ADD_VECTOR, i, P) \
     }
 #define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(ROWS_MULTIPLY_ROW, NV, P)
-#define ROWS_PUT(j, i, P) vf_store(y + i * ldy + j * VF, P##_FINISH(c##i##_##j, i, j));
+#define ROWS_PUT(j, i, P) \
+    vf_store(j < EARLIER ? y + i * ldy + j * VF : last + i * ldlast + (j - EARLIER) * VF, P##_FINISH(c##i##_##j, i, j));
 #define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
-#define ROWS_PUT_PART(j, i, P) rows_store_part(y + i * ldy + j * VF, columns - j * VF, P##_FINISH(c##i##_##j, i, j));
-#define ROWS_STORE_PART(i, NV, P) EACH_##NV(ROWS_PUT_PART, i, P)
 #define ROWS_KERNEL_BY(STEP, P, MR, NV)                                                                               \
     P##_TARGET static void rows_##P##_##MR##x##NV(                                                                    \
         int64_t k, const void *restrict x, int64_t lda, const void *restrict w, int64_t stride, float *restrict y,    \
@@ -157,17 +162,15 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
-        UNROLL for (int64_t p = 0; p < k; p++) {                                                                      \
+        P##_UNROLL for (int64_t p = 0; p < k; p++) {                                                                      \
             STEP(P, MR, NV)                                                                                           \
             q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
         }                                                                                                             \
+        enum { EARLIER = NV - IN_BLOCK };                                                                             \
         const vf floor = vf_set(end->floor);                                                                          \
-        if (end->last == BLOCK) {                                                                                     \
-            EVERY_##MR(ROWS_STORE, NV, P)                                                                             \
-        } else {                                                                                                      \
-            const int columns = NV * VF - BLOCK + end->last;                                                          \
-            EVERY_##MR(ROWS_STORE_PART, NV, P)                                                                        \
-        }                                                                                                             \
+        float *last = end->last;                                                                                      \
+        int64_t ldlast = end->ldlast;                                                                                 \
+        EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
         (void)lda, (void)ldy, (void)bias, (void)stride;                                                               \
     }
 
