@@ -27,6 +27,7 @@ enum {
     INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
     /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512 and AVX2. */
     ROWS_WORTH_EXPANDING = VF == 16 ? 128 : (VF == 8 ? ROWS_TOP + 1 : 32),
+    DEPTH_IN_L2 = 1024,
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
 };
 
@@ -86,18 +87,35 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
     }
 }
 
-/* Any number of rows, a few blocks at a time, which stay in a near cache while all rows pass. x as above. */
-static void packed_tiles(const packed *l, const fnn_run *run, const void *x, int64_t ldx, float *y, int64_t ldy,
-                         int64_t rows, int64_t b0, int64_t b1, const float *steps) {
-    int64_t tall = even_block(rows, l->precision == INT8 ? ROWS_WIDE_TOP : ROWS_TOP);
-    int64_t group = rows <= ROWS_TOP ? b1 - b0 : packed_widest(tall), size = l->precision == INT8 ? 2 : 4;
-    for (int64_t b = b0; b < b1; b += group)
-        for (int64_t r = 0; r < rows; r += tall) {
-            int64_t high = rows - r < tall ? rows - r : tall;
-            packed_rows(l, (const char *)x + r * ldx * size, ldx, y + r * ldy, ldy, high, b,
-                        b1 - b < group ? b1 : b + group, steps ? steps + r : NULL, run->scratch);
-            if (fnn_interrupted(run, (double)(high * l->k * group))) return;
+/* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while all rows
+ * pass: with two blocks that is as fast as the first-level cache, which k would have to be cut for more often. */
+static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                         int64_t rows, int64_t b0, int64_t b1) {
+    int64_t tall = even_block(rows, ROWS_TOP), widest = packed_widest(tall), kc = even_block(l->k, DEPTH_IN_L2);
+    int64_t row = l->stride / l->k; /* bytes of a row of a block */
+    int by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    for (int64_t b = b0; b < b1; b += widest) {
+        int64_t blocks = b1 - b < widest ? b1 - b : widest, column = b * BLOCK, count = blocks * BLOCK, depth;
+        int whole = column + count <= l->n;
+        float *c = whole ? y + column : run->scratch;
+        int64_t ldc = whole ? ldy : count;
+        for (int64_t kb = 0; kb < l->k; kb += depth) {
+            depth = l->k - kb < kc ? l->k - kb : kc;
+            rows_end end = {.floor = kb + depth == l->k && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
+            for (int64_t r = 0, high; r < rows; r += high) {
+                high = rows - r < tall ? rows - r : tall;
+                float *to = c + r * ldc;
+                end.bias = kb ? to : l->bias ? l->bias + column : NULL;
+                end.ldbias = kb ? ldc : 0;
+                end.last = to + count - BLOCK;
+                rows_kernels[l->precision][high - 1][blocks - 1](
+                    depth, x + r * ldx + kb, ldx, l->w + b * l->stride + kb * row, l->stride, to, ldc, &end);
+            }
         }
+        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
+        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
+        if (fnn_interrupted(run, (double)(rows * l->k * blocks))) return;
+    }
 }
 
 /* A row as integers, zeros behind them up to a whole vector; returns what sums of their products are multiplied by. */
@@ -120,6 +138,19 @@ static float quantize_row(const float *x, int64_t k, int64_t limit, float range,
     return r / top;
 }
 
+/* Any number of rows of integers, a few blocks at a time, which stay in a near cache while all rows pass. */
+static void packed_groups(const packed *l, const fnn_run *run, const int16_t *x, int64_t ldx, float *y, int64_t ldy,
+                          int64_t rows, int64_t b0, int64_t b1, const float *steps) {
+    int64_t tall = even_block(rows, ROWS_WIDE_TOP), group = rows <= ROWS_WIDE_TOP ? b1 - b0 : packed_widest(tall);
+    for (int64_t b = b0; b < b1; b += group)
+        for (int64_t r = 0; r < rows; r += tall) {
+            int64_t high = rows - r < tall ? rows - r : tall;
+            packed_rows(l, x + r * ldx, ldx, y + r * ldy, ldy, high, b, b1 - b < group ? b1 : b + group, steps + r,
+                        run->scratch);
+            if (fnn_interrupted(run, (double)(high * l->k * group))) return;
+        }
+}
+
 static void packed_int8(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t b0, int64_t b1, int64_t limit, float range) {
     float steps[MC];
@@ -129,7 +160,7 @@ static void packed_int8(const packed *l, const fnn_run *run, const float *x, int
         int64_t rows = m1 - m < most ? m1 - m : most;
         for (int64_t r = 0; r < rows; r++)
             steps[r] = quantize_row(x + (m + r) * ldx, l->k, limit, range, integers + r * ldq);
-        packed_tiles(l, run, integers, ldq, y + m * ldy, ldy, rows, b0, b1, steps);
+        packed_groups(l, run, integers, ldq, y + m * ldy, ldy, rows, b0, b1, steps);
     }
 }
 
@@ -199,9 +230,8 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
     if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = 2 * ROWS_TOP + 1;
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
-    else if (rows <= ROWS_TOP && !run->job)
-        packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
-    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL);
+    else if (rows <= ROWS_TOP) packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
+    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
 

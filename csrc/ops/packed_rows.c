@@ -28,9 +28,10 @@ enum {
                         : 3,
 };
 
-/* What becomes of the sums. */
+/* Where the sums start from, and what becomes of them. */
 typedef struct rows_end {
-    const float *bias;          /* of these columns, or NULL */
+    const float *bias;          /* of these columns, or NULL; or sums of floats that go on, */
+    int64_t ldbias;             /* and their rows' distance: 0 for a bias */
     const float *scale, *steps; /* int8: of these columns, of these rows */
     float floor;                /* 0: relu, -infinity: nothing */
     float *last;                /* where the last block goes, */
@@ -71,7 +72,7 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define FLOAT_LOAD(p) vf_load(p)
 #define FLOAT_BROADCAST(p) vf_set(*(p))
 #define FLOAT_MULTIPLY(c, x, b) vf_fma(x, b, c)
-#define FLOAT_START(j) (bias ? vf_load(bias + (j) * VF) : vf_zero())
+#define FLOAT_START(i, j) (bias ? vf_load(bias + i * ldbias + j * VF) : vf_zero())
 #define FLOAT_FINISH(c, i, j) vf_max(floor, c) /* lets NaN through */
 #define HALF_W uint16_t
 #define HALF_X float
@@ -80,7 +81,7 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define HALF_LOAD(p) vf_load_half(p)
 #define HALF_BROADCAST(p) vf_set(*(p))
 #define HALF_MULTIPLY(c, x, b) vf_fma(x, b, c)
-#define HALF_START(j) FLOAT_START(j)
+#define HALF_START(i, j) FLOAT_START(i, j)
 #define HALF_FINISH(c, i, j) FLOAT_FINISH(c, i, j)
 #define PAIR_W int8_t
 #define PAIR_X int16_t
@@ -89,9 +90,9 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define PAIR_LOAD(p) vi_load_pairs(p)
 #define PAIR_BROADCAST(p) vi_broadcast_pair(p)
 #define PAIR_MULTIPLY(c, x, b) vi_dot(c, x, b)
-#define PAIR_START(j) vi_set(0)
+#define PAIR_START(i, j) vi_set(0)
 #define PAIR_FINISH(c, i, j) \
-    vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), FLOAT_START(j)))
+    vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), FLOAT_START(0, j)))
 
 /* Steps of the loop at once: where more of them are faster. */
 #if defined(__clang__)
@@ -117,7 +118,7 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define VNNI_LOAD(p) PAIR_LOAD(p)
 #define VNNI_BROADCAST(p) PAIR_BROADCAST(p)
 #define VNNI_MULTIPLY(c, x, b) _mm512_dpwssd_epi32(c, x, b)
-#define VNNI_START(j) PAIR_START(j)
+#define VNNI_START(i, j) PAIR_START(i, j)
 #define VNNI_FINISH(c, i, j) PAIR_FINISH(c, i, j)
 static inline int rows_vnni(void) { return __builtin_cpu_supports("avx512vnni") != 0; }
 #else
@@ -133,7 +134,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #define ROWS_STREAM(j, i, P) \
     const P##_W *b##j = (const P##_W *)((const char *)w + j / IN_BLOCK * stride) + j % IN_BLOCK * VF * P##_WIDTH;
 /* gcc 12 spills arrays of sums to memory, so each is a variable of its own; so are the streams of weights. */
-#define ROWS_DECLARE(j, i, P) P##_C c##i##_##j = P##_START(j);
+#define ROWS_DECLARE(j, i, P) P##_C c##i##_##j = P##_START(i, j);
 #define ROWS_START(i, NV, P) EACH_##NV(ROWS_DECLARE, i, P)
 #define ROWS_X(i, j, P) const P##_C x##i = P##_BROADCAST(&A_ROW_##i);
 #define ROWS_ADD(i, j, P) c##i##_##j = P##_MULTIPLY(c##i##_##j, x##i, b);
@@ -159,6 +160,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         int64_t ldy, const rows_end *restrict end) {                                                                  \
         const P##_X *a = x;                                                                                           \
         const float *bias = end->bias;                                                                                \
+        const int64_t ldbias = end->ldbias;                                                                           \
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
@@ -171,7 +173,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         float *last = end->last;                                                                                      \
         int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldy, (void)bias, (void)stride;                                                               \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride;                                                               \
     }
 
 #define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
