@@ -15,9 +15,9 @@
  * rounded after each of its steps. Rows with infinities or NaN give NaN. Nothing depends on the instruction set, on the
  * batch or on threads.
  *
- * A few rows are multiplied with the weights as they lie (packed_rows.c). Many rows pay for having them expanded into
- * the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in blocks of two vectors are such
- * panels already. Of int8, all rows go through the kernels for a few, in groups.
+ * A few rows are multiplied with the weights as they lie (packed_rows.c), more of them in tiles. Many rows pay for
+ * having them expanded into the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in
+ * blocks of two vectors are such panels already. Of int8, all rows go through the kernels for a few, in groups.
  */
 
 enum { FLOAT32, FLOAT16, INT8 };

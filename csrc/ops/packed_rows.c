@@ -2,11 +2,12 @@
  *
  * A lone row is one chain of multiply-adds for each vector of columns, and each of them waits for the one before: only
  * several vectors side by side keep the multipliers busy. So a kernel takes MR rows and NV vectors of neighbouring
- * blocks at once, whose weights are streams that each are read from front to back: processors fetch those ahead by themselves
- * (asking for them gained nothing where weights are in the second-level cache, and a twentieth in the third).
+ * blocks at once, whose weights are streams that each are read from front to back: processors fetch those ahead by
+ * themselves (asking for them gained nothing where weights are in the second-level cache, and a twentieth in
+ * the third).
  *
  *   y[MR][NV vectors] = max(floor, bias + x[MR][k] . w)                     float32 and float16
- *   y[MR][NV vectors] = max(floor, x[MR][k] . w * (step * scale) + bias)    int8: x being int16 in pairs, and k the pairs
+ *   y[MR][NV vectors] = max(floor, x[MR][k] . w * (step * scale) + bias)    int8: x being int16 in pairs
  *
  * The last block goes where the caller wants it, as y may not have all of its columns. What else could be done to the
  * sums later would take them through memory once more, and that takes small layers as long as the product itself.
@@ -92,17 +93,19 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define PAIR_MULTIPLY(c, x, b) vi_dot(c, x, b)
 #define PAIR_START(i, j) vi_set(0)
 #define PAIR_FINISH(c, i, j) \
-    vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), FLOAT_START(0, j)))
+    vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), \
+                         FLOAT_START(0, j)))
 
-/* Steps of the loop at once: where more of them are faster. */
+/* Steps of the loop at once, where more are faster. float16 waits for its conversions: two micro-operations each, at
+ * the ports of the multiply-adds. */
 #if defined(__clang__)
 #define FLOAT_UNROLL _Pragma("clang loop unroll_count(2)")
 #else
 #define FLOAT_UNROLL _Pragma("GCC unroll 2")
 #endif
 #define HALF_UNROLL
-#define PAIR_UNROLL FLOAT_UNROLL
-#define VNNI_UNROLL FLOAT_UNROLL
+#define PAIR_UNROLL UNROLL
+#define VNNI_UNROLL UNROLL
 
 #define FLOAT_TARGET
 #define HALF_TARGET
@@ -164,7 +167,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
-        P##_UNROLL for (int64_t p = 0; p < k; p++) {                                                                      \
+        P##_UNROLL for (int64_t p = 0; p < k; p++) {                                                                  \
             STEP(P, MR, NV)                                                                                           \
             q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
         }                                                                                                             \
@@ -173,7 +176,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         float *last = end->last;                                                                                      \
         int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride;                                                               \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride;                                                 \
     }
 
 #define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
