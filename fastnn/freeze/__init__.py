@@ -11,21 +11,21 @@
 ``structured`` the same for several inputs or outputs
 """
 
-from fastnn.freeze.fold import fold
-from fastnn.freeze.pack import pack
-from fastnn.freeze.precision import check_arguments, packed
 from fastnn.freeze.predictor import LookupPredictor, Predictor, from_image, load_frozen, predictor_of
 from fastnn.freeze.report import FoldReport, FreezeReport, LayerReport, OutputReport
 from fastnn.freeze.structured import StructuredPredictor
 
 __all__ = [
     "FoldReport", "FreezeReport", "LayerReport", "LookupPredictor", "OutputReport", "Predictor",
-    "StructuredPredictor", "fold", "freeze", "from_image", "load_frozen", "pack",
+    "StructuredPredictor", "freeze", "from_image", "load_frozen",
 ]  # fmt: skip
 
 
 def freeze(model, precision="float32", calibration_data=None, validation_data=None, tolerance=None):
     """Fold and pack a model; see `fastnn.models.Model.freeze`."""
+    from fastnn.freeze.fold import fold  # here: who loads a predictor does not need them
+    from fastnn.freeze.precision import check_arguments, packed
+
     check_arguments(precision, calibration_data, validation_data, tolerance)
     folded, folding = fold(model.graph)
     graph, report = packed(model, folded, folding, precision, calibration_data, validation_data, tolerance)

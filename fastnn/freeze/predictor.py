@@ -1,6 +1,5 @@
 """A frozen network as Python sees it: an image, and what calls it."""
 
-import asyncio
 import mmap
 import os
 
@@ -14,7 +13,6 @@ from fastnn.freeze.image import NotInImage, decode, description_of, encode, grap
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.freeze.report import FreezeReport
 from fastnn.freeze.stored import table
-from fastnn.lowering.programs import Prediction
 from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
 from fastnn.variables import move_to_arena
@@ -65,6 +63,8 @@ class Predictor(FrozenProgram):
         self._program = None
         if image is None:
             move_to_arena(graph.variables)
+            from fastnn.lowering.programs import Prediction  # here: few networks need it, and it needs optimizers
+
             self._program = Prediction(graph, CHUNK)
         else:
             self._open(image)
@@ -83,6 +83,8 @@ class Predictor(FrozenProgram):
 
         Worth it for calls that take long: a hop to a thread and back costs more than a small network does.
         """
+        import asyncio  # its import takes longer than that of all else here
+
         return await asyncio.get_running_loop().run_in_executor(None, self.predict, x, out)
 
     def predict_proba(self, x):

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 import fastnn
 from fastnn import layers
-from fastnn.freeze import from_image, pack
+from fastnn.freeze import from_image
 from fastnn.freeze import precision as precision_module
 from fastnn.freeze.calibrate import ranges
 from fastnn.freeze.evaluation import outputs_of
 from fastnn.freeze.fold import fold
+from fastnn.freeze.pack import pack
 
 from ..export.compiled import Library
 from .test_fold_graphs import KINDS, random_model
