@@ -29,7 +29,7 @@
 #else
 
 #define FNN_INFERENCE
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) &&                 \
     defined(__FMA__) && defined(__F16C__)
 #define FNN_USE_AVX512
 #define FNN_ISA avx512
