@@ -417,8 +417,7 @@ fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *m
             int writes = at->section == FNN_AT_OUTPUT;
             if (at->section == FNN_AT_SAMPLES) in->p[k] = base + p.samples + offset * max_rows;
             if (at->section == FNN_AT_ONCE) in->p[k] = base + p.once + offset;
-            if (at->section == FNN_AT_CONSTANT)
-                in->p[k] = (char *)(uintptr_t)h + (size_t)h->constants + (size_t)offset;
+            if (at->section == FNN_AT_CONSTANT) in->p[k] = (char *)(uintptr_t)h + (size_t)h->constants + (size_t)offset;
             if (at->section == FNN_AT_INPUT || writes)
                 session->aims[session->aim_count++] =
                     (fnn_aim){&in->p[k], (int32_t)at->port, writes,

@@ -1,14 +1,16 @@
 // A network inside of the program, and the library behind a small class of C++.
 //
-// net.h is made of net.fnn:   xxd -i net.fnn > net.h   (unsigned char net_fnn[] = {...}; unsigned int net_fnn_len = ...)
+// net.h has the bytes of net.fnn with commas in between:   xxd -i < net.fnn > net.h
 #include <fastnn.h>
 
 #include <cstdio>
 #include <stdexcept>
 #include <vector>
 
-alignas(FASTNN_ALIGNMENT) // an image must start at such an address, in flash memory, too
+// An image must start at such an address, in flash memory, too.
+alignas(FASTNN_ALIGNMENT) static const unsigned char image[] = {
 #include "net.h"
+};
 
 // A network and memory to run it in: one for each thread. The image may be shared.
 class Network {
@@ -43,7 +45,7 @@ private:
 
 int main() {
     try {
-        Network network(net_fnn, net_fnn_len);
+        Network network(image, sizeof image);
         std::vector<float> x;
         for (float value; std::scanf(" %f ,", &value) == 1;) x.push_back(value);
         std::vector<float> y = network(x);
