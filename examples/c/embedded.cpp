@@ -14,7 +14,7 @@ alignas(FASTNN_ALIGNMENT) static const unsigned char image[] = {
 
 // A network and memory to run it in: one for each thread. The image may be shared.
 class Network {
-public:
+  public:
     Network(const void *image, std::size_t bytes, std::int64_t max_rows = 1) {
         check(fastnn_open(image, bytes, &net_));
         memory_.resize(fastnn_memory(&net_, max_rows));
@@ -34,7 +34,7 @@ public:
 
     fastnn_port input, output;
 
-private:
+  private:
     static void check(fastnn_status status) {
         if (status != FASTNN_OK) throw std::runtime_error(fastnn_message(status));
     }

@@ -9,7 +9,7 @@ import numpy as np
 from fastnn import _tree
 from fastnn._engine.predictor import FrozenProgram
 from fastnn.eager import CHUNK
-from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
+from fastnn.freeze.image import NotInImage, damage_told, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.programs import Prediction
 from fastnn.saving.files import check_target, replacing
@@ -316,11 +316,12 @@ def from_image(image):
     opened._open(image)  # C decides whether it is one, before Python reads its description
     description = description_of(opened.image)
     kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
-    if description["kind"] not in kinds:
+    if str(description["kind"]) not in kinds:
         raise ValueError(
             f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
         )
-    return kinds[description["kind"]](description, opened.image)
+    with damage_told():
+        return kinds[description["kind"]](description, opened.image)
 
 
 def _from_plain(cls, description, plain):
