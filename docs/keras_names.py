@@ -113,7 +113,6 @@ DIFFERS = {
     "Model.run_eagerly": "always False: everything is compiled",
     "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
     "none before its first data",
-    "ops.einsum": "in a traced function one or two operands, no letter twice in one of them",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
     "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by "
@@ -302,7 +301,8 @@ def _parameters(value, inherited=False):
     for each in value.__mro__:
         if "__init__" in vars(each) and each is not object:
             own = inspect.signature(each.__init__).parameters
-            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD]
+            # What arrives as ``**unknown`` is refused, by name.
+            handed_on = [name for name, one in own.items() if one.kind is one.VAR_KEYWORD and name != "unknown"]
             found = {**{name: one for name, one in own.items() if name not in found}, **found}
             if not handed_on:
                 return {name: one for name, one in found.items() if one.kind is not one.VAR_KEYWORD}

@@ -50,8 +50,10 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
     )
     from fastnn._naming import name_scope
     from fastnn.config import get_include, get_library, show_config
+    from fastnn.freeze import load_frozen
     from fastnn.graph import Tensor as KerasTensor
     from fastnn.initializers import Initializer
+    from fastnn.interop import from_keras, from_onnx, from_torch
     from fastnn.layers import Input, InputSpec, Layer
     from fastnn.losses import Loss
     from fastnn.metrics import Metric
@@ -69,9 +71,9 @@ def version():
 # Modules that are imported when they are first asked for, and names with the module that has them: a program that only
 # loads a predictor shall not wait for optimizers.
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "freeze", "graph",
-    "initializers", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers", "pretraining",
-    "pruning", "random", "regularizers", "saving", "utils", "variables",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "eager", "export", "freeze", "graph",
+    "initializers", "interop", "layers", "losses", "metrics", "models", "operations", "ops", "optimizers",
+    "pretraining", "pruning", "random", "regularizers", "saving", "utils", "variables",
 )  # fmt: skip
 _HOMES = {
     "Initializer": "initializers",

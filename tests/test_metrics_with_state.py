@@ -147,36 +147,55 @@ def compiled_case(kind):
     return activation, loss, ONE_HOT if kind == "classes" else BITS, every_other + extra
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["bits", "classes", "labels", "numbers"])
-def test_results_of_models_are_those_of_keras(keras, kind):
+def measured(k, kind, weights=None):
+    """A compiled model, and what it evaluates to: every metric plain (p0, p1, ...) and, if it can be, weighted."""
     activation, loss, y, chosen = compiled_case(kind)
     x = np.random.default_rng(1).normal(size=(N, 6)).astype(np.float32)
     y = y.astype(np.float32) if y.ndim > 1 else y
-    models = []
-    for k in keras, fastnn:
-        model = network(k, activation)
-        plain = [getattr(k.metrics, name)(**options, name=f"p{i}") for i, (name, options) in enumerate(chosen)]
-        whole = [name for name in chosen if "dtype" not in name[1] and "IoU" not in name[0]]
-        weighted = [getattr(k.metrics, name)(**options, name=f"w{i}") for i, (name, options) in enumerate(whole)]
-        kwargs = {"run_eagerly": True} if k is keras else {}
-        model.compile("sgd", loss, metrics=plain, weighted_metrics=weighted, **kwargs)
-        models.append(model)
-    theirs, ours = models
-    ours.set_weights(theirs.get_weights())
-    expected = theirs.evaluate(x, y, batch_size=20, sample_weight=WEIGHTS, verbose=0, return_dict=True)
-    found = ours.evaluate(x, y, batch_size=20, sample_weight=WEIGHTS, verbose=0, return_dict=True)
+    model = network(k, activation)
+    plain = {f"p{i}": case for i, case in enumerate(chosen)}
+    whole = {f"w{key}": case for key, case in plain.items() if "dtype" not in case[1] and "IoU" not in case[0]}
+    made = [
+        [getattr(k.metrics, name)(**options, name=key) for key, (name, options) in cases.items()]
+        for cases in (plain, whole)
+    ]
+    kwargs = {} if k is fastnn else {"run_eagerly": True}
+    model.compile("sgd", loss, metrics=made[0], weighted_metrics=made[1], **kwargs)
+    if weights is not None:
+        model.set_weights(weights)
+    found = model.evaluate(x, y, batch_size=20, sample_weight=WEIGHTS, verbose=0, return_dict=True)
+    return model, found, x, y, plain | whole
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["labels", "numbers"])
+def test_results_of_models_are_those_of_keras(keras, kind):
+    theirs, expected, *_ = measured(keras, kind)
+    _, found, _, _, cases = measured(fastnn, kind, theirs.get_weights())
     assert set(found) == set(expected)
     for name, value in expected.items():
-        which = "" if name == "loss" else chosen[int(name[1:])]
-        np.testing.assert_allclose(found[name], np.asarray(value), rtol=1e-4, atol=1e-4, err_msg=f"{name} {which}")
+        np.testing.assert_allclose(
+            found[name], np.asarray(value), rtol=1e-4, atol=1e-4, err_msg=f"{name} {cases.get(name, '')}"
+        )
+
+
+@pytest.mark.parametrize("kind", ["bits", "classes"])
+def test_results_of_models_are_those_on_arrays(kind):
+    """Which are Keras's, as above; a model in Keras would compile for half a minute."""
+    model, found, x, y, cases = measured(fastnn, kind)
+    predicted = model.predict(x, verbose=0)
+    assert set(found) == {"loss", *cases}
+    for key, (name, options) in cases.items():
+        expected = getattr(metrics, name)(**options)(y, predicted, WEIGHTS if key[0] == "w" else None)
+        np.testing.assert_allclose(found[key], expected, rtol=1e-5, atol=1e-6, err_msg=f"{key} {name} {options}")
 
 
 def test_in_fit_and_on_any_number_of_threads():
     x = np.random.default_rng(1).normal(size=(N, 6)).astype(np.float32)
     histories = []
+    before = fastnn.get_threads()
     for threads in 1, 2:
-        fastnn.config.set_num_threads(threads) if hasattr(fastnn.config, "set_num_threads") else None
+        fastnn.set_threads(threads)
         model = network(fastnn, "sigmoid")
         model.compile("sgd", "mse", metrics=["auc", "precision", metrics.F1Score("macro")])
         history = model.fit(x, BITS, epochs=2, batch_size=16, verbose=0, validation_data=(x, BITS)).history
@@ -184,6 +203,7 @@ def test_in_fit_and_on_any_number_of_threads():
             [*(each for each in ("auc", "precision", "f1_score", "loss")), "val_auc", "val_precision", "val_f1_score",
              "val_loss"])  # fmt: skip
         histories.append(history)
+        fastnn.set_threads(before)
         score = metrics.AUC()(BITS, model.predict(x, verbose=0))
         assert history["val_auc"][-1] == pytest.approx(float(score), rel=1e-6)
     assert histories[0] == histories[1]

@@ -148,19 +148,26 @@ def test_twenty_steps_of_training_are_those_of_keras(keras):
 def test_epochs_of_reductions_are_those_of_keras(keras):
     """Batches of 10, 10 and 4: what is reported of an epoch weighs batches by their size."""
     x = np.random.default_rng(5).normal(size=(N, 4)).astype(np.float32)
-    for name, y, _, settings in [*REDUCED[:2], ("Dice", BITS, None, {})]:
-        results = []
-        weights = None
-        for k in keras, fastnn:
-            model = k.Sequential([k.Input((4,)), k.layers.Dense(C, "sigmoid")])
-            kwargs = {"run_eagerly": True} if k is keras else {}
-            model.compile(k.optimizers.SGD(0.01), getattr(k.losses, name)(**settings), **kwargs)
-            weights = weights or model.get_weights()
-            model.set_weights(weights)
-            history = model.fit(x, y, batch_size=10, epochs=1, shuffle=False, verbose=0, sample_weight=WEIGHTS).history
-            results.append([*history["loss"], model.evaluate(x, y, batch_size=10, verbose=0, sample_weight=WEIGHTS)])
-            results[-1].append(model.evaluate(x, y, batch_size=10, verbose=0))
-        np.testing.assert_allclose(results[1], results[0], rtol=1e-5, err_msg=f"{name} {settings}")
+    cases = [*REDUCED[:2], ("Dice", BITS, None, {})]  # each is the loss of an output: one model for all
+    y, weighted = [case[1] for case in cases], [WEIGHTS] * len(cases)
+    results, weights = [], None
+    for k in keras, fastnn:
+        inputs = k.Input((4,))
+        model = k.Model(inputs, [k.layers.Dense(C, "sigmoid", name=f"{i}")(inputs) for i in range(len(cases))])
+        kwargs = {"run_eagerly": True} if k is keras else {}
+        chosen = [getattr(k.losses, name)(**settings) for name, _, _, settings in cases]
+        model.compile(k.optimizers.SGD(0.01), chosen, **kwargs)
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        history = model.fit(x, y, batch_size=10, shuffle=False, verbose=0, sample_weight=weighted).history
+        found = [{name: value for name, [value] in history.items()}]
+        for each in weighted, None:
+            found.append(model.evaluate(x, y, batch_size=10, verbose=0, sample_weight=each, return_dict=True))
+        results.append(found)
+    for theirs, ours in zip(*results, strict=True):
+        assert set(ours) == set(theirs) == {"loss", "0_loss", "1_loss", "2_loss"}
+        for name, value in theirs.items():
+            np.testing.assert_allclose(ours[name], value, rtol=1e-5, err_msg=name)
 
 
 def test_names_configurations_and_functions_of_keras(keras):

@@ -1,7 +1,7 @@
 /* Activations, element by element, and softmax along a row.
  *
  *   activation_forward:   y[rows][n] = act(x[rows][n]), slope[rows][n] = act'(x) if given, with the row stride of y
- *   activation_backward:  dx[rows][n] = dy[rows][n] * act'      from v[rows][n], what the forward pass saves: activation.h
+ *   activation_backward:  dx[rows][n] = dy[rows][n] * act', from v[rows][n], which the forward pass saves: activation.h
  *   softmax_forward:      y[rows][n] = exp(x - max x) / sum exp(x - max x) over each row
  *   softmax_backward:     dx[rows][n] = y * (dy - sum y dy)                over each row
  *
@@ -23,7 +23,7 @@ static inline vf act_softplus(vf x) { return vf_add(vf_max(vf_zero(), x), vf_log
 /* What follows takes an exponential for the value and for the slope alike: the forward pass of a training step computes
  * both. Where only the value is wanted, the compiler drops the rest. */
 
-/* x sigmoid(x) (Elfwing et al. 2017; Ramachandran et al. 2017); slope s (1 + x (1 - s)), 1 - s = e s: no cancellation */
+/* x sigmoid(x) (Elfwing et al. 2017; Ramachandran et al. 2017); slope s (1 + x (1 - s)), 1 - s = e s: no cancelling */
 static inline vf act_silu(vf x, vf *slope) {
     x = vf_max(vf_set(-88.5f), x);
     vf e = vf_exp(vf_neg(x)), s = vf_div(act_one(), vf_add(act_one(), e));

@@ -15,8 +15,8 @@
  *   INTENSITY_BRIGHTNESS x + between(a, b)[0] * (high - low)
  *   mixup              lambda ~ Beta(alpha, alpha) from u[0] and u[1]: Devroye, Non-Uniform Random Variate Generation,
  *                      1986, IX.3.4; the other sample is i + shift, round the batch, shift from group 0's word 2
- *   replace_features   value (r, j) by word number r * round_up(n, 16) + j of the stream: replaced if u < rate; u / rate
- *                      is uniform, too, and says by which of the other samples
+ *   replace_features   value (r, j) by word number r * round_up(n, 16) + j of the stream: replaced if u < rate; u /
+ *                      rate is uniform, too, and says by which of the other samples
  *   with between(lo, hi)[k] = lo + (hi - lo) u[k]. A warp is the affine map from a place of y to one of x that Keras
  *   makes of these numbers; between places x is read bilinearly or at the nearest.
  * A place outside of the image is filled as scipy.ndimage's modes say: constant, nearest, mirrored at the edge

@@ -6,10 +6,10 @@
  *   categorical_focal_crossentropy    sum of alpha (1 - q)^gamma (-t log q), q = clip(p / sum p); p is a softmax of
  *                                     logits, if so told
  *   generalized_crossentropy          (1 - p[label]^q) / q
- *   tversky                           1 - I / (I + alpha (T - I) + beta (P - I) + epsilon), I = sum of t p, T of t, P of
- *                                     p: of each row, or (whole) of the batch, where it is the loss of all rows
- *   rescale_loss                      row_loss and dp times rows / D: D = 1 makes a sum of the mean; the sum of weights;
- *                                     or the number (or sum of weights) of those rows whose label is one
+ *   tversky                           1 - I / (I + alpha (T - I) + beta (P - I) + epsilon), I = sum of t p, T of t, P
+ *                                     of p: of each row, or (whole) of the batch, where it is the loss of all rows
+ *   rescale_loss                      row_loss and dp times rows / D: D = 1 makes a sum of the mean; the sum of
+ *                                     weights; or the number (or sum of weights) of those rows whose label is one
  *   ignore_labels                     out[rows] = -1 where the label is the one to be ignored
  */
 static void kl_divergence(const fnn_instr *in, const fnn_run *run) {

@@ -5,8 +5,8 @@
  *   threshold_histogram   state[groups][2][m + 1] += weight at [group][target != 0][thresholds below p]: what counts of
  *                         true and false positives and negatives at m thresholds are made of. groups: 1, or one for
  *                         each column. Thresholds are ascending, or (where there are none) spread evenly over [0, 1].
- *   class_counts          state[4][n] += weight * {d t, d (1 - t), (1 - d) t, t}, d being 1 where p is above a threshold
- *                         or (by_maximum) the largest of its row and not 0
+ *   class_counts          state[4][n] += weight * {d t, d (1 - t), (1 - d) t, t}, d being 1 where p is above a
+ *                         threshold or (by_maximum) the largest of its row and not 0
  *   confusion_matrix      state[classes][classes] += weight (or its whole part) at [true class][predicted class]
  *   regression_moments    state[4][n] += weight * {t, t^2, (t - p)^2, 1}; state[4 n] += values of the batch
  *   top_k_filter          y[rows][n] = p where p is among the k largest of its row (of equals the first), else -1e10

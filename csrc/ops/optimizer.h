@@ -1,5 +1,5 @@
-/* What every optimizer has in common: which part of the parameters is this thread's, the learning rate, and what happens
- * to gradients and parameters on the way into the update.
+/* What every optimizer has in common: which part of the parameters is this thread's, the learning rate, and what
+ * happens to gradients and parameters on the way into the update.
  *
  * Operands begin with "param grad norms?", dimensions with "n accumulation clip norm_count", scalars with
  * "rate_factor decays". n is a multiple of FNN_ALIGN_FLOATS. Padding has a gradient of zero, and zeros stay zeros.

@@ -52,7 +52,8 @@ static void average_weights(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-#define fnn_op_accumulate_gradients {"accumulate_gradients", "grad accumulator", "n accumulation", "", accumulate_gradients}
+#define fnn_op_accumulate_gradients                                                                                  \
+    {"accumulate_gradients", "grad accumulator", "n accumulation", "", accumulate_gradients}
 #define fnn_op_sum_squares {"sum_squares", "x sums", "n", "", sum_squares}
 #define fnn_op_average_weights                                                                                       \
     {"average_weights", "param average", "n accumulation overwrite", "", average_weights}

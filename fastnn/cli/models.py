@@ -42,15 +42,16 @@ def frozen_from(path, precision=None):
     return fastnn.load_frozen(path)
 
 
-def freeze(model, precision=None):
+def freeze(model, precision=None, **options):
     """``model.freeze`` in a precision, float32 by default."""
-    return model.freeze(precision=precision or "float32")
+    return model.freeze(precision or "float32", **options)
 
 
-def add_precision(parser):
-    """Add ``--precision`` to a command."""
+def add_precision(parser, mixed=False):
+    """Add ``--precision`` to a command; `mixed` says that it measures, too."""
+    text = "what the weights of dense layers are stored in; default: float32"
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
-        help="what the weights of dense layers are stored in; default: float32",
+        choices=(*PRECISIONS, "mixed") if mixed else PRECISIONS,
+        help=f"{text}. mixed: for each layer by the error that it makes on --data" if mixed else text,
     )

@@ -311,7 +311,7 @@ def description_of(image):
     start, nbytes = fields[-2:]
     with damage_told():
         description = json.loads(bytes(image[start : start + nbytes]))
-        if not description.keys() >= {"kind", "name", "graph", "reads", "labels"}:
+        if not description.keys() >= {"kind", "name", "graph", "reads", "labels", "report"}:
             raise KeyError("kind")
         return description
 

@@ -10,8 +10,10 @@ from fastnn import _random, _revision, _tree, constraints, initializers, regular
 from fastnn._naming import scopes_open, unique_name
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
+from fastnn.layers.eager_inputs import as_floats, is_flat, several
 from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
+from fastnn.layers.weights import HasWeights
 from fastnn.operations import (
     apply,
     calling,
@@ -26,7 +28,7 @@ from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer(Saveable):
+class Layer(HasWeights, Saveable):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
@@ -75,10 +77,10 @@ class Layer(Saveable):
         name=None,
         input_shape=None,
         input_dim=None,
-        **kwargs,
+        **unknown,
     ):
-        if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        if unknown:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {unknown}")
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:
@@ -305,7 +307,7 @@ class Layer(Saveable):
         return results.reshape(*values.shape, *results.shape[2:])
 
     def _compute(self, inputs, training=None, **kwargs):
-        if self._takes_columns and _is_flat(inputs):
+        if self._takes_columns and is_flat(inputs):
             return self._compute_columns(np.asarray(inputs), training)
         arrays = _tree.map_structure(lambda each: as_floats(each.array, self), several(inputs))
         leaves = _tree.flatten(arrays)
@@ -402,41 +404,6 @@ class Layer(Saveable):
         _revision.changed()
 
     @property
-    def weights(self):
-        variables = [*self._own_trainable, *self._own_non_trainable]
-        for layer in self._sublayers:
-            variables += layer.weights
-        return list(dict.fromkeys(variables))
-
-    variables = weights
-
-    @property
-    def trainable_weights(self):
-        """Those that `fit` changes: none of a layer that is not `trainable`, whatever is inside it."""
-        if not self._trainable:
-            return []
-        variables = [variable for variable in self._own_trainable if variable.trainable]
-        for layer in self._sublayers:
-            variables += layer.trainable_weights
-        return list(dict.fromkeys(variables))
-
-    trainable_variables = trainable_weights
-
-    @property
-    def non_trainable_weights(self):
-        trainable = set(self.trainable_weights)
-        return [variable for variable in self.weights if variable not in trainable]
-
-    non_trainable_variables = non_trainable_weights
-
-    @property
-    def losses(self):
-        """The penalties of the trainable variables that have a regularizer, as floats. (Those of activities are known
-        in a training step only.)"""
-        penalised = [each for each in self.trainable_weights if each.regularizer is not None]
-        return [each.regularizer(each.numpy()) for each in penalised]
-
-    @property
     def metrics(self):
         """The metrics that are attributes of the layer, or of layers inside it."""
         from fastnn.metrics import Metric
@@ -448,40 +415,6 @@ class Layer(Saveable):
     def metrics_variables(self):
         """The variables of `metrics`."""
         return [variable for metric in self.metrics for variable in metric.variables]
-
-    def count_params(self):
-        """Number of values in the layer's variables."""
-        if not self.built:
-            raise ValueError(f"Layer {self.name!r} has no variables yet: it is not built. Call it on data first.")
-        return sum(variable.size for variable in self.weights)
-
-    def get_weights(self):
-        """The values of `weights`, as a list of arrays."""
-        return [variable.numpy() for variable in self.weights]
-
-    def set_weights(self, weights):
-        """Set the values of `weights`.
-
-        Raises
-        ------
-        ValueError
-            If the number of arrays or a shape differs.
-        """
-        variables = self.weights
-        if len(weights) != len(variables):
-            raise ValueError(
-                f"Layer {self.name!r} has {len(variables)} variables and cannot take {len(weights)} arrays. "
-                f"Expected shapes: {[each.shape for each in variables]}"
-            )
-        arrays = [np.asarray(each, np.float32) for each in weights]
-        for variable, array in zip(variables, arrays, strict=True):
-            if array.shape != variable.shape:
-                raise ValueError(
-                    f"Layer {self.name!r}: variable {variable.path!r} has shape {variable.shape} and cannot take a "
-                    f"value of shape {array.shape}."
-                )
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -517,23 +450,6 @@ def _tensors_of(shape):
     return Tensor((None, *shape[1:]), name="input")
 
 
-class _Leaf:
-    """An array-like as one leaf of a structure, be it a list of numbers."""
-
-    def __init__(self, array):
-        self.array = array
-
-
-def several(inputs):
-    """Inputs of an eager call as a structure of leaves. A list holds several inputs if all of them are batches, and
-    rows of one otherwise."""
-    if isinstance(inputs, dict) and inputs:
-        return {key: several(each) for key, each in inputs.items()}
-    if isinstance(inputs, (list, tuple)) and inputs and all(getattr(each, "ndim", 0) >= 2 for each in inputs):
-        return type(inputs)(_Leaf(each) for each in inputs)
-    return _Leaf(inputs)
-
-
 def _layers_in(value):
     """The layers that a value of an attribute is or holds."""
     if isinstance(value, dict):
@@ -541,25 +457,3 @@ def _layers_in(value):
     for each in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(each, Layer):
             yield each
-
-
-def _is_flat(inputs):
-    """Is this a number, an array of one axis, or a list of numbers?"""
-    if isinstance(inputs, (list, tuple)):
-        return bool(inputs) and not any(np.ndim(each) for each in inputs)
-    return not isinstance(inputs, dict) and np.ndim(inputs) < 2
-
-
-def as_floats(inputs, layer, text=False):
-    """Eager inputs as an array that the engine can read (or, if `text`, that a lookup can)."""
-    from fastnn.training.data import as_array
-
-    x = as_array(inputs, f"The input of {layer.name!r}", text)
-    if x.ndim < 2:
-        raise ValueError(
-            f"Layer {layer.name!r} expects a batch: an array of at least 2 axes, (samples, features). "
-            f"Received shape {x.shape}; add an axis, for example x[np.newaxis]."
-        )
-    if 0 in x.shape[1:]:
-        raise ValueError(f"Layer {layer.name!r}: every sample has a value at least. Received shape {x.shape}.")
-    return x

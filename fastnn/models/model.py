@@ -5,25 +5,23 @@ import numpy as np
 from fastnn import _random, _tree
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
-from fastnn.layers.base import Layer, as_floats, several
+from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
+from fastnn.layers.eager_inputs import as_floats
 from fastnn.layers.tracing import traced
+from fastnn.models.freezing import Freezable
+from fastnn.models.inputs import ReadsInputs
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
-from fastnn.operations.lookup import reads_text
 from fastnn.saving import CustomObjectScope
 from fastnn.saving.model import SaveableModel
 from fastnn.training.arguments import count
-from fastnn.training.data import as_array, check_inputs, check_lengths
+from fastnn.training.data import check_lengths
 from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
 
 
-def _as_array_or_text(x, name):
-    return as_array(x, name, text=True)
-
-
-class Model(SaveableModel, Layer, Trainer):
+class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     """A network: a layer that knows its graph, and can be trained.
 
     There are three ways to make one:
@@ -346,77 +344,6 @@ class Model(SaveableModel, Layer, Trainer):
             return arrays[0].view(view)
         return _single(_tree.pack(outputs, [each.view(view) for each in arrays]))
 
-    def _checked_inputs(self, x, name, as_array=_as_array_or_text):
-        """Input arrays in the shapes of the model's inputs, and how many samples they have; builds the model if this is
-        its first data."""
-        network = self._network
-        if network is not None and type(network.inputs) is Tensor and not isinstance(x, (dict, list, tuple)):
-            array = self._in_shape(as_array(x, name), network.inputs, f"{name} (model {self.name!r})")
-            return [array], len(array)
-        arrays = self._input_arrays(x, name, as_array)
-        if network is None:
-            self._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
-        return self._shaped(_tree.flatten(arrays), name)
-
-    def _input_arrays(self, x, name, as_array=_as_array_or_text):
-        """Input arrays as they were given: a list with one for each input, or a structure of some before the model is
-        built."""
-        if self._network is None:
-            return _tree.map_structure(lambda each: as_array(each.array, name), several(x))
-        if type(self._network.inputs) is Tensor and not isinstance(x, (dict, list, tuple)):
-            return [as_array(x, name)]
-        return [as_array(each, name) for each in self._matched(x, name)]
-
-    def _shaped(self, arrays, name):
-        """A list of input arrays in the shapes that the model expects, and their length."""
-        inputs = self.graph.inputs
-        if len(arrays) != len(inputs):
-            raise ValueError(f"{name} (model {self.name!r}): expected {len(inputs)} arrays, received {len(arrays)}.")
-        names = [f"{name} (model {self.name!r})"]
-        if len(inputs) > 1:
-            names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
-        shaped = [
-            self._in_shape(array, tensor, each) for array, tensor, each in zip(arrays, inputs, names, strict=True)
-        ]
-        samples = len(shaped[0])
-        if any(len(each) != samples for each in shaped):
-            check_lengths(**dict(zip(names, shaped, strict=True)))  # raises
-        return shaped, samples
-
-    def _in_shape(self, array, tensor, name):
-        if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
-            raise TypeError(
-                f"{name} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
-                "layers.StringLookup, as the first layer behind the input."
-            )
-        return check_inputs(array, tensor.shape[1:], name)
-
-    def _matched(self, values, name):
-        """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a
-        dictionary, by position from a list or tuple; one alone for a single input."""
-        names = self.input_names
-        if isinstance(values, dict):
-            missing = [each for each in names if each not in values]
-            if missing:
-                raise ValueError(
-                    f"{name} (model {self.name!r}): expected a dictionary with {names}, received one with "
-                    f"{sorted(map(str, values))}."
-                )
-            return [values[each] for each in names]
-        if len(names) == 1:
-            listed = isinstance(values, (list, tuple)) and len(values) == 1
-            rank = self.graph.inputs[0].ndim
-            return list(values) if listed and getattr(values[0], "ndim", 0) >= min(2, rank) else [values]
-        if not isinstance(values, (list, tuple)) or len(values) != len(names):
-            got = f"{len(values)} in a {type(values).__name__}" if isinstance(values, (list, tuple)) else type(values)
-            raise ValueError(
-                f"{name} (model {self.name!r}): expected a list of {len(names)} arrays, one for each of {names}, or a "
-                f"dictionary by these names. Received: {got}"
-            )
-        flat = list(values)
-        inputs = self._network.inputs
-        return [flat[list(inputs).index(key)] for key in names] if isinstance(inputs, dict) else flat
-
     def predict_on_batch(self, x):
         """Predictions for one batch, as a plain array, or as a structure of some for several outputs."""
         arrays, samples = self._checked_inputs(x, "x")
@@ -499,63 +426,6 @@ class Model(SaveableModel, Layer, Trainer):
             sources=self._bound(program, samples),
         )
         return program.values()
-
-    def freeze(self, precision="float32"):
-        """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
-
-        Batch normalisation disappears into the dense layers around it, dropout vanishes. The predictor does not follow
-        later changes of the model.
-
-        Parameters
-        ----------
-        precision : {"float32", "float16", "int8"}
-            What the weights of dense layers are stored in. "float16" halves their bytes and rounds each to 11 bits;
-            "int8" quarters them, with a scale for each unit, and rounds the layers' inputs to integers of up to 16
-            bits. Everything else is computed in float32.
-
-        Returns
-        -------
-        fastnn.freeze.Predictor
-
-        Raises
-        ------
-        ValueError
-            For another precision; for weights beyond 65504 with "float16"; for infinite weights with "int8".
-        """
-        from fastnn.freeze import freeze
-
-        return freeze(self, precision)
-
-    def to_onnx(self, path=None, opset=17):
-        """What the model computes at inference, as an ONNX model that any runtime takes; needs the onnx package.
-
-        ``model.freeze().to_onnx()`` writes a smaller one: batch normalisation and scalings are folded into the dense
-        layers. Either takes batches of any size, and float32.
-
-        Parameters
-        ----------
-        path : str or path, optional
-            Also write it to this file.
-        opset : int, default 17
-            The version of ONNX's operators to use, from 13 on. Younger ones have more activations as one operator.
-
-        Returns
-        -------
-        onnx.ModelProto
-            Inputs and outputs have the names of the model's.
-
-        Raises
-        ------
-        ValueError
-            If a layer is called with ``training=True`` or looks up text, or onnx does not know this opset.
-        ImportError
-            If the onnx package is not installed: ``pip install 'fastnn[onnx]'``.
-        """
-        from fastnn.interop.onnx_writer import export
-
-        names = self._heads_names() or self.output_names
-        graph = self.graph.in_mode(False)
-        return export(graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
 
     # ---- storage -----------------------------------------------------------------------------------------------------
 

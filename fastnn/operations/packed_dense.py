@@ -10,6 +10,7 @@ from fastnn._engine.runtime import Buffer
 from fastnn.lowering.cost import gemm_cycles
 from fastnn.operations.activation import fusable_activation
 from fastnn.operations.base import Operation
+from fastnn.operations.dense import product
 
 BLOCK = 16  # columns that lie together
 PRECISIONS = ("float32", "float16", "int8")  # in the order of their numbers in C
@@ -28,6 +29,20 @@ class PackedDense(Operation):
 
     def output_shape(self, node):
         return (*node.inputs[0].shape[:-1], node.variables["kernel"].shape[1])
+
+    def to_onnx(self, node, e):
+        """In float32, with the weights as they are rounded; int8's rounding of the inputs is left out."""
+        kernel, precision = node.variables["kernel"].numpy(), node.attributes["precision"]
+        if precision == "float16":
+            kernel = kernel.astype(np.float16).astype(np.float32)
+        elif precision == "int8":
+            from fastnn.freeze.quantize import quantize  # fastnn.freeze is imported when needed
+
+            integers, scale = quantize(kernel)
+            kernel = integers * scale
+        if precision != "float32":
+            e.notes.append(f"Weights are rounded to {precision}.")
+        return product(node, e, e.constant(kernel, "kernel"), e.variable(node.variables["bias"]))
 
     def forward(self, node, b):
         x = b.slot(node.inputs[0])

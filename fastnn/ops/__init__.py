@@ -71,6 +71,7 @@ from fastnn.ops.shapes import (
     zeros,
     zeros_like,
 )
+from fastnn.ops.without_nan import *  # noqa: F403
 
 array = convert_to_tensor
 

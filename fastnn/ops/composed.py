@@ -11,7 +11,6 @@ from fastnn.ops.elementwise import (
     abs,
     add,
     cast,
-    divide,
     equal,
     greater,
     isfinite,
@@ -21,13 +20,12 @@ from fastnn.ops.elementwise import (
     logical_or,
     multiply,
     rsqrt,
-    sqrt,
     square,
     subtract,
     where,
 )
 from fastnn.ops.products import matmul
-from fastnn.ops.reductions import all, argmax, max, mean, min, prod, sum
+from fastnn.ops.reductions import all, argmax, max, mean, min, sum
 from fastnn.ops.shapes import (
     concatenate,
     expand_dims,
@@ -423,53 +421,6 @@ def in_top_k(targets, predictions, k):
     return found if isinstance(found, Tensor) else result(np.asarray(found, bool))
 
 
-# ---- without NaN -----------------------------------------------------------------------------------------------------
-
-
-def _number(x, instead):
-    return where(isnan(x), instead, x)
-
-
-def nansum(x, axis=None, keepdims=False):
-    """`sum` of what is no NaN."""
-    return sum(_number(x, 0.0), axis, keepdims)
-
-
-def nanprod(x, axis=None, keepdims=False):
-    """`prod` of what is no NaN."""
-    return prod(_number(x, 1.0), axis, keepdims)
-
-
-def _or_nan(x, value, axis, keepdims):
-    """`value`, and NaN where all of `x` is."""
-    return where(all(isnan(x), axis, keepdims), math.nan, value)
-
-
-def nanmax(x, axis=None, keepdims=False):
-    """`max` of what is no NaN."""
-    return _or_nan(x, max(_number(x, -math.inf), axis, keepdims), axis, keepdims)
-
-
-def nanmin(x, axis=None, keepdims=False):
-    """`min` of what is no NaN."""
-    return _or_nan(x, min(_number(x, math.inf), axis, keepdims), axis, keepdims)
-
-
-def nanmean(x, axis=None, keepdims=False):
-    """`mean` of what is no NaN."""
-    return divide(nansum(x, axis, keepdims), sum(where(isnan(x), 0.0, 1.0), axis, keepdims))
-
-
-def nanvar(x, axis=None, keepdims=False):
-    """`var` of what is no NaN."""
-    return nanmean(square(subtract(x, nanmean(x, axis, True))), axis, keepdims)
-
-
-def nanstd(x, axis=None, keepdims=False):
-    """`std` of what is no NaN."""
-    return sqrt(nanvar(x, axis, keepdims))
-
-
 # ---- normalisations --------------------------------------------------------------------------------------------------
 
 
@@ -516,13 +467,6 @@ __all__ = [
     "in_top_k",
     "inner",
     "isclose",
-    "nanmax",
-    "nanmean",
-    "nanmin",
-    "nanprod",
-    "nanstd",
-    "nansum",
-    "nanvar",
     "pad",
     "ptp",
     "ravel",

@@ -99,24 +99,61 @@ def tensordot(x1, x2, axes=2):
 
 
 def einsum(subscripts, *operands):
-    """Sums of products by Einstein's notation, of one or two operands without repeated letters in one of them."""
+    """Sums of products by Einstein's notation. Of more than two operands, two after the other are multiplied."""
     if not symbolic(*operands):
         return result(np.einsum(subscripts, *[array(each) for each in operands]))
     subscripts = subscripts.replace(" ", "")
-    inputs, _, out = subscripts.partition("->")
+    inputs, arrow, out = subscripts.partition("->")
+    if not arrow:  # the letters that are there once, in their order
+        out = "".join(each for each in sorted(set(inputs) - {",", "."}) if inputs.count(each) == 1)
+        out = "..." * ("..." in inputs) + out
     names = inputs.split(",")
     if "..." in inputs:
         rest = max((len(shape_of(x)) - len(n) + 3 for x, n in zip(operands, names, strict=True) if "..." in n))
         letters = "ABCDEFG"[:rest]
         names, out = [each.replace("...", letters) for each in names], out.replace("...", letters)
     xs = [tensor(each) for each in operands]
-    bad = not out or len(names) != len(xs) or len(xs) > 2 or any(len(set(n)) != len(n) for n in names)
-    if bad or any(len(n) != x.ndim for n, x in zip(names, xs, strict=True)):
+    bad = len(names) != len(xs) or any(len(n) != x.ndim for n, x in zip(names, xs, strict=True))
+    if bad or len(set(out)) != len(out) or set(out) - set(inputs.replace("...", "") + out * ("..." in inputs)):
         raise ValueError(
-            f"ops.einsum: one or two operands, an output, and no letter twice in one operand. Received: "
-            f"{subscripts!r} for "
-            f"shapes {[x.shape for x in xs]}"
+            f"ops.einsum: the equation must name each axis of each operand, and each of the output once. Received: "
+            f"{subscripts!r} for shapes {[x.shape for x in xs]}"
         )
+    xs, names = map(list, zip(*(_without_repeated(x, n) for x, n in zip(xs, names, strict=True)), strict=True))
+    samples = "".join({name[0] for x, name in zip(xs, names, strict=True) if is_batched(x)})
+    while len(xs) > 2:
+        later = samples + "".join(names[2:]) + out
+        kept = "".join(sorted({*names[0], *names[1]} & set(later), key=lambda each: (each not in samples, each)))
+        xs, names = [_kept_product(names[:2], xs[:2], kept, samples), *xs[2:]], [kept, *names[2:]]
+    return _kept_product(names, xs, out, samples)
+
+
+def _kept_product(names, xs, out, samples):
+    """A product in which the samples, and one axis at least, are kept; then the sum over what is too much."""
+    letters = "".join(names)
+    first = "".join(each for each in samples if each in letters and each not in out)
+    if not first and not out and len(xs) > 1:
+        first = letters[0]
+    product = _product(names, xs, first + out)
+    return sum(product, list(range(len(first)))) if first else product
+
+
+def _without_repeated(x, name):
+    """The diagonal along axes of the same letter."""
+    from fastnn.ops.composed import diagonal
+
+    for letter in dict.fromkeys(name):
+        while name.count(letter) > 1:
+            first = name.index(letter)
+            second = name.index(letter, first + 1)
+            x = diagonal(x, axis1=first, axis2=second)
+            name = name[:first] + name[first + 1 : second] + name[second + 1 :] + letter
+    return x, name
+
+
+def _product(names, xs, out):
+    """Of one or two operands, whose letters are all different."""
+    names, xs = list(names), list(xs)
     for i, name in enumerate(names):  # sum over what nobody else has
         for letter in name:
             if letter not in out and not any(letter in other for j, other in enumerate(names) if j != i):

@@ -6,71 +6,17 @@ partial sums of a batch's statistics, are not.
 """
 
 import numpy as np
-from fastnn._engine.program import Instruction
-from fastnn._engine.runtime import OPS, Source
 
-from emulated.recording import Recording, Region
+from emulated.making import PRODUCTS, SHAPES, SWEEP, Maker, matrix, panels, result, vector
+from emulated.measured_cases import MEASURED
+from emulated.parameter_cases import OF_PARAMETERS
+from emulated.recording import Region
 from fastnn._engine import kernels
 from fastnn.freeze.quantize import activation_limit, quantize
 from fastnn.operations.packed_dense import PRECISIONS, packed
 from fastnn.operations.primitives import PRIMITIVES
 from reference.activations import NAMES as ACTIVATIONS
 from reference.arrays import GARBAGE
-
-# samples, rows for each of them, columns, cache lines that rows are longer than need be
-SHAPES = [(1, 1, 1, 0), (5, 1, 16, 0), (7, 2, 33, 1), (3, 3, 50, 2), (37, 1, 100, 0)]
-# rows, inputs, units; the last ones are deeper than one block, and wide enough to have x packed
-PRODUCTS = [(1, 3, 5), (1, 70, 140), (7, 17, 33), (13, 48, 20), (33, 65, 49), (70, 300, 9)]
-PRODUCTS += [(100, 31, 130), (266, 40, 300), (64, 260, 150)]
-# every 4194319th float there is, with NaN, infinities, denormals and what overflows
-SWEEP = np.arange(0, 2**32, 4194319, dtype=np.uint64).astype(np.uint32).view(np.float32)[:, None]
-
-
-class Maker:
-    """Makes operands of random numbers, and cases of them."""
-
-    def __init__(self, op):
-        self.op = op
-        self.random = np.random.default_rng(list(op.encode()))
-
-    def normal(self, *shape):
-        return self.random.normal(size=shape).astype(np.float32)
-
-    def uniform(self, *shape):
-        return self.random.uniform(0.05, 1, size=shape).astype(np.float32)
-
-    def case(self, samples, operands, rows_per_sample=1, same_bits=True, **settings):
-        """One instruction on the given operands; row strides are theirs, other dimensions and scalars are settings."""
-        info = OPS[self.op]
-        arrays = {Source(value): value for value in operands.values() if isinstance(value, np.ndarray)}
-        regions = {key: value for key, value in operands.items() if isinstance(value, Region)}
-        bound = {key: (region.buffer, region.offset, region.nbytes) for key, region in regions.items()}
-        bound.update(dict.fromkeys((key for key in operands if key == "source"), next(iter(arrays), None)))
-        strides = {"ld" + {"targets": "t"}.get(key, key): region.ld for key, region in regions.items()}
-        values = {**dict.fromkeys((*info.dims, *info.scalars), 0), **strides, **settings}
-        dims, scalars = ({key: values[key] for key in keys} for keys in (info.dims, info.scalars))
-        run = {key: value for key, value in settings.items() if key not in dims and key not in scalars}
-        run.setdefault("batch", samples)
-        instruction = Instruction(self.op, bound, dims, scalars, rows_per_sample)
-        return Recording(self.op, [instruction], regions, arrays, same_bits=same_bits, **run)
-
-
-def matrix(values, extra=0):
-    """An operand with garbage in its padding."""
-    return Region(values, kernels.row_stride(np.shape(values)[1]) + 16 * extra)
-
-
-def result(rows, n, extra=0):
-    return matrix(np.full((rows, n), GARBAGE, np.float32), extra)
-
-
-def vector(values):
-    """An operand whose padding is zero, and stays so."""
-    return Region(kernels.padded(values))
-
-
-def panels(values):
-    return Region(values, packed=True)
 
 
 def activation_forward(m):
@@ -214,256 +160,6 @@ def reshape(m):
     for rows_x, n_x, rows_y, n_y in (1, 24, 4, 6), (4, 6, 1, 24), (3, 40, 8, 15), (1, 1, 1, 1):
         operands = dict(x=matrix(m.normal(5 * rows_x, n_x), 1), y=result(5 * rows_y, n_y, 1))
         yield m.case(5, operands, rows_x=rows_x, n_x=n_x, rows_y=rows_y, n_y=n_y)
-
-
-def loss(operand, sparse=False, has_output=False, probabilities=False, same_bits=False):
-    """A generator of cases of a loss: with and without weights, gradient and output."""
-
-    def generate(m):
-        for i, (samples, per, n, extra) in enumerate(SHAPES):
-            rows = samples * per
-            values = m.uniform(rows, n) if probabilities else 5 * m.normal(rows, n)
-            operands = {operand: matrix(values, extra), "row_loss": Region(m.normal(rows))}
-            operands["d" + operand] = result(rows, n, 1) if i != 1 else None
-            operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
-            if sparse:
-                operands["labels"] = Region(m.random.integers(-1, n + 1, rows).astype(np.int32))
-            else:
-                operands["targets"] = matrix(m.random.integers(0, 2, (rows, n)).astype(np.float32))
-            if has_output:
-                operands["y"] = result(rows, n) if i != 2 else None
-            settings = dict(n=n, scale=0.7, label_smoothing=0.1 * i) if "label_smoothing" in OPS[m.op].scalars else {}
-            yield m.case(samples, operands, per, same_bits=same_bits, **settings or dict(n=n, scale=0.7))
-
-    return generate
-
-
-def _losses_of_points(m, settings=()):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        rows = samples * per
-        operands = {"p": matrix(m.uniform(rows, n), extra), "row_loss": Region(m.normal(rows))}
-        operands["dp"] = result(rows, n, 1) if i != 1 else None
-        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
-        if "labels" in OPS[m.op].operands:
-            operands["labels"] = Region(m.random.integers(-1, n + 1, rows).astype(np.int32))
-        else:
-            operands["targets"] = matrix(m.random.integers(0, 2 + i % 2, (rows, n)).astype(np.float32))
-        if "alpha" in OPS[m.op].operands:
-            operands["alpha"] = vector(m.uniform(n))
-        yield m.case(samples, operands, per, same_bits=False, n=n, scale=0.7, rtol=2e-5, **_every_other(settings, i))
-
-
-def _every_other(settings, i):
-    return {name: values[i % len(values)] for name, values in dict(settings).items()}
-
-
-def loss_of_points(**settings):
-    return lambda m: _losses_of_points(m, settings)
-
-
-def rescale_loss(m):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        operands = dict(row_loss=Region(m.normal(samples * per)), dp=matrix(m.normal(samples * per, n), extra))
-        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
-        labels = Region(m.random.integers(-1, n, samples * per).astype(np.int32))
-        operands["labels"] = labels if i > 2 else None
-        yield m.case(samples, operands, per, n=n)
-
-
-def ignore_labels(m):
-    for samples, per, *_ in SHAPES:
-        labels = m.random.integers(-1, 4, samples * per).astype(np.int32)
-        yield m.case(samples, dict(labels=Region(labels), out=Region(np.zeros_like(labels))), per, ignored=2)
-
-
-def accumulate(m):
-    for samples, per in (1, 1), (10, 3), (129, 1):
-        weights = Region(m.uniform(samples)) if per > 1 else None
-        acc = Region(np.array([10.0, 20.0]))
-        yield m.case(samples, dict(values=Region(m.normal(samples * per)), weights=weights, acc=acc), per, rtol=1e-14)
-
-
-def accuracy(sparse=False):
-    def generate(m):
-        for samples, per, n, extra in SHAPES:
-            rows = samples * per
-            p = np.round(m.uniform(rows, n), 1)  # with ties
-            p[0, 0] = np.nan
-            operands = dict(p=matrix(p, extra), values=Region(m.normal(rows)))
-            if sparse:
-                operands["labels"] = Region(np.argmax(p == p.max(axis=1, keepdims=True), axis=1).astype(np.int32))
-            else:
-                operands["targets"] = matrix((p > 0.4).astype(np.float32))
-            settings = dict(n=n, threshold=0.5) if "threshold" in OPS[m.op].scalars else dict(n=n)
-            yield m.case(samples, operands, per, **settings)
-
-    return generate
-
-
-def top_k(m):
-    for samples, per, n, extra in SHAPES:
-        p = matrix(np.round(m.uniform(samples * per, n), 1), extra)
-        if m.op == "top_k_filter":
-            operands = dict(p=p, y=result(samples * per, n))
-        elif m.op == "sparse_top_k":
-            labels = m.random.integers(-1, n + 1, samples * per).astype(np.int32)
-            operands = dict(p=p, labels=Region(labels), values=Region(m.normal(samples * per)))
-        else:
-            operands = dict(p=p, targets=matrix(m.uniform(samples * per, n)), values=Region(m.normal(samples * per)))
-        yield m.case(samples, operands, per, n=n, k=min(n, 3))
-
-
-def correlation(m):
-    for samples, per, n, extra in SHAPES[1:]:
-        t = m.normal(samples * per, n)
-        operands = dict(p=matrix(t + m.normal(samples * per, n), extra), targets=matrix(t))
-        operands["values"] = Region(m.normal(samples * per))
-        yield m.case(samples, operands, per, same_bits=False, n=n)
-
-
-def _counted(m, i, samples, per, n, extra, state):
-    operands = dict(p=matrix(m.uniform(samples * per, n), extra), state=Region(m.random.uniform(0, 9, state)))
-    operands["targets"] = matrix(m.random.integers(0, 2, (samples * per, n)).astype(np.float32))
-    return operands | dict(weights=Region(m.uniform(samples)) if i % 2 else None)
-
-
-def threshold_histogram(m):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        levels = (5, 40, None, 33, None)[i]
-        thresholds = None if levels is None else kernels.padded(np.sort(m.uniform(levels)))
-        count = levels or 11
-        operands = _counted(m, i, samples, per, n, extra, (n if i > 2 else 1) * 2 * (count + 1))
-        operands["thresholds"] = None if levels is None else Region(thresholds)
-        operands["columns"] = vector(m.uniform(n)) if i == 1 else None
-        yield m.case(
-            samples, operands, per, first=0, end=n, m=count, least=i % 2, per_column=int(i > 2), sigmoid=int(i == 3),
-            rtol=1e-12,
-        )  # fmt: skip
-
-
-def class_counts(m):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        operands = _counted(m, i, samples, per, n, extra, 4 * n)
-        yield m.case(samples, operands, per, n=n, by_maximum=i % 2, threshold=0.4, rtol=1e-12)
-
-
-def confusion_matrix(m):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        operands = _counted(m, i, samples, per, n, extra, n * n if i % 2 else 4)
-        operands["labels"] = None
-        if i == 3:
-            operands["targets"] = None
-            operands["labels"] = Region(m.random.integers(-1, n + 1, samples * per).astype(np.int32))
-            operands["weights"].before[0, 0] = 1e30  # beyond all integers
-            operands["weights"]._fill()
-        settings = dict(n=n, classes=n if i % 2 else 2, by_row=i % 2, above=(i + 1) % 2, threshold=0.5)
-        yield m.case(samples, operands, per, ignored=i - 2, whole=int(i == 3), rtol=1e-12, **settings)
-
-
-def regression_moments(m):
-    for i, (samples, per, n, extra) in enumerate(SHAPES):
-        operands = _counted(m, i, samples, per, n, extra, 4 * n + 1)
-        yield m.case(samples, operands, per, n=n, rtol=1e-12)
-
-
-def optimizer(*own, own_dims=None, slots="", squares=""):
-    """Cases with and without everything that optimizers share: clipping, decay, accumulation."""
-
-    def cases(m):
-        for clip, decays, step in (0, 0, 0), (1, 1, 5), (3, 0, 1001):
-            operands = dict(param=vector(m.normal(112)), grad=vector(m.normal(112)))
-            operands["norms"] = Region(np.array([30.0, 2.0])) if clip == 3 else None
-            operands.update((name, vector(0.1 * m.normal(112))) for name in slots.split())
-            operands.update((name, vector(0.1 * m.uniform(112))) for name in squares.split())
-            settings = dict(n=112, clip=clip, norm_count=2, decays=decays, rate_factor=0.5, accumulation=2 * decays)
-            operands = {name: operands.get(name) for name in OPS[m.op].operands}
-            if "sums" in operands:
-                operands["sums"] = Region(np.zeros(2))
-            hyper = [0.01, 0.1, 0.5, 0.0, *own]
-            yield m.case(1, operands, same_bits=False, **settings, **(own_dims or {}), hyper=hyper, step=step)
-
-    return cases
-
-
-def lamb_apply(m):
-    operands = dict(param=vector(m.normal(112)), direction=vector(m.normal(112)), sums=Region(np.array([3.0, 2.0])))
-    yield m.case(1, operands, same_bits=False, n=112, rate_factor=1, hyper=[0.01])
-
-
-def accumulate_gradients(m):
-    for step in 1, 2:
-        operands = dict(grad=vector(m.normal(112)), accumulator=vector(m.normal(112)))
-        yield m.case(1, operands, n=112, accumulation=3, step=step)
-
-
-def sum_squares(m):
-    yield m.case(1, dict(x=vector(m.normal(5008)), sums=Region(np.zeros(2))), same_bits=False, n=5008)
-
-
-def average_weights(m):
-    for step in 0, 5:
-        operands = dict(param=vector(m.normal(112)), average=vector(m.normal(112)))
-        yield m.case(1, operands, n=112, overwrite=3, step=step, hyper=[0.01, 0, 0, 0.9])
-
-
-def norm_constraint(m):
-    for k, n in (1, 21), (23, 5), (9, 70):
-        for axis in 0, 1, 2:
-            settings = dict(k=k, n=n, axis=axis, low=0.5, high=2.0, rate=0.7, epsilon=1e-7)
-            yield m.case(1, dict(w=panels(m.normal(k, n))), same_bits=False, **settings)
-
-
-def non_negative(m):
-    yield m.case(1, dict(w=vector(m.normal(112))), n=112)
-
-
-def masked_weights(m):
-    mask = (m.uniform(112) > 0.5).astype(np.float32)
-    yield m.case(1, dict(w=vector(m.normal(112)), mask=vector(mask)), n=112)
-
-
-def weight_penalty(m):
-    for accumulate in 0, 1:
-        operands = dict(w=vector(m.normal(5008)), grad=vector(m.normal(5008)), sums=Region(np.zeros(2)))
-        yield m.case(1, operands, same_bits=False, n=5008, accumulate=accumulate, l1=0.1, l2=0.2)
-
-
-def activity_penalty(m):
-    for samples, per, n, extra in SHAPES:
-        operands = dict(y=matrix(m.normal(samples * per, n), extra), values=Region(np.zeros((1, samples * per), "f4")))
-        yield m.case(samples, operands, per, same_bits=False, n=n, l1=0.1, l2=0.2)
-
-
-def activity_gradient(m):
-    for samples, per, n, extra in SHAPES:
-        operands = dict(y=matrix(m.normal(samples * per, n), extra), dy=matrix(m.normal(samples * per, n)))
-        yield m.case(samples, operands | dict(dx=result(samples * per, n)), per, n=n, l1=0.1, l2=0.2)
-
-
-def unit_rows(m):
-    for columns in 0, 1:
-        rows, size = (33, 21) if columns else (21, 33)
-        operands = dict(w=panels(m.normal(21, 33)), u=Region(np.zeros((rows, kernels.row_stride(size)), np.float32)))
-        operands["lengths"] = Region(np.zeros((1, rows), np.float32))
-        yield m.case(1, operands, k=21, n=33, ldu=kernels.row_stride(size), columns=columns)
-
-
-def orthogonal_penalty(m):
-    for columns in 0, 1:
-        rows, size = (33, 21) if columns else (21, 33)
-        ld = kernels.row_stride(size)
-        u = np.zeros((rows, ld), np.float32)
-        u[:, :size] = m.normal(rows, size)
-        u /= np.linalg.norm(u, axis=1, keepdims=True)
-        operands = dict(u=Region(u), lengths=Region(m.uniform(1, rows)), grad=panels(m.normal(21, 33)))
-        operands["sums"] = Region(np.zeros(rows))
-        settings = dict(k=21, n=33, ldu=ld, columns=columns, accumulate=columns, factor=0.3)
-        yield m.case(1, operands, same_bits=False, **settings)
-
-
-def add_penalty(m):
-    operands = dict(sums=Region(np.array([1.0, 2.0, 4.0])), acc=Region(np.array([3.0, 5.0])))
-    yield m.case(7, operands, count=3, counts=1)
 
 
 def _normalised(m, samples, per, n, extra, affine):
@@ -786,67 +482,6 @@ GENERATORS = {
     "gather_labels": gather_labels,
     "scatter": scatter,
     "reshape": reshape,
-    "softmax_crossentropy_sparse": loss("z", sparse=True, has_output=True),
-    "softmax_crossentropy_dense": loss("z", has_output=True),
-    "sigmoid_crossentropy": loss("z", has_output=True),
-    "crossentropy_sparse": loss("p", sparse=True, probabilities=True),
-    "crossentropy_dense": loss("p", probabilities=True),
-    "binary_crossentropy": loss("p", probabilities=True),
-    "mean_squared_error": loss("p"),
-    "mean_absolute_error": loss("p"),
-    "huber": loss_of_points(delta=(0.4,)),
-    "log_cosh": loss_of_points(),
-    "mean_absolute_percentage_error": loss_of_points(),
-    "mean_squared_logarithmic_error": loss_of_points(),
-    "poisson": loss_of_points(),
-    "hinge": loss_of_points(),
-    "squared_hinge": loss_of_points(),
-    "binary_focal_crossentropy": loss_of_points(gamma=(2, 1.5, 0), alpha=(-1, 0.3), from_logits=(0, 0, 0, 1)),
-    "kl_divergence": loss_of_points(),
-    "cosine_similarity": loss_of_points(),
-    "categorical_hinge": loss_of_points(),
-    "categorical_focal_crossentropy": loss_of_points(gamma=(2, 1.5), label_smoothing=(0, 0.1), from_logits=(0, 0, 1)),
-    "generalized_crossentropy": loss_of_points(q=(0.5,)),
-    "tversky": loss_of_points(alpha=(0.3,), beta=(0.8,), epsilon=(1e-7,), whole=(0, 1)),
-    "rescale_loss": rescale_loss,
-    "ignore_labels": ignore_labels,
-    "accumulate": accumulate,
-    "sparse_accuracy": accuracy(sparse=True),
-    "categorical_accuracy": accuracy(),
-    "binary_accuracy": accuracy(),
-    "equal_values": accuracy(),
-    "sparse_top_k": top_k,
-    "categorical_top_k": top_k,
-    "pearson": correlation,
-    "concordance": correlation,
-    "threshold_histogram": threshold_histogram,
-    "class_counts": class_counts,
-    "confusion_matrix": confusion_matrix,
-    "regression_moments": regression_moments,
-    "top_k_filter": top_k,
-    "sgd": optimizer(0.9, own_dims=dict(nesterov=1), slots="momentum"),
-    "adam": optimizer(0.9, 0.999, 1e-7, slots="momentum", squares="velocity velocity_hat"),
-    "adamax": optimizer(0.9, 0.999, 1e-7, slots="momentum", squares="norm"),
-    "nadam": optimizer(0.9, 0.999, 1e-7, 0.2, slots="momentum", squares="velocity"),
-    "lion": optimizer(0.9, 0.99, slots="momentum"),
-    "rmsprop": optimizer(0.9, 0.8, 1e-3, slots="momentum average_gradient", squares="velocity"),
-    "adagrad": optimizer(1e-7, squares="accumulator"),
-    "adadelta": optimizer(0.95, 1e-4, squares="accumulated_grad accumulated_delta_var"),
-    "ftrl": optimizer(-0.7, 0.1, 0.01, 0.1, 0.2, slots="linear", squares="accumulator"),
-    "lamb_direction": optimizer(0.9, 0.999, 1e-7, slots="momentum", squares="velocity"),
-    "lamb_apply": lamb_apply,
-    "accumulate_gradients": accumulate_gradients,
-    "sum_squares": sum_squares,
-    "average_weights": average_weights,
-    "norm_constraint": norm_constraint,
-    "masked_weights": masked_weights,
-    "non_negative": non_negative,
-    "weight_penalty": weight_penalty,
-    "activity_penalty": activity_penalty,
-    "activity_gradient": activity_gradient,
-    "unit_rows": unit_rows,
-    "orthogonal_penalty": orthogonal_penalty,
-    "add_penalty": add_penalty,
     "batchnorm_train": batchnorm_train,
     "batchnorm_infer": batchnorm_infer,
     "batchnorm_backward": batchnorm_backward,
@@ -877,6 +512,8 @@ GENERATORS = {
     "pack_panels": pack_panels,
     "unpack_panels": unpack_panels,
     "matmul": matmul,
+    **MEASURED,
+    **OF_PARAMETERS,
 }
 
 

