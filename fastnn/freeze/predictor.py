@@ -9,7 +9,7 @@ from fastnn import _tree
 from fastnn._engine.predictor import FrozenProgram, Image
 from fastnn.eager import CHUNK
 from fastnn.freeze.heads import head_of
-from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
+from fastnn.freeze.image import NotInImage, damage_told, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.freeze.report import FreezeReport
 from fastnn.freeze.stored import table
@@ -308,11 +308,12 @@ def from_image(image):
     opened = Image(image)  # C decides whether it is one, before Python reads its description
     description = description_of(opened.memory)
     kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
-    if description["kind"] not in kinds:
+    if str(description["kind"]) not in kinds:
         raise ValueError(
             f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
         )
-    return kinds[description["kind"]](description, opened)
+    with damage_told():
+        return kinds[description["kind"]](description, opened)
 
 
 def _from_plain(cls, description, plain):
