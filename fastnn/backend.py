@@ -1,4 +1,5 @@
-"""Session-wide settings, under the names that `keras.backend` gives them."""
+"""Session-wide settings, under the names that `keras.backend` gives them, and, for code of Keras 2, its mathematics:
+``backend.mean``, ``backend.square`` and so on are those of `fastnn._backend_functions`, imported when asked for."""
 
 import gc
 
@@ -144,3 +145,21 @@ def get_value(x):
 def set_value(x, value):
     """Set the value of a variable or of ``optimizer.learning_rate``."""
     x.assign(value)
+
+
+def __getattr__(name):
+    if not name.startswith("_"):
+        from fastnn import _backend_functions
+
+        if name in _backend_functions.__all__:
+            return getattr(_backend_functions, name)
+    raise AttributeError(
+        f"module 'fastnn.backend' has no attribute {name!r}. Mathematics is in fastnn.ops, random numbers are in "
+        "fastnn.random."
+    )
+
+
+def __dir__():
+    from fastnn import _backend_functions
+
+    return sorted([*globals(), *_backend_functions.__all__])

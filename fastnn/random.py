@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import _random
 from fastnn._naming import unique_name
 from fastnn.eager import Array, is_symbolic
-from fastnn.operations import apply
+from fastnn.operations import apply, is_inside_call, layers_being_called
 
 __all__ = [
     "SeedGenerator",
@@ -94,7 +94,7 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     if len(shape) > 1 and shape[0] is None:
         own = int(seed) if isinstance(seed, (int, np.integer)) else None
         return apply("random_normal", [], shape=tuple(shape), mean=mean, stddev=stddev, seed=own, training=True)
-    return _array(_generator(seed).normal(mean, stddev, shape), dtype)
+    return _array(_generator(seed, shape).normal(mean, stddev, shape), dtype)
 
 
 def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
@@ -109,7 +109,7 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     """
     if np.issubdtype(np.dtype(dtype or "float32"), np.integer):
         return randint(shape, minval, maxval, dtype, seed)
-    return _array(_generator(seed).uniform(minval, maxval, shape), dtype)
+    return _array(_generator(seed, shape).uniform(minval, maxval, shape), dtype)
 
 
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
@@ -120,7 +120,7 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     shape, mean, stddev, dtype, seed
         See `normal`.
     """
-    rng = _generator(seed)
+    rng = _generator(seed, shape)
     values = rng.standard_normal(shape)
     outside = np.abs(values) > 2
     while outside.any():
@@ -140,7 +140,7 @@ def randint(shape, minval, maxval, dtype="int32", seed=None):
     seed
         See `normal`.
     """
-    return _array(_generator(seed).integers(int(minval), int(maxval), shape), dtype)
+    return _array(_generator(seed, shape).integers(int(minval), int(maxval), shape), dtype)
 
 
 def shuffle(x, axis=0, seed=None):
@@ -210,7 +210,7 @@ def gamma(shape, alpha, dtype=None, seed=None):
         See `normal`.
     alpha : float or array_like
     """
-    return _array(_generator(seed).gamma(alpha, size=shape), dtype)
+    return _array(_generator(seed, shape).gamma(alpha, size=shape), dtype)
 
 
 def binomial(shape, counts, probabilities, dtype=None, seed=None):
@@ -223,7 +223,7 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None):
     counts : int or array_like
     probabilities : float or array_like
     """
-    return _array(_generator(seed).binomial(np.asarray(counts, np.int64), probabilities, shape), dtype)
+    return _array(_generator(seed, shape).binomial(np.asarray(counts, np.int64), probabilities, shape), dtype)
 
 
 def beta(shape, alpha, beta, dtype=None, seed=None):
@@ -235,11 +235,26 @@ def beta(shape, alpha, beta, dtype=None, seed=None):
         See `normal`.
     alpha, beta : float or array_like
     """
-    return _array(_generator(seed).beta(alpha, beta, shape), dtype)
+    return _array(_generator(seed, shape).beta(alpha, beta, shape), dtype)
 
 
-def _generator(seed):
-    """NumPy's generator for what a user gives as `seed`."""
+def _generator(seed, shape=()):
+    """NumPy's generator for what a user gives as `seed`.
+
+    Raises
+    ------
+    ValueError
+        In the `call` of a layer, where the values would be drawn once and be the same in every step.
+    """
+    layers = layers_being_called()
+    traced = layers and layers[-1].built and is_inside_call()  # not while it is built, and an initializer draws
+    if None in shape or (traced and not isinstance(seed, (int, np.integer))):
+        where = f" in `call` of layer {layers[-1].name!r}" if layers else ""
+        raise ValueError(
+            f"fastnn.random{where}: `call` is traced once, so that these numbers would be the same in every step. "
+            "fastnn.random.normal(ops.shape(x)) is drawn anew in each, as are the layers Dropout and GaussianNoise; "
+            f"for a constant give an integer as `seed`. Received: shape={tuple(shape)}, seed={seed!r}"
+        )
     if isinstance(seed, SeedGenerator):
         return np.random.default_rng(seed.next())
     if seed is None:

@@ -100,3 +100,37 @@ def test_mistakes():
 def test_config_of_a_generator():
     generator = random.SeedGenerator.from_config(random.SeedGenerator(5, name="s").get_config())
     assert generator.get_config() == {"seed": 5, "name": "s"}
+
+
+def test_numbers_that_would_be_drawn_once_are_refused_in_a_call():
+    class Noisy(fastnn.layers.Layer):
+        def __init__(self, draw):
+            super().__init__(name="noisy")
+            self.draw = draw
+
+        def call(self, x):
+            return x + self.draw(x)
+
+    for draw in (
+        lambda x: random.normal((3,)),
+        lambda x: random.uniform(fastnn.ops.shape(x)),
+        lambda x: random.truncated_normal((3,), seed=random.SeedGenerator(1)),
+    ):
+        with pytest.raises(ValueError, match="'noisy'.*same in every step"):
+            Noisy(draw)(fastnn.Input((3,)))
+    assert Noisy(lambda x: random.normal((3,), seed=4))(fastnn.Input((3,))).shape == (None, 3)
+
+
+def test_an_initializer_may_draw_while_a_call_is_traced():
+    def own(shape, dtype=None):
+        return random.normal(shape)
+
+    class Outer(fastnn.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = fastnn.layers.Dense(2, kernel_initializer=own)
+
+        def call(self, x):
+            return self.inner(x)
+
+    assert np.unique(fastnn.Sequential([fastnn.Input((3,)), Outer()]).get_weights()[0]).size == 6

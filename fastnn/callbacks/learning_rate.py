@@ -302,7 +302,18 @@ class LearningRateFinder(Callback):
         return self.rates[int(np.argmin(np.gradient(losses)))]  # the rates are a geometric row: equal steps of log
 
     def plot(self, ax=None):
-        """Draw loss against learning rate; needs matplotlib. Returns the axes."""
+        """Draw loss against learning rate; needs matplotlib. Returns the axes, whose ``figure.savefig(path)`` saves it.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; default: the current ones.
+        """
+        if ax is not None and not hasattr(ax, "plot"):
+            raise TypeError(
+                f"LearningRateFinder.plot draws into axes of matplotlib. Received: ax={ax!r}. To save a picture: "
+                "finder.plot().figure.savefig(path)"
+            )
         if ax is None:
             import matplotlib.pyplot as plt
 

@@ -304,7 +304,7 @@ class Layer(HasWeights, Saveable):
     def _compute_columns(self, values, training=None):
         """Of values without an axis of features, each of which is a sample."""
         results = self._compute(values.reshape(-1, 1), training)
-        return results.reshape(*values.shape, *results.shape[2:])
+        return results.reshape((*values.shape, *results.shape[2:]))
 
     def _compute(self, inputs, training=None, **kwargs):
         if self._takes_columns and is_flat(inputs):

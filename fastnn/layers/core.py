@@ -77,7 +77,7 @@ class InputLayer(Layer):
     def get_config(self):
         return {
             "batch_shape": (self.batch_size, *self.shape),
-            "dtype": self.output.dtype,
+            "dtype": "string" if self.reads_text else self.output.dtype,
             "sparse": False,
             "ragged": False,
             "name": self.name,
@@ -104,6 +104,12 @@ def Input(
 ):
     """A symbolic tensor to build a model from; see `InputLayer`. `tensor` is its `input_tensor`."""
     return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name).output
+
+
+def input_like(tensor, name=None):
+    """A new input for what another one reads: samples of the same shape, numbers or text."""
+    layer = tensor.call and tensor.call.layer
+    return Input(tensor.shape[1:], dtype="string" if getattr(layer, "reads_text", False) else None, name=name)
 
 
 def _without_batch(batch_shape):

@@ -181,6 +181,13 @@ __all__ = [
     *(cls.__name__ for cls in _FUNCTIONS.values()),
     *(function.__name__ for function in _FUNCTIONS),
 ]
+# Short names, for code of Keras 2.
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+mse = MSE = mean_squared_error
+msle = MSLE = mean_squared_logarithmic_error
 COMPILED = ", ".join(cls.__name__ for cls in _FUNCTIONS.values())
 _OBJECTS = {
     **{function.__name__: function for function in _FUNCTIONS},

@@ -163,6 +163,13 @@ __all__ = [
     "categorical_focal_crossentropy",
     "huber",
 ]
+# Short names, for code of Keras 2.
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+mse = MSE = mean_squared_error
+msle = MSLE = mean_squared_logarithmic_error
 _ON_ARRAYS_ONLY = (Mean, MeanMetricWrapper, Sum)
 COMPILED = ", ".join(cls.__name__ for cls in _CLASSES if cls not in _ON_ARRAYS_ONLY)
 _OBJECTS = {

@@ -1,7 +1,7 @@
 """Models anew: copies with weights of their own."""
 
 from fastnn import _tree
-from fastnn.layers.core import Input
+from fastnn.layers.core import input_like
 from fastnn.models.functional import Functional
 from fastnn.models.sequential import Sequential
 from fastnn.saving.registration import CustomObjectScope
@@ -82,4 +82,4 @@ def _new_inputs(model):
     """Inputs like the model's; none if it has no known ones."""
     if model._network is None:
         return []
-    return [Input(each.shape[1:], dtype=each.dtype, name=each.name) for each in model.inputs]
+    return [input_like(each, each.name) for each in model.inputs]

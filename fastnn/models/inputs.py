@@ -55,7 +55,7 @@ class ReadsInputs:
         if array.dtype.kind in "US" and not reads_text(self.graph, tensor):
             raise TypeError(
                 f"{name} has dtype {array.dtype}, which cannot be read as numbers. A model reads text through "
-                "layers.StringLookup, as the first layer behind the input."
+                "layers.StringLookup or layers.Hashing, as the first layer behind an Input(shape, dtype='string')."
             )
         return check_inputs(array, tensor.shape[1:], name)
 

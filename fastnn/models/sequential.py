@@ -2,7 +2,7 @@
 
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
-from fastnn.layers.core import InputLayer
+from fastnn.layers.core import InputLayer, input_like
 from fastnn.models.model import Model
 from fastnn.models.network import Network
 from fastnn.operations import calling, inside_call
@@ -75,7 +75,7 @@ class Sequential(Model):
             if layer.first_input_shape is not None:
                 self._tensors = [InputLayer(layer.first_input_shape).output]
             elif isinstance(layer, Model) and layer._network is not None and len(layer.inputs) == 1:
-                self._tensors = [InputLayer(layer.inputs[0].shape[1:]).output]
+                self._tensors = [input_like(layer.inputs[0])]
         if self._tensors:
             self._tensors.append(self._stacked(layer, self._tensors[-1]))
             self.built = True

@@ -33,6 +33,11 @@ def array(value):
     """What an eager function computes with: float32 where there are fractions."""
     if isinstance(value, Variable):
         return value.numpy()
+    if value is None:
+        raise TypeError(
+            "Expected numbers. Received: None. ops.shape(x)[0], the number of samples, is not known while a "
+            "network is traced. ops.size(x) counts the values of each batch, ops.mean divides by their number."
+        )
     found = np.asarray(value)
     if found.dtype.kind not in "fiub":
         raise TypeError(f"Expected numbers. Received: {value!r:.100} of type {type(value).__name__}")

@@ -19,7 +19,11 @@ def shape(x):
 
 
 def size(x):
-    """The number of values, where it is known."""
+    """The number of values; of a symbolic tensor with a batch, a tensor that counts those of each batch."""
+    if is_batched(x):
+        from fastnn.ops.reductions import sum
+
+        return sum(ones_like(x))
     return math.prod(shape_of(x))
 
 

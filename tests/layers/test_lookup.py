@@ -191,3 +191,33 @@ def test_inverted():
 def test_refuses(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_copies_of_a_network_that_reads_text_read_text(tmp_path):
+    """The input says whether it reads text where the layer behind it, Hashing, reads numbers as well."""
+    stack = [layers.Hashing(8), layers.Embedding(8, 3), layers.Flatten(), layers.Dense(1)]
+    model = fastnn.Sequential([fastnn.Input((2,), dtype="string"), *stack])
+    expected = model.predict(WORDS, verbose=0)
+    copies = [fastnn.Sequential.from_config(model.get_config()), fastnn.models.clone_model(model)]
+    for copy in copies:
+        copy.set_weights(model.get_weights())
+    model.save(tmp_path / "m.fastnn")
+    copies += [fastnn.models.load_model(tmp_path / "m.fastnn"), fastnn.Sequential([model])]
+    for copy in copies:
+        np.testing.assert_array_equal(copy.predict(WORDS, verbose=0), expected)
+    with pytest.raises(TypeError, match=r"layers\.Hashing.*dtype='string'"):
+        fastnn.Sequential([fastnn.Input((2,)), *stack]).predict(WORDS, verbose=0)
+
+
+def test_weights_of_tokens_by_the_rows_that_have_them():
+    lookup = layers.StringLookup(output_mode="tf_idf")
+    lookup.adapt([["a", "b", "a"], ["b", "c", "d"]])
+    assert lookup.get_vocabulary(include_special_tokens=False)[0] == "b"
+    seen = np.log(1 + 2 / (1 + np.array([2, 1, 1, 1])))
+    np.testing.assert_allclose(lookup([["b", "b", "b"]])[0, 1], 3 * seen[0], rtol=1e-6)
+
+
+def test_a_single_value_comes_back_without_axes():
+    assert float(layers.Rescaling(0.5)(3.0)) == 1.5
+    assert layers.Normalization(axis=None, mean=1.0, variance=4.0)(3.0).shape == ()
+    assert float(layers.Discretization(bin_boundaries=[0, 1])(0.5)) == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import ops
 from fastnn.graph import Graph
 from fastnn.lowering import traced
@@ -38,3 +39,34 @@ def test_what_they_return_is_checked():
         traced.projection(b, ops.sum, variable)
     with pytest.raises(TypeError, match="must return a tensor"):
         traced.penalty(b, lambda w: None, variable)
+
+
+def test_size_counts_the_values_of_each_batch():
+    """As the streaming metrics of books count: a total over `size`."""
+
+    class MeanError(fastnn.metrics.Metric):
+        def __init__(self, name="mean_error", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.total = self.add_weight(name="total", initializer="zeros")
+            self.count = self.add_weight(name="count", initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign_add(ops.sum(ops.abs(y_true - y_pred)))
+            self.count.assign_add(ops.cast(ops.size(y_true), "float32"))
+
+        def result(self):
+            return self.total / self.count
+
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+    model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2)])
+    model.compile("sgd", "mse", metrics=[MeanError(), "mae"])
+    history = model.fit(x, x[:, :2], batch_size=20, verbose=0).history
+    np.testing.assert_allclose(history["mean_error"], history["mae"], rtol=1e-6)
+    assert ops.size(x) == 150
+
+    class PerSample(fastnn.layers.Layer):
+        def call(self, inputs):
+            return inputs / ops.cast(ops.shape(inputs)[0], "float32")
+
+    with pytest.raises(TypeError, match="number of samples"):
+        PerSample()(fastnn.Input((3,)))
