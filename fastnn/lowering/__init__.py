@@ -5,3 +5,5 @@
 ``programs``  the three programs of a model: training step, evaluation, prediction
 ``cost``      estimates of work, in cycles: they choose the number of threads
 """
+
+import fastnn.operations  # noqa: F401  (they import formulas, and formulas their primitives: whoever begins, they come first)
