@@ -1,7 +1,7 @@
 """Random networks through `Model.freeze`: folding, packing and the C runtime together answer as the model does.
 
-`test_fold.py` and `test_fold_graphs.py` have more of shapes and patterns, on small layers. Here layers are as wide as the
-blocks and tiles of the kernels, and then some, and rows are as many as make a batch of each kind.
+`test_fold.py` and `test_fold_graphs.py` have more of shapes and patterns, on small layers. Here layers are as wide as
+the blocks and tiles of the kernels, and then some, and rows are as many as make a batch of each kind.
 """
 
 import pickle
