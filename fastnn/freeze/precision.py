@@ -1,7 +1,7 @@
 """What the weights of each dense layer are stored in: as told, or by the error that it makes.
 
-A layer's error is measured alone, all others in float32. "mixed" starts with int8 everywhere and raises, one after the
-other, the layers that cost most, until the outputs are as near to the model's as they have to be.
+A layer's error is measured alone, all others in float32. "mixed" starts with int8 everywhere and raises the layers that
+cost most for their bytes, as many of them as it takes for the outputs to be as near to the model's as they have to be.
 """
 
 import math
@@ -22,6 +22,7 @@ TOLERANCES = {"accuracy": 0.002, "relative error": 0.02}
 SMALL = 64 * 64
 # From so many weights on, 2 MiB of float32 stream from beyond the second-level cache: there float16 is faster, too.
 LARGE = 2**19
+_BYTES = {"float32": 4, "float16": 2, "int8": 1}
 _SAMPLES = 1024  # that the error of a single layer is measured on
 
 
@@ -158,18 +159,50 @@ class _Trial:
         return {node: self.error(node, each) for node, each in chosen.items() if each != "float32"}
 
     def choose(self, chosen, tolerance):
-        """Raise the layers that cost most until the tolerance is met, or there is nothing left to raise."""
-        while True:
-            outputs = self.evaluation.reports(pack(self.graph, chosen, self.ranges))
-            report = FreezeReport(None, outputs=outputs)
-            if tolerance is None:
-                tolerance = TOLERANCES[report.measure]
-            errors = self.errors_of(chosen)
-            if report.loss <= tolerance or not errors:
-                return chosen, tolerance
-            worst = max(errors, key=errors.get)
-            steps = _steps(worst)
-            chosen = {**chosen, worst: steps[steps.index(chosen[worst]) + 1]}
+        """Raise the layers that cost most for their bytes until the tolerance is met, or nothing is left to raise.
+
+        Returns
+        -------
+        chosen : dict of Node to str
+        tolerance : float
+            The default one, where there was none.
+        """
+        first = self._measured(chosen)
+        if tolerance is None:
+            tolerance = TOLERANCES[first.measure]
+        if first.loss <= tolerance:
+            return chosen, tolerance
+        ways = [chosen, *self._raised(chosen)]
+        missing, enough = 0, len(ways) - 1  # all in float32 is enough, or nothing is
+        while enough - missing > 1:
+            middle = (missing + enough) // 2
+            if self._measured(ways[middle]).loss <= tolerance:
+                enough = middle
+            else:
+                missing = middle
+        return ways[enough], tolerance
+
+    def _measured(self, chosen):
+        return FreezeReport(None, outputs=self.evaluation.reports(pack(self.graph, chosen, self.ranges)))
+
+    def _raised(self, chosen):
+        """One layer after the other is raised, until all are in float32: errors add up as squares, so the next is that
+        whose square falls most for each byte that it takes."""
+        ways = []
+        while any(each != "float32" for each in chosen.values()):
+            gains = {}
+            for node, precision in chosen.items():
+                steps = _steps(node)
+                following = steps[steps.index(precision) + 1 :][:1]
+                if following:
+                    gain = self.error(node, precision) ** 2 - self.error(node, following[0]) ** 2
+                    gain = math.inf if math.isnan(gain) else gain
+                    more = _BYTES[following[0]] - _BYTES[precision]
+                    gains[node, following[0]] = gain / (more * node.variables["kernel"].size)
+            worst, following = max(gains, key=gains.get)
+            chosen = {**chosen, worst: following}
+            ways.append(chosen)
+        return ways
 
 
 def _layers(graph, result, errors):

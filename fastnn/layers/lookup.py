@@ -143,7 +143,7 @@ class _IndexLookup(Layer):
         if self.output_mode != "tf_idf":
             return self.set_vocabulary(tokens)
         rows = data.reshape(len(data), -1)
-        found = Table(tokens, 0, None, 0, lambda unknown: np.full(len(unknown), len(tokens))).find(rows)
+        found = Table(tokens, 0, None, 0, (self.name, len(tokens), 1, None)).find(rows)
         present = np.zeros((len(rows), len(tokens) + 1), bool)
         np.put_along_axis(present, found, True, axis=1)
         return self.set_vocabulary(tokens, np.log(1 + len(rows) / (1 + present[:, :-1].sum(0))))

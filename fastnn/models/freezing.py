@@ -20,9 +20,9 @@ class Freezable:
             * "int8" quarters them, with a scale for each unit, and rounds the layers' inputs to integers of up to 16
               bits. It is faster for all but small layers, of less than about 64 x 64 weights.
             * "mixed" chooses for each layer by measured error: layers of less than 64 x 64 weights stay in float32, all
-              others start in int8, and those that cost most are raised, to float16 where they have half a million
-              weights or more, then to float32, until `tolerance` is met. Needs `validation_data`, or at least
-              `calibration_data`.
+              others start in int8, and those that cost most for their bytes are raised, to float16 where they have
+              half a million weights or more, then to float32, until `tolerance` is met. Needs `validation_data`, or at
+              least `calibration_data`.
             * A dictionary gives the precision of each dense layer by its name; those that it lacks are float32.
         calibration_data : array_like, list or dict of array_like, or iterable of batches, optional
             Samples, whatever `predict` takes, a few hundred that are typical. The largest magnitude that each dense

@@ -217,7 +217,7 @@ def test_frozen(model, precision, tolerance):
 
 
 def test_frozen_refusals(model):
-    with pytest.raises(ValueError, match="'float32', 'float16', 'int8'.* Received: precision='bfloat16'"):
+    with pytest.raises(ValueError, match="'float32', 'float16', 'int8', .* Received: precision='bfloat16'"):
         model.freeze(precision="bfloat16")
     large = fastnn.Sequential([fastnn.Input((3,)), layers.Dense(2, name="loud")])
     for value in 1e5, np.inf, np.nan:
