@@ -85,6 +85,7 @@ def test_freeze_refuses(path, x, tmp_path, capsys):
         ([path, "--tolerance", "0.1"], "--tolerance needs --data"),
         ([path, "--labels", "y.npy"], "--labels needs --data"),
         ([path, "--precision", "mixed"], "--precision mixed needs --data"),
+        ([path, "-o", tmp_path / "nowhere" / "net.fnn"], "Make it first"),
         ([path, "-o", "net.bin"], "-o: a frozen network is a file that ends in .fnn. Received: 'net.bin'"),
         ([path, "--data", tmp_path / "x.npz"], "--data: expected one array"),
         ([path, "--data", tmp_path / "nothing.npy"], "No such file"),
@@ -182,9 +183,14 @@ def test_export_c(path, tmp_path, capsys):
     assert "int8_t" in (tmp_path / "out.c").read_text()
 
 
-def test_export_c_refuses_frozen_networks(tmp_path, capsys):
-    assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c") == 1
-    assert "is frozen already: give the model that it was made from" in capsys.readouterr().err
+def test_export_c_of_a_frozen_network(path, x, tmp_path):
+    """With the precisions and ranges that it has been frozen in: the same source as without the file."""
+    frozen = fastnn.models.load_model(path).freeze({"hidden": "int8", "out": "float16"}, calibration_data=x)
+    frozen.save(tmp_path / "net.fnn")
+    expected = frozen.export_c(tmp_path / "net.c").files[0].read_text()
+    assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c") == 0
+    assert "int8_t" in expected
+    assert (tmp_path / "net.c").read_text() == expected
 
 
 # ---- latency -----------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ def test_latency(path, capsys, batch):
     assert run("latency", path, "--seconds", "0.01", "--batch", batch) == 0
     assert fastnn.get_threads() == before
     _, what, _, header, *rows = capsys.readouterr().out.splitlines()
-    assert what == f"{path}, as frozen, batch {batch}, threads: 1"
+    assert what == f"{path}, float32, batch {batch}, threads: 1"
     assert header.split() == ["microseconds", *"median p90 p99 p99.9 max p99/median calls".split()]
     for call, row in zip(("frozen(x)", "frozen(x, out)", "no rows"), rows, strict=False):
         assert row.startswith(call)
@@ -211,12 +217,13 @@ def test_latency(path, capsys, batch):
 
 def test_latency_of_a_workload(capsys):
     assert run("latency", "tiny", "--seconds", "0.01") == 0
-    assert "tiny, as frozen, batch 1" in capsys.readouterr().out
+    assert "tiny, float32, batch 1" in capsys.readouterr().out
 
 
 def test_latency_of_a_frozen_file(path, tmp_path, capsys):
     assert run("freeze", path) == 0
     assert run("latency", tmp_path / "net.fnn", "--seconds", "0.01") == 0
+    assert "net.fnn, float32, batch 1, threads: 1" in capsys.readouterr().out
     assert run("latency", tmp_path / "net.fnn", "--precision", "int8") == 1
     assert "--precision: " in capsys.readouterr().err
 
@@ -225,7 +232,8 @@ def test_latency_refuses(tmp_path, capsys):
     a, b = fastnn.Input((2,)), fastnn.Input((2,))
     fastnn.Model([a, b], layers.Add()([a, b])).save(tmp_path / "two.fastnn")
     for args, message in [
-        (["huge"], "Received: 'huge'"),
+        (["huge"], "Networks to time are tiny, tabular,"),
+        (["huge.txt"], "a frozen network one that ends in .fnn. Received: 'huge.txt'"),
         (["tiny", "--threads", "100000"], "Received: 100000"),
         ([tmp_path / "two.fastnn"], "one input and one output"),
     ]:

@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from fastnn.saving.files import check_target
+
 from . import models
 
 
@@ -61,6 +63,7 @@ def run(args):
     out = args.out or os.path.splitext(args.model)[0] + models.FROZEN
     if not out.endswith(models.FROZEN):
         raise ValueError(f"-o: a frozen network is a file that ends in {models.FROZEN}. Received: {out!r}")
+    check_target(out, overwrite=True)  # before the work, not after it
     x, y, calibration = (_array(args, name) for name in ("data", "labels", "calibration"))
     frozen = models.freeze(
         models.load(args.model),

@@ -35,7 +35,13 @@ def frozen_from(path, precision=None):
     """The predictor in a file of `FROZEN`, or that of the model in another; `precision` is float32 by default."""
     import fastnn
 
-    if os.path.splitext(path)[1] != FROZEN:
+    suffix = os.path.splitext(path)[1]
+    if suffix not in (*SUFFIXES, FROZEN):
+        raise ValueError(
+            f"A model is a file that ends in {', '.join(SUFFIXES)}, a frozen network one that ends in {FROZEN}. "
+            f"Received: {path!r}"
+        )
+    if suffix != FROZEN:
         return freeze(load(path), precision)
     if precision is not None:
         raise ValueError(f"--precision: {path!r} is frozen already; give the model that it was made from.")
@@ -47,9 +53,9 @@ def freeze(model, precision=None, **options):
     return model.freeze(precision or "float32", **options)
 
 
-def add_precision(parser, mixed=False):
+def add_precision(parser, mixed=False, default="float32"):
     """Add ``--precision`` to a command; `mixed` says that it measures, too."""
-    text = "what the weights of dense layers are stored in; default: float32"
+    text = f"what the weights of dense layers are stored in; default: {default}"
     parser.add_argument(
         "--precision",
         choices=(*PRECISIONS, "mixed") if mixed else PRECISIONS,

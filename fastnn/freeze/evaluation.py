@@ -20,6 +20,8 @@ def read(model, x, name):
         if not parts:
             raise ValueError(f"{name} has no batches.")
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+    if isinstance(x, tuple) and len(model.input_names) == 1 and any(isinstance(each, np.ndarray) for each in x):
+        raise ValueError(f"{name}: expected samples alone, {name}=x. Received: a tuple of {len(x)}, as of (x, y)")
     arrays, samples = model._checked_inputs(x, name)
     if samples == 0:
         raise ValueError(f"{name} has no samples.")

@@ -342,6 +342,10 @@ def load_frozen(path):
         If it is no frozen network, incomplete, damaged, or written by a newer version.
     """
     path = os.fspath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path!r} is a folder. A frozen network is a file that ends in {SUFFIX!r}.")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file {path!r}. Check its name; the current folder is {os.getcwd()!r}.")
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ValueError(f"Cannot load {path!r}: the file is empty.")

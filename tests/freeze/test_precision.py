@@ -155,6 +155,7 @@ def test_errors_alone_are_those_of_a_network_with_one_such_layer():
         ({"precision": "int8", "tolerance": -1}, "Received: tolerance=-1"),
         ({"precision": "int8", "tolerance": True}, "Received: tolerance=True"),
         ({"validation_data": (1, 2, 3)}, "a tuple of 3"),
+        ({"calibration_data": (samples(9), np.zeros(9))}, "samples alone, calibration_data=x. Received: a tuple of 2"),
         ({"validation_data": (samples(9), np.zeros(8, int))}, "8 targets for 9 samples"),
         ({"validation_data": (samples(9), np.full(9, 5))}, "5"),
         ({"validation_data": (samples(9), np.zeros((9, 4)))}, r"expected the shape \(9,\). Received: \(9, 4\)"),
