@@ -219,7 +219,8 @@ class Page:
                 continue
             for precision, each in found.items():
                 points = 100 * (each["accuracy"] - found["float32"]["accuracy"])
-                row = [network, precision, f"{each['accuracy']:.2%}", f"{points:+.2f}", str(each["changed"])]
+                what = f"mixed ({', '.join(each['layers'])})" if precision == "mixed" else precision
+                row = [network, what, f"{each['accuracy']:.2%}", f"{points:+.2f}", str(each["changed"])]
                 rows.append([*row, f"{each['difference']:.1e}"])
         header = ["network", "precision", "correct", "points to float32", "other class", "largest difference"]
         return table(header, rows)

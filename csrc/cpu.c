@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-extern const fnn_isa fnn_isa_baseline, fnn_isa_avx2, fnn_isa_avx512, fnn_isa_neon;
-
 const fnn_isa *const fnn_isas[] = {
 #if defined(__aarch64__)
     &fnn_isa_neon,

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* a library shows nothing of this, whatever the compiler's flags */
+
 #define FNN_ALIGN_BYTES 64
 #define FNN_ALIGN_FLOATS 16
 
@@ -97,6 +99,8 @@ typedef struct fnn_isa {
     void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
     double (*peak)(int64_t rounds, float *result); /* what the processor can do at most (ops/peak.c) */
 } fnn_isa;
+
+extern const fnn_isa fnn_isa_baseline, fnn_isa_avx2, fnn_isa_avx512, fnn_isa_neon; /* those that there are */
 
 /* The sets compiled into this binary; NULL-terminated, best last. */
 extern const fnn_isa *const fnn_isas[];
@@ -225,5 +229,7 @@ typedef struct fnn_source {
     int64_t shape[FNN_MAX_AXES];
     int64_t strides[FNN_MAX_AXES];
 } fnn_source;
+
+#pragma GCC visibility pop
 
 #endif

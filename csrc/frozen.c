@@ -335,9 +335,13 @@ typedef struct plan {
     int64_t aim_count;
 } plan;
 
+#if !defined(FNN_SESSION_GAP) /* bytes between the parts, by which tests notice who leaves his */
+#define FNN_SESSION_GAP 0
+#endif
+
 static int64_t add_bytes(int64_t *end, int64_t bytes) {
     int64_t start = *end;
-    *end = bytes < FNN_TOO_MANY - start ? fnn_round_up(start + bytes, FNN_ALIGN_BYTES) : FNN_TOO_MANY;
+    *end = bytes < FNN_TOO_MANY - start ? fnn_round_up(start + bytes, FNN_ALIGN_BYTES) + FNN_SESSION_GAP : FNN_TOO_MANY;
     return start;
 }
 
@@ -413,7 +417,7 @@ fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *m
             int writes = at->section == FNN_AT_OUTPUT;
             if (at->section == FNN_AT_SAMPLES) in->p[k] = base + p.samples + offset * max_rows;
             if (at->section == FNN_AT_ONCE) in->p[k] = base + p.once + offset;
-            if (at->section == FNN_AT_CONSTANT) in->p[k] = (void *)((uintptr_t)h + h->constants + (uint64_t)offset);
+            if (at->section == FNN_AT_CONSTANT) in->p[k] = (char *)(uintptr_t)h + (size_t)h->constants + (size_t)offset;
             if (at->section == FNN_AT_INPUT || writes)
                 session->aims[session->aim_count++] =
                     (fnn_aim){&in->p[k], (int32_t)at->port, writes,

@@ -75,6 +75,8 @@ struct fastnn_session {
     fnn_job job; /* for fnn_run_rows */
 };
 
+#pragma GCC visibility push(hidden)
+
 /* As fastnn_memory and fastnn_bind, for an instruction set of choice. */
 size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_rows);
 fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t bytes, int64_t max_rows,
@@ -94,5 +96,7 @@ static inline void fnn_frozen_aim(fastnn_session *session, const float *const *i
  * at a time: what a row gives does not depend on the others. Returns 0 if poll stopped it. */
 int fnn_run_rows(fastnn_session *const *sessions, int threads, const float *const *inputs, int64_t rows,
                  float *const *outputs, int (*poll)(void *), void *poll_arg);
+
+#pragma GCC visibility pop
 
 #endif

@@ -4,7 +4,13 @@
  * the one place where an operation is declared to the engine: a file in ops/ defines `static const fnn_op fnn_op_<x>`
  * (names of its operands and its run function) and gets a line here. Everything in here is static but the table, so
  * that no code compiled for a better CPU can be linked into a worse one's path.
+ *
+ * With -DFNN_INFERENCE there are only the operations that frozen images may have: a third of the code, for the library
+ * that runs them (fastnn.c).
  */
+#ifdef FNN_INFERENCE
+#pragma GCC diagnostic ignored "-Wunused-function" /* forward and backward passes are side by side */
+#endif
 #include "check.h"
 #include "engine.h"
 #include "simd.h"
@@ -14,27 +20,35 @@
 #define FNN_TEXT_(a) #a
 #define FNN_TEXT(a) FNN_TEXT_(a)
 
+/* what frozen images need */
 #include "ops/activation.c"
 #include "ops/affine.c"
 #include "ops/gemm.c"
 #include "ops/dense.c"
 #include "ops/arrange.c"
 #include "ops/batchnorm.c"
+#include "ops/copy_rows.c"
+#include "ops/elementwise.c"
+#include "ops/embedding.c"
+#include "ops/expression.c"
+#include "ops/gather.c"
+#include "ops/matmul.c"
+#include "ops/packed_rows.c"
+#include "ops/packed_dense.c"
+#include "ops/prelu.c"
+#include "ops/reduce.c"
+#include "ops/rownorm.c"
+
+#ifndef FNN_INFERENCE /* and what training needs on top */
 #include "ops/batchnorm_dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
 #include "ops/callback.c"
 #include "ops/constraint.c"
-#include "ops/copy_rows.c"
 #include "ops/dropout.c"
-#include "ops/elementwise.c"
-#include "ops/embedding.c"
-#include "ops/expression.c"
-#include "ops/gather.c"
 #include "ops/loss.c"
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
-#include "ops/matmul.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
 #include "ops/montecarlo.c"
@@ -42,35 +56,43 @@
 #include "ops/optimizer_accumulating.c"
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
-#include "ops/packed_rows.c"
-#include "ops/packed_dense.c"
 #include "ops/peak.c"
-#include "ops/prelu.c"
-#include "ops/reduce.c"
-#include "ops/rownorm.c"
 #include "ops/regularizer.c"
+#endif
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* most operations need no check, as no image has them */
 static const fnn_op ops[] = {
-    /* one line an operation; any order */
+    /* one line an operation; any order. First those that images may have, which are those with a check: */
     fnn_op_activation_forward,
-    fnn_op_activation_backward,
     fnn_op_softmax_forward,
-    fnn_op_softmax_backward,
     fnn_op_affine_forward,
+    fnn_op_packed_dense,
+    fnn_op_add,
+    fnn_op_copy_rows,
+    fnn_op_reshape,
+    fnn_op_batchnorm_infer,
+    fnn_op_prelu,
+    fnn_op_rownorm_forward,
+    fnn_op_embedding,
+    fnn_op_category_encode,
+    fnn_op_discretize,
+    fnn_op_expression,
+    fnn_op_reduce_columns,
+    fnn_op_reduce_rows,
+    fnn_op_arrange,
+    fnn_op_matmul,
+#ifndef FNN_INFERENCE
+    fnn_op_activation_backward,
+    fnn_op_softmax_backward,
     fnn_op_affine_backward,
     fnn_op_dense_forward,
     fnn_op_dense_backward_weights,
     fnn_op_dense_backward_input,
-    fnn_op_packed_dense,
-    fnn_op_add,
     fnn_op_copy_vector,
-    fnn_op_copy_rows,
     fnn_op_gather,
     fnn_op_gather_labels,
     fnn_op_scatter,
-    fnn_op_reshape,
     fnn_op_softmax_crossentropy_sparse,
     fnn_op_softmax_crossentropy_dense,
     fnn_op_sigmoid_crossentropy,
@@ -133,36 +155,26 @@ static const fnn_op ops[] = {
     fnn_op_orthogonal_penalty,
     fnn_op_add_penalty,
     fnn_op_batchnorm_train,
-    fnn_op_batchnorm_infer,
     fnn_op_batchnorm_backward,
     fnn_op_batchnorm_dense_gradients,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
     fnn_op_masked_forward,
     fnn_op_noise,
-    fnn_op_prelu,
     fnn_op_prelu_gradient,
-    fnn_op_rownorm_forward,
     fnn_op_rownorm_backward,
     fnn_op_column_gradients,
-    fnn_op_embedding,
     fnn_op_embedding_gradient,
-    fnn_op_category_encode,
-    fnn_op_discretize,
     fnn_op_montecarlo,
     fnn_op_random_warp,
     fnn_op_random_intensity,
     fnn_op_mixup,
     fnn_op_replace_features,
     fnn_op_callback,
-    fnn_op_expression,
-    fnn_op_reduce_columns,
-    fnn_op_reduce_rows,
     fnn_op_batch_size,
-    fnn_op_arrange,
     fnn_op_pack_panels,
     fnn_op_unpack_panels,
-    fnn_op_matmul,
+#endif
 };
 #pragma GCC diagnostic pop
 
@@ -171,8 +183,10 @@ const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {
     .vector_floats = VF,
     .ops = ops,
     .op_count = (int)(sizeof ops / sizeof ops[0]),
+#ifndef FNN_INFERENCE
     .panel_floats = panel_floats,
     .panel_pack = panel_pack,
     .panel_unpack = panel_unpack,
     .peak = peak,
+#endif
 };

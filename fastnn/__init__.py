@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # what `_HOMES` means, for type checkers and editors
         utils,
     )
     from fastnn._naming import name_scope
-    from fastnn.config import get_include, show_config
+    from fastnn.config import get_include, get_library, show_config
     from fastnn.freeze import load_frozen
     from fastnn.graph import Tensor as KerasTensor
     from fastnn.initializers import Initializer
@@ -92,6 +92,7 @@ _HOMES = {
     "from_onnx": "interop",
     "from_torch": "interop",
     "get_include": "config",
+    "get_library": "config",
     "load_frozen": "freeze",
     "name_scope": "_naming",
     "show_config": "config",
@@ -136,6 +137,7 @@ __all__ = [
     "from_onnx",
     "from_torch",
     "get_include",
+    "get_library",
     "get_threads",
     "initializers",
     "layers",

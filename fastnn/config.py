@@ -14,6 +14,7 @@ __all__ = [
     "epsilon",
     "floatx",
     "get_include",
+    "get_library",
     "image_data_format",
     "is_interactive_logging_enabled",
     "set_epsilon",
@@ -47,19 +48,66 @@ def enable_unsafe_deserialization():
 
 
 def get_include():
-    """Return the folder of the C header that Cython code needs when it cimports from `fastnn._engine`.
+    """Return the folder of the C headers: `fastnn.h`, and what Cython code needs that cimports from `fastnn._engine`.
 
-    It goes to ``include_dirs`` of the extension, as `numpy.get_include()` does. What is declared there belongs to this
-    version of fastnn and may change with the next: build against the version that will run.
+    It goes to ``include_dirs`` of an extension, as `numpy.get_include()` does, or to ``cc -I``. What is not declared in
+    `fastnn.h` belongs to this version of fastnn and may change with the next: build against the version that will run.
 
     Returns
     -------
     str
+
+    See Also
+    --------
+    get_library : The library that belongs to `fastnn.h`.
     """
-    package = os.path.dirname(os.path.abspath(__file__))
-    installed = os.path.join(package, "_engine", "include")
+    installed = os.path.join(_engine_folder(), "include")
     # Built in place, as an editable installation is, there is only the header in the sources.
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "csrc")
+    return installed if os.path.isdir(installed) else _sources()
+
+
+def get_library():
+    """Return the path of `libfastnn.a`, the C library that runs frozen networks, as `fastnn.h` declares it.
+
+    It needs libm alone, neither Python nor the rest of the package, has the kernels of all instruction sets of this
+    architecture, and takes at run time what the processor has. C and C++ programs link it, and then depend on nothing
+    that is installed here; languages that load shared libraries get one from it by one command (its code is
+    position-independent):
+
+        cc prog.c -I"$(python -c 'import fastnn; print(fastnn.get_include())')" \\
+                  "$(python -c 'import fastnn; print(fastnn.get_library())')" -lm
+        cc -shared -Wl,--whole-archive libfastnn.a -Wl,--no-whole-archive -lm -o libfastnn.so
+
+    Only the static library is in the package, as each has a fifth of a megabyte in the wheel and a shared one would be
+    found at run time by nobody. For other machines or with other flags build it from the folder `csrc/` of the sources:
+    by one compiler command, or by CMake, which installs it for `find_package` and pkg-config.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package was built in place, as an editable installation is: it has no library then.
+    """
+    path = os.path.join(_engine_folder(), "lib", "libfastnn.a")
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"There is no {path}: this fastnn was built in place, which leaves the C library out. Build it with\n"
+            f"    cc -O3 -march=native -c {os.path.join(_sources(), 'fastnn.c')} && ar rcs libfastnn.a fastnn.o\n"
+            "or install fastnn with `pip install .`, without -e."
+        )
+    return path
+
+
+def _engine_folder():
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_engine")
+
+
+def _sources():
+    """The folder csrc beside a package that was built in place."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "csrc")
 
 
 def show_config(mode="print"):

@@ -88,9 +88,9 @@ def test_demo_reports_a_wrong_predictor(tmp_path, monkeypatch, capsys):
     not Path("/usr/share/datasets/fashion-mnist").is_dir(),
     reason="Debian's package dataset-fashion-mnist is not installed",
 )
-@pytest.mark.parametrize(("args", "expected"), [((), 0.885), (("--no-batch-norm",), 0.88)])
+@pytest.mark.parametrize(("args", "expected"), [((), 0.865), (("--no-batch-norm",), 0.86)])
 def test_demo_learns_fashion_mnist(tmp_path, args, expected):
-    result = run(tmp_path, "demo", "--dataset", "fashion-mnist", *args, timeout=600)
+    result = run(tmp_path, "demo", "--dataset", "fashion-mnist", "--epochs", "5", *args, timeout=600)
     assert result.returncode == 0, result.stderr
     assert accuracy(result.stdout) >= expected
 

@@ -67,6 +67,27 @@ assert fastnn.layers is layers and "Sequential" in dir(fastnn)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_any_module_may_be_the_first():
+    """Of those rooms that a command or a file opens before anything else has been imported."""
+    script = """
+import importlib, os
+import fastnn
+for name in ("lowering.formula", "lowering.builder", "lowering.memory", "operations.primitives", "export",
+             "freeze", "freeze.quantize", "freeze.image", "interop.onnx_writer", "eager", "saving", "graph"):
+    child = os.fork()
+    if child == 0:
+        try:
+            importlib.import_module(f"fastnn.{name}")
+            os._exit(0)
+        except BaseException as error:
+            print(name, repr(error), flush=True)
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
+    done = run_python(script)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_type_checkers_are_told_the_same_names():
     import fastnn
 

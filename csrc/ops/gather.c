@@ -70,10 +70,14 @@ static const struct {
     int64_t size;
     convert_fn floats, labels;
 } converters[] = {
+#ifdef FNN_INFERENCE /* frozen networks read and write float32 */
+    {4, floats_of_f32, NULL},
+#else
     {4, floats_of_f32, labels_of_f32}, {8, floats_of_f64, labels_of_f64}, {2, floats_of_f16, labels_of_f16},
     {1, floats_of_u8, labels_of_u8},   {1, floats_of_i8, labels_of_i8},   {2, floats_of_u16, labels_of_u16},
     {2, floats_of_i16, labels_of_i16}, {4, floats_of_u32, labels_of_u32}, {4, floats_of_i32, labels_of_i32},
     {8, floats_of_u64, labels_of_u64}, {8, floats_of_i64, labels_of_i64}, {1, floats_of_bool, labels_of_bool},
+#endif
 };
 
 /* One sample as runs: `axes` outer axes, each step of which leads to a run of `length` values, `step` bytes apart. */

@@ -15,9 +15,9 @@
  * rounded after each of its steps. Rows with infinities or NaN give NaN. Nothing depends on the instruction set, on the
  * batch or on threads.
  *
- * A few rows are multiplied with the weights as they lie (packed_rows.c). Many rows pay for having them expanded into
- * the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in blocks of two vectors are such
- * panels already. Of int8, all rows go through the kernels for a few, in groups.
+ * A few rows are multiplied with the weights as they lie (packed_rows.c), more of them in tiles. Many rows pay for
+ * having them expanded into the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in
+ * blocks of two vectors are such panels already. Of int8, all rows go through the kernels for a few, in groups.
  */
 
 enum { FLOAT32, FLOAT16, INT8 };
@@ -27,6 +27,7 @@ enum {
     INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
     /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512 and AVX2. */
     ROWS_WORTH_EXPANDING = VF == 16 ? 128 : (VF == 8 ? ROWS_TOP + 1 : 32),
+    DEPTH_IN_L2 = 1024,
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
 };
 
@@ -37,19 +38,6 @@ typedef struct packed {
     int precision, act;
     float alpha;
 } packed;
-
-/* What lies between the sum and y, in place, whole vectors. */
-static inline void packed_finish(const packed *l, float *c, int64_t ldc, int64_t rows, int64_t column, int64_t count,
-                                 const float *steps) {
-    for (int64_t r = 0; steps && r < rows; r++) {
-        vf step = vf_set(steps[r]);
-        for (int64_t j = 0; j < count; j += VF) {
-            vf value = vf_mul(vf_of(vi_load(c + r * ldc + j)), vf_mul(step, vf_load(l->scale + column + j)));
-            vf_store(c + r * ldc + j, vf_add(value, NTH_OR_ZERO(l->bias ? l->bias + column + j : NULL, 0)));
-        }
-    }
-    if (l->act != ACT_LINEAR) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
-}
 
 /* The columns that there are of a tile that has whole vectors. */
 static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t ldy, int64_t rows, int64_t count) {
@@ -63,7 +51,11 @@ static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t
 
 /* Blocks that a kernel takes at once. */
 static inline int64_t packed_widest(int64_t rows) {
-    return (rows == 1 ? WIDEST_ROW : rows <= ROWS_WIDE_TOP ? WIDEST_ROWS : WIDEST_MANY) / IN_BLOCK;
+    return (rows == 1               ? WIDEST_ROW
+            : rows <= ROWS_WIDE_TOP ? WIDEST_ROWS
+            : rows <= ROWS_MORE_TOP ? WIDEST_MORE
+                                    : WIDEST_MANY) /
+           IN_BLOCK;
 }
 
 /* At most ROWS_TOP rows, blocks b0 to b1. x: floats, or int16 if there are `steps`. */
@@ -71,30 +63,59 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
                         int64_t b1, const float *steps, float *tile) {
     const rows_kernel *kernels = rows_kernels[l->precision == INT8 ? INT8 + rows_vnni() : l->precision][rows - 1];
     int64_t k = l->precision == INT8 ? (l->k + 1) / 2 : l->k;
-    int64_t group = even_block(b1 - b0, packed_widest(rows));
-    for (int64_t b = b0; b < b1; b += group) {
-        int64_t blocks = b1 - b < group ? b1 - b : group, column = b * BLOCK, count = blocks * BLOCK;
-        int whole = column + count <= l->n;
-        float *c = whole ? y + column : tile;
-        int64_t ldc = whole ? ldy : WIDEST_ROW * VF;
-        kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, l->bias ? l->bias + column : NULL);
-        packed_finish(l, c, ldc, rows, column, count, steps);
-        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
+    uint32_t all = (uint32_t)(b1 - b0), top = (uint32_t)packed_widest(rows); /* narrow divisions are quicker */
+    uint32_t groups = all <= top ? 1 : (all + top - 1) / top, small = groups == 1 ? all : all / groups;
+    int64_t large = all - small * groups; /* groups that are one larger */
+    int by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    rows_end end = {.steps = steps, .floor = l->act == ACT_RELU ? 0.0f : -INFINITY};
+    for (int64_t b = b0, blocks; b < b1; b += blocks) {
+        blocks = small + (large-- > 0);
+        int64_t column = b * BLOCK, count = blocks * BLOCK;
+        float *to = y + column, *c = to;
+        int64_t ldc = ldy, earlier = count - BLOCK, left = l->n - column;
+        end.bias = l->bias ? l->bias + column : NULL;
+        end.scale = l->scale ? l->scale + column : NULL;
+        end.last = c + earlier, end.ldlast = ldc;
+        if (left < count) {
+            end.last = tile + earlier, end.ldlast = WIDEST_ROW * VF;
+            if (!by_kernel) c = tile, ldc = end.ldlast;
+        }
+        kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, &end);
+        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
+        if (c == tile) packed_copy(c, ldc, to, ldy, rows, left);
+        else if (left < count) packed_copy(end.last, end.ldlast, to + earlier, ldy, rows, left - earlier);
     }
 }
 
-/* Any number of rows, a few blocks at a time, which stay in a near cache while all rows pass. x as above. */
-static void packed_tiles(const packed *l, const fnn_run *run, const void *x, int64_t ldx, float *y, int64_t ldy,
-                         int64_t rows, int64_t b0, int64_t b1, const float *steps) {
-    int64_t tall = even_block(rows, l->precision == INT8 ? ROWS_WIDE_TOP : ROWS_TOP);
-    int64_t group = rows <= ROWS_TOP ? b1 - b0 : packed_widest(tall), size = l->precision == INT8 ? 2 : 4;
-    for (int64_t b = b0; b < b1; b += group)
-        for (int64_t r = 0; r < rows; r += tall) {
-            int64_t high = rows - r < tall ? rows - r : tall;
-            packed_rows(l, (const char *)x + r * ldx * size, ldx, y + r * ldy, ldy, high, b,
-                        b1 - b < group ? b1 : b + group, steps ? steps + r : NULL, run->scratch);
-            if (fnn_interrupted(run, (double)(high * l->k * group))) return;
+/* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while all rows
+ * pass: with two blocks that is as fast as the first-level cache, which k would have to be cut for more often. */
+static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                         int64_t rows, int64_t b0, int64_t b1) {
+    int64_t tall = even_block(rows, ROWS_TOP), widest = packed_widest(tall), kc = even_block(l->k, DEPTH_IN_L2);
+    int64_t row = l->stride / l->k; /* bytes of a row of a block */
+    int by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    for (int64_t b = b0; b < b1; b += widest) {
+        int64_t blocks = b1 - b < widest ? b1 - b : widest, column = b * BLOCK, count = blocks * BLOCK, depth;
+        int whole = column + count <= l->n;
+        float *c = whole ? y + column : run->scratch;
+        int64_t ldc = whole ? ldy : count;
+        for (int64_t kb = 0; kb < l->k; kb += depth) {
+            depth = l->k - kb < kc ? l->k - kb : kc;
+            rows_end end = {.floor = kb + depth == l->k && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
+            for (int64_t r = 0, high; r < rows; r += high) {
+                high = rows - r < tall ? rows - r : tall;
+                float *to = c + r * ldc;
+                end.bias = kb ? to : l->bias ? l->bias + column : NULL;
+                end.ldbias = kb ? ldc : 0;
+                end.last = to + count - BLOCK;
+                rows_kernels[l->precision][high - 1][blocks - 1](
+                    depth, x + r * ldx + kb, ldx, l->w + b * l->stride + kb * row, l->stride, to, ldc, &end);
+            }
         }
+        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
+        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
+        if (fnn_interrupted(run, (double)(rows * l->k * blocks))) return;
+    }
 }
 
 /* A row as integers, zeros behind them up to a whole vector; returns what sums of their products are multiplied by. */
@@ -117,6 +138,19 @@ static float quantize_row(const float *x, int64_t k, int64_t limit, float range,
     return r / top;
 }
 
+/* Any number of rows of integers, a few blocks at a time, which stay in a near cache while all rows pass. */
+static void packed_groups(const packed *l, const fnn_run *run, const int16_t *x, int64_t ldx, float *y, int64_t ldy,
+                          int64_t rows, int64_t b0, int64_t b1, const float *steps) {
+    int64_t tall = even_block(rows, ROWS_WIDE_TOP), group = rows <= ROWS_WIDE_TOP ? b1 - b0 : packed_widest(tall);
+    for (int64_t b = b0; b < b1; b += group)
+        for (int64_t r = 0; r < rows; r += tall) {
+            int64_t high = rows - r < tall ? rows - r : tall;
+            packed_rows(l, x + r * ldx, ldx, y + r * ldy, ldy, high, b, b1 - b < group ? b1 : b + group, steps + r,
+                        run->scratch);
+            if (fnn_interrupted(run, (double)(high * l->k * group))) return;
+        }
+}
+
 static void packed_int8(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t b0, int64_t b1, int64_t limit, float range) {
     float steps[MC];
@@ -126,7 +160,7 @@ static void packed_int8(const packed *l, const fnn_run *run, const float *x, int
         int64_t rows = m1 - m < most ? m1 - m : most;
         for (int64_t r = 0; r < rows; r++)
             steps[r] = quantize_row(x + (m + r) * ldx, l->k, limit, range, integers + r * ldq);
-        packed_tiles(l, run, integers, ldq, y + m * ldy, ldy, rows, b0, b1, steps);
+        packed_groups(l, run, integers, ldq, y + m * ldy, ldy, rows, b0, b1, steps);
     }
 }
 
@@ -174,7 +208,7 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
                     gemm_tiles(micro_rows, vectors, rows, depth, x + m * ldx + kb, ldx, ldx, panel, c, ldc, bias,
                                kb == 0, next);
                     if (kb + depth == k) {
-                        packed_finish(l, c, ldc, rows, column, (int64_t)vectors * VF, NULL);
+                        act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, (int64_t)vectors * VF);
                         if (c == tile) packed_copy(tile, ldc, to, ldy, rows, count);
                     }
                     if (fnn_interrupted(run, (double)(rows * depth * vectors))) return;
@@ -192,10 +226,12 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
     gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
+    if (m0 == m1 || b0 == b1) return;
     int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
-    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = ROWS_TOP + 1;
+    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = 2 * ROWS_TOP + 1;
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
-    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL);
+    else if (rows <= ROWS_TOP) packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
+    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
 

@@ -2,11 +2,15 @@
  *
  * A lone row is one chain of multiply-adds for each vector of columns, and each of them waits for the one before: only
  * several vectors side by side keep the multipliers busy. So a kernel takes MR rows and NV vectors of neighbouring
- * blocks at once, whose weights are streams that each are read from front to back: processors fetch those ahead by themselves
- * (asking for them gained nothing where weights are in the second-level cache, and a twentieth in the third).
+ * blocks at once, whose weights are streams that each are read from front to back: processors fetch those ahead by
+ * themselves (asking for them gained nothing where weights are in the second-level cache, and a twentieth in
+ * the third).
  *
- *   c[MR][NV vectors] = bias + x[MR][k] . w      float32 and float16
- *   c[MR][NV vectors] =        x[MR][k] . w      int8: int32, x being int16 in pairs, and k the pairs
+ *   y[MR][NV vectors] = max(floor, bias + x[MR][k] . w)                     float32 and float16
+ *   y[MR][NV vectors] = max(floor, x[MR][k] . w * (step * scale) + bias)    int8: x being int16 in pairs
+ *
+ * The last block goes where the caller wants it, as y may not have all of its columns. What else could be done to the
+ * sums later would take them through memory once more, and that takes small layers as long as the product itself.
  */
 
 enum {
@@ -15,17 +19,29 @@ enum {
     /* Vectors that a kernel takes: of one row as many as chains hide the latency of a multiply-add; of more rows fewer,
      * so that all sums stay in registers. */
     WIDEST_ROW = 8,
-    WIDEST_ROWS = 4, /* up to ROWS_WIDE_TOP of them */
-    WIDEST_MANY = 2, /* and more */
+    WIDEST_ROWS = 4,                /* up to ROWS_WIDE_TOP of them, */
+    WIDEST_MORE = VF == 16 ? 3 : 2, /* up to ROWS_MORE_TOP, */
+    WIDEST_MANY = 2,                /* and more */
     ROWS_WIDE_TOP = VF == 16 ? 6 : 3,
+    ROWS_MORE_TOP = 8,
     ROWS_TOP = VF == 16 ? 12
     : VF == 8           ? 6
                         : 3,
 };
 
+/* Where the sums start from, and what becomes of them. */
+typedef struct rows_end {
+    const float *bias;          /* of these columns, or NULL; or sums of floats that go on, */
+    int64_t ldbias;             /* and their rows' distance: 0 for a bias */
+    const float *scale, *steps; /* int8: of these columns, of these rows */
+    float floor;                /* 0: relu, -infinity: nothing */
+    float *last;                /* where the last block goes, */
+    int64_t ldlast;             /* and its rows' distance */
+} rows_end;
+
 /* `stride`: bytes from one block of w to the next. */
-typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w, int64_t stride, float *c, int64_t ldc,
-                            const float *bias);
+typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w, int64_t stride, float *y, int64_t ldy,
+                            const rows_end *end);
 
 /* EACH: X(j, i, P) for the vectors j. EVERY: X(i, j, P) for the rows i. P is a precision. */
 #define EACH_1(X, i, P) X(0, i, P)
@@ -57,8 +73,8 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define FLOAT_LOAD(p) vf_load(p)
 #define FLOAT_BROADCAST(p) vf_set(*(p))
 #define FLOAT_MULTIPLY(c, x, b) vf_fma(x, b, c)
-#define FLOAT_START(j) (bias ? vf_load(bias + (j) * VF) : vf_zero())
-#define FLOAT_STORE(p, c) vf_store(p, c)
+#define FLOAT_START(i, j) (bias ? vf_load(bias + i * ldbias + j * VF) : vf_zero())
+#define FLOAT_FINISH(c, i, j) vf_max(floor, c) /* lets NaN through */
 #define HALF_W uint16_t
 #define HALF_X float
 #define HALF_C vf
@@ -66,8 +82,8 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define HALF_LOAD(p) vf_load_half(p)
 #define HALF_BROADCAST(p) vf_set(*(p))
 #define HALF_MULTIPLY(c, x, b) vf_fma(x, b, c)
-#define HALF_START(j) FLOAT_START(j)
-#define HALF_STORE(p, c) vf_store(p, c)
+#define HALF_START(i, j) FLOAT_START(i, j)
+#define HALF_FINISH(c, i, j) FLOAT_FINISH(c, i, j)
 #define PAIR_W int8_t
 #define PAIR_X int16_t
 #define PAIR_C vi
@@ -75,8 +91,21 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define PAIR_LOAD(p) vi_load_pairs(p)
 #define PAIR_BROADCAST(p) vi_broadcast_pair(p)
 #define PAIR_MULTIPLY(c, x, b) vi_dot(c, x, b)
-#define PAIR_START(j) vi_set(0)
-#define PAIR_STORE(p, c) vi_store(p, c)
+#define PAIR_START(i, j) vi_set(0)
+#define PAIR_FINISH(c, i, j) \
+    vf_max(floor, vf_add(vf_mul(vf_of(c), vf_mul(vf_set(end->steps[i]), vf_load(end->scale + (j) * VF))), \
+                         FLOAT_START(0, j)))
+
+/* Steps of the loop at once, where more are faster. float16 waits for its conversions: two micro-operations each, at
+ * the ports of the multiply-adds. */
+#if defined(__clang__)
+#define FLOAT_UNROLL _Pragma("clang loop unroll_count(2)")
+#else
+#define FLOAT_UNROLL _Pragma("GCC unroll 2")
+#endif
+#define HALF_UNROLL
+#define PAIR_UNROLL UNROLL
+#define VNNI_UNROLL UNROLL
 
 #define FLOAT_TARGET
 #define HALF_TARGET
@@ -92,8 +121,8 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define VNNI_LOAD(p) PAIR_LOAD(p)
 #define VNNI_BROADCAST(p) PAIR_BROADCAST(p)
 #define VNNI_MULTIPLY(c, x, b) _mm512_dpwssd_epi32(c, x, b)
-#define VNNI_START(j) PAIR_START(j)
-#define VNNI_STORE(p, c) PAIR_STORE(p, c)
+#define VNNI_START(i, j) PAIR_START(i, j)
+#define VNNI_FINISH(c, i, j) PAIR_FINISH(c, i, j)
 static inline int rows_vnni(void) { return __builtin_cpu_supports("avx512vnni") != 0; }
 #else
 static inline int rows_vnni(void) { return 0; }
@@ -108,7 +137,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #define ROWS_STREAM(j, i, P) \
     const P##_W *b##j = (const P##_W *)((const char *)w + j / IN_BLOCK * stride) + j % IN_BLOCK * VF * P##_WIDTH;
 /* gcc 12 spills arrays of sums to memory, so each is a variable of its own; so are the streams of weights. */
-#define ROWS_DECLARE(j, i, P) P##_C c##i##_##j = P##_START(j);
+#define ROWS_DECLARE(j, i, P) P##_C c##i##_##j = P##_START(i, j);
 #define ROWS_START(i, NV, P) EACH_##NV(ROWS_DECLARE, i, P)
 #define ROWS_X(i, j, P) const P##_C x##i = P##_BROADCAST(&A_ROW_##i);
 #define ROWS_ADD(i, j, P) c##i##_##j = P##_MULTIPLY(c##i##_##j, x##i, b);
@@ -125,22 +154,29 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         EACH_##NV(ROWS_ADD_VECTOR, i, P) \
     }
 #define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(ROWS_MULTIPLY_ROW, NV, P)
-#define ROWS_PUT(j, i, P) P##_STORE(c + i * ldc + j * VF, c##i##_##j);
+#define ROWS_PUT(j, i, P) \
+    vf_store(j < EARLIER ? y + i * ldy + j * VF : last + i * ldlast + (j - EARLIER) * VF, P##_FINISH(c##i##_##j, i, j));
 #define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
-#define ROWS_KERNEL_BY(STEP, P, MR, NV)                                                                                      \
+#define ROWS_KERNEL_BY(STEP, P, MR, NV)                                                                               \
     P##_TARGET static void rows_##P##_##MR##x##NV(                                                                    \
-        int64_t k, const void *restrict x, int64_t lda, const void *restrict w,                                       \
-        int64_t stride, float *restrict c, int64_t ldc, const float *restrict bias) {                                 \
+        int64_t k, const void *restrict x, int64_t lda, const void *restrict w, int64_t stride, float *restrict y,    \
+        int64_t ldy, const rows_end *restrict end) {                                                                  \
         const P##_X *a = x;                                                                                           \
+        const float *bias = end->bias;                                                                                \
+        const int64_t ldbias = end->ldbias;                                                                           \
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
-        for (int64_t p = 0; p < k; p++) {                                                                             \
+        P##_UNROLL for (int64_t p = 0; p < k; p++) {                                                                  \
             STEP(P, MR, NV)                                                                                           \
             q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
         }                                                                                                             \
+        enum { EARLIER = NV - IN_BLOCK };                                                                             \
+        const vf floor = vf_set(end->floor);                                                                          \
+        float *last = end->last;                                                                                      \
+        int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldc, (void)bias, (void)stride;                                                               \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride;                                                 \
     }
 
 #define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
@@ -150,26 +186,34 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #if VF == 16
 #define ROWS_NARROW(M, P, MR) M(P, MR, 1) M(P, MR, 2) M(P, MR, 3) M(P, MR, 4)
 #define ROWS_WIDE(M, P, MR) M(P, MR, 5) M(P, MR, 6) M(P, MR, 7) M(P, MR, 8)
+#define ROWS_SOME(M, P, MR) M(P, MR, 1) M(P, MR, 2) M(P, MR, 3)
 #define ROWS_FEW(M, P, MR) M(P, MR, 1) M(P, MR, 2)
 #define ROWS_FOR(M, P) M(P, 2) M(P, 3) M(P, 4) M(P, 5) M(P, 6)
-#define ROWS_MORE(M, P) M(P, 7) M(P, 8) M(P, 9) M(P, 10) M(P, 11) M(P, 12)
+#define ROWS_MORE(M, P) M(P, 7) M(P, 8)
+#define ROWS_MANY(M, P) M(P, 9) M(P, 10) M(P, 11) M(P, 12)
 #elif VF == 8
 #define ROWS_NARROW(M, P, MR) M(P, MR, 2) M(P, MR, 4)
 #define ROWS_WIDE(M, P, MR) M(P, MR, 6) M(P, MR, 8)
+#define ROWS_SOME(M, P, MR)
 #define ROWS_FEW(M, P, MR) M(P, MR, 2)
 #define ROWS_FOR(M, P) M(P, 2) M(P, 3)
-#define ROWS_MORE(M, P) M(P, 4) M(P, 5) M(P, 6)
+#define ROWS_MORE(M, P)
+#define ROWS_MANY(M, P) M(P, 4) M(P, 5) M(P, 6)
 #else
 #define ROWS_NARROW(M, P, MR) M(P, MR, 4)
 #define ROWS_WIDE(M, P, MR) M(P, MR, 8)
+#define ROWS_SOME(M, P, MR)
 #define ROWS_FEW(M, P, MR)
 #define ROWS_FOR(M, P) M(P, 2) M(P, 3)
 #define ROWS_MORE(M, P)
+#define ROWS_MANY(M, P)
 #endif
 #define ROWS_KERNELS(P, MR) ROWS_NARROW(ROWS_KERNEL, P, MR)
+#define ROWS_SOME_KERNELS(P, MR) ROWS_SOME(ROWS_HIGH_KERNEL, P, MR)
 #define ROWS_FEW_KERNELS(P, MR) ROWS_FEW(ROWS_HIGH_KERNEL, P, MR)
 #define ROWS_NAME(P, MR, NV) rows_##P##_##MR##x##NV,
 #define ROWS_NAMES(P, MR) {ROWS_NARROW(ROWS_NAME, P, MR)},
+#define ROWS_SOME_NAMES(P, MR) {ROWS_SOME(ROWS_NAME, P, MR)},
 #define ROWS_FEW_NAMES(P, MR) {ROWS_FEW(ROWS_NAME, P, MR)},
 #define ROWS_LOW(P) {ROWS_NARROW(ROWS_NAME, P, 1) ROWS_WIDE(ROWS_NAME, P, 1)}, ROWS_FOR(ROWS_NAMES, P)
 
@@ -178,9 +222,9 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
 /* clang-format off */
 ROWS_NARROW(ROWS_KERNEL, FLOAT, 1) ROWS_WIDE(ROWS_KERNEL, FLOAT, 1)
-ROWS_FOR(ROWS_KERNELS, FLOAT) ROWS_MORE(ROWS_FEW_KERNELS, FLOAT)
+ROWS_FOR(ROWS_KERNELS, FLOAT) ROWS_MORE(ROWS_SOME_KERNELS, FLOAT) ROWS_MANY(ROWS_FEW_KERNELS, FLOAT)
 ROWS_NARROW(ROWS_KERNEL, HALF, 1) ROWS_WIDE(ROWS_KERNEL, HALF, 1)
-ROWS_FOR(ROWS_KERNELS, HALF) ROWS_MORE(ROWS_FEW_KERNELS, HALF)
+ROWS_FOR(ROWS_KERNELS, HALF) ROWS_MORE(ROWS_SOME_KERNELS, HALF) ROWS_MANY(ROWS_FEW_KERNELS, HALF)
 ROWS_NARROW(ROWS_KERNEL, PAIR, 1) ROWS_WIDE(ROWS_KERNEL, PAIR, 1)
 ROWS_FOR(ROWS_KERNELS, PAIR)
 #if VF == 16
@@ -190,8 +234,8 @@ ROWS_NARROW(ROWS_KERNEL, VNNI, 1) ROWS_WIDE(ROWS_KERNEL, VNNI, 1) ROWS_FOR(ROWS_
 
 /* By precision, rows and blocks, each but the first less one. */
 static const rows_kernel rows_kernels[3 + (VF == 16)][ROWS_TOP][WIDEST_ROW / IN_BLOCK] = {
-    {ROWS_LOW(FLOAT) ROWS_MORE(ROWS_FEW_NAMES, FLOAT)},
-    {ROWS_LOW(HALF) ROWS_MORE(ROWS_FEW_NAMES, HALF)},
+    {ROWS_LOW(FLOAT) ROWS_MORE(ROWS_SOME_NAMES, FLOAT) ROWS_MANY(ROWS_FEW_NAMES, FLOAT)},
+    {ROWS_LOW(HALF) ROWS_MORE(ROWS_SOME_NAMES, HALF) ROWS_MANY(ROWS_FEW_NAMES, HALF)},
     {ROWS_LOW(PAIR)},
 #if VF == 16
     {ROWS_LOW(VNNI)},

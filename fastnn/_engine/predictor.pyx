@@ -53,8 +53,8 @@ cdef struct Port:
     int64_t dims[MAX_SAMPLE_AXES]
 
 
-cdef class FrozenProgram:
-    """A frozen image, callable.
+cdef class Image:
+    """A frozen network that C has checked: once is enough.
 
     Parameters
     ----------
@@ -63,13 +63,47 @@ cdef class FrozenProgram:
 
     Attributes
     ----------
-    nbytes : int
-        Of the image: weights, instructions and description.
+    memory : memoryview
+        Its bytes: weights, instructions and description.
 
     Raises
     ------
     ValueError
         If it is no image, damaged, or from a newer version.
+    """
+
+    cdef readonly object memory
+    cdef fastnn_net net
+
+    def __cinit__(self, image):
+        cdef Py_buffer view
+        cdef Buffer copy
+        cdef int status
+        PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
+        try:
+            if <uintptr_t>view.buf % 64 or not view.readonly:  # what can be written to may change
+                copy = Buffer(view.len)
+                copy.array((view.len,), np.uint8)[:] = np.frombuffer(image, np.uint8)
+                image = copy
+        finally:
+            PyBuffer_Release(&view)
+        PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
+        self.memory = memoryview(image).toreadonly()  # what is exported neither moves nor ends
+        status = frozen_open(view.buf, view.len, &self.net)
+        PyBuffer_Release(&view)
+        if status != 0:
+            raise ValueError(frozen_message(status).decode())
+
+
+cdef class FrozenProgram:
+    """A frozen network, callable.
+
+    Attributes
+    ----------
+    image : memoryview
+        The bytes of an `Image`; None for a network that images cannot hold.
+    nbytes : int
+        Of the image.
     """
 
     cdef readonly object image
@@ -84,27 +118,12 @@ cdef class FrozenProgram:
     def __cinit__(self):
         memset(&self.net, 0, sizeof(self.net))
 
-    def _open(self, image):
-        cdef Py_buffer view
-        cdef Buffer copy
-        cdef int status
+    def _open(self, Image image):
         cdef Session session
         cdef fnn_instr *instr
         cdef fastnn_port port
-        PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
-        try:
-            if <uintptr_t>view.buf % 64 or not view.readonly:  # what can be written to may change
-                copy = Buffer(view.len)
-                copy.array((view.len,), np.uint8)[:] = np.frombuffer(image, np.uint8)
-                image = copy
-        finally:
-            PyBuffer_Release(&view)
-        PyObject_GetBuffer(image, &view, PyBUF_SIMPLE)
-        self.image = memoryview(image).toreadonly()  # what is exported neither moves nor ends
-        status = frozen_open(view.buf, view.len, &self.net)
-        PyBuffer_Release(&view)
-        if status != 0:
-            raise ValueError(frozen_message(status).decode())
+        self.image = image.memory
+        self.net = image.net
         self.input_shapes = self._shapes(False)
         self.output_shapes = self._shapes(True)
         frozen_port(&self.net, False, 0, &port)

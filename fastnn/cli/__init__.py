@@ -1,6 +1,7 @@
 """The command line: ``fastnn demo``, ``freeze``, ``inspect``, ``export-c``, ``latency``, ``bench`` and ``info``."""
 
 import argparse
+import os
 import sys
 
 __all__ = ["main"]
@@ -17,12 +18,18 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0 when all went well, 1 with a message on standard error when it did not, 130
-        when interrupted. Wrong arguments leave through argparse: SystemExit with status 2.
+        Exit status: 0 when all went well, 1 with a message on standard error when it did not, 130 when interrupted, 141
+        when who reads the output (``| head``) has had enough. Wrong arguments leave through argparse: SystemExit with
+        status 2.
     """
     args = _parser().parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()  # here, where it may fail
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed when Python ends
+        return 141  # as a program that the signal SIGPIPE has ended
     except KeyboardInterrupt:
         print("\nfastnn: interrupted", file=sys.stderr)
         return 130

@@ -9,13 +9,15 @@ def add_parser(commands):
     """Add ``export-c`` to the subcommands `commands`."""
     parser = commands.add_parser(
         "export-c",
-        help="write a trained model as C source that needs nothing else",
-        description="Freeze a trained model and write it as C99 source, weights included, for any compiler and any "
-        "processor, microcontrollers among them: no heap, no library of fastnn's.",
+        help="write a trained model or a frozen network as C source that needs nothing else",
+        description="Freeze a trained model, unless it is frozen, and write it as C99 source, weights included, for "
+        "any compiler and processor, microcontrollers among them: no heap, no library of fastnn's.",
     )
-    parser.add_argument("model", metavar="MODEL", help=f"a file that ends in {', '.join(models.SUFFIXES)}")
+    parser.add_argument(
+        "model", metavar="MODEL", help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}"
+    )
     parser.add_argument("-o", "--out", metavar="NET.c", required=True, help="where to write; the header lies beside it")
-    models.add_precision(parser)
+    models.add_precision(parser, default="as it was frozen, else float32")
     parser.add_argument("--name", help="what the functions' names start with; default: that of the file")
     parser.set_defaults(run=run)
 
@@ -24,7 +26,7 @@ def run(args):
     """Export as `args` (see `add_parser`) says; returns the exit status."""
     from fastnn.export import export_c
 
-    exported = export_c(models.freeze(models.load(args.model)), args.out, args.precision, args.name)
+    exported = export_c(models.frozen_from(args.model), args.out, args.precision, args.name)
     for path in exported.files:
         print(f"{path}: {os.path.getsize(path):,} bytes")
     print(

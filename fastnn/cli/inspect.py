@@ -7,8 +7,6 @@ import zipfile
 
 from . import models
 
-_BYTES = {"float32": 4, "float16": 2, "int8": 1}
-
 
 def add_parser(commands):
     """Add ``inspect`` to the subcommands `commands`."""
@@ -36,42 +34,9 @@ def run(args):
     print(f"{path}: {os.path.getsize(path):,} bytes, {_format(path)}\n")
     if not is_frozen:
         model.summary()
-        print("\nFrozen:")
-    for line in layers(frozen):
-        print(line)
+        print()
+    frozen.summary()
     return 0
-
-
-def layers(frozen):
-    """A predictor's layers as lines of a table, their sums, and what was folded into what."""
-    from tabulate import tabulate
-
-    rows, parameters, nbytes = [], 0, 0
-    for node in frozen.graph.nodes:
-        size = sum(each.size for each in node.variables.values() if each is not None)
-        precision = node.attributes.get("precision", "float32") if size else ""
-        rows.append([f"{node.output.name} ({node.operation.name})", str(node.output.shape), f"{size:,}", precision])
-        rows[-1].append(f"{_stored(node):,}")
-        parameters += size
-        nbytes += _stored(node)
-    head = ("Layer (operation)", "Output Shape", "Param #", "Precision", "Bytes")
-    alignment = ("left", "left", "right", "left", "right")
-    yield tabulate(rows, head, tablefmt="rounded_outline", colalign=alignment, disable_numparse=True)
-    yield f" Total: {parameters:,} parameters, {nbytes:,} bytes"
-    for note in frozen.notes:
-        yield f" {note}"
-
-
-def _stored(node):
-    """Bytes of an operation's constants, as they are counted without padding: kernels in their precision."""
-    precision = node.attributes.get("precision", "float32")
-    total = 0
-    for name, variable in node.variables.items():
-        if variable is not None:
-            total += variable.size * (_BYTES[precision] if name == "kernel" else _BYTES["float32"])
-    if precision == "int8":
-        total += node.output.features * _BYTES["float32"]  # a scale for each unit
-    return total
 
 
 def _format(path):

@@ -59,7 +59,7 @@ def run(args):
     finally:
         fastnn.set_threads(before)
     print(f"{processor()}, {fastnn.show_config('dict')['instruction set']}")
-    print(f"{args.model}, {args.precision or 'as frozen'}, batch {args.batch}, threads: {args.threads}\n")
+    print(f"{args.model}, {frozen.precision}, batch {args.batch}, threads: {args.threads}\n")
     for line in _table(times):
         print(line)
     call = "frozen(x, out)"
@@ -76,6 +76,8 @@ def _frozen(args):
         import fastnn
 
         return models.freeze(TRAINING[args.model].made_by(fastnn), args.precision)
+    if not os.path.splitext(args.model)[1]:
+        raise ValueError(f"Networks to time are {', '.join(TRAINING)}, or files of models. Received: {args.model!r}")
     return models.frozen_from(args.model, args.precision)
 
 

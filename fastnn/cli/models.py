@@ -35,22 +35,29 @@ def frozen_from(path, precision=None):
     """The predictor in a file of `FROZEN`, or that of the model in another; `precision` is float32 by default."""
     import fastnn
 
-    if os.path.splitext(path)[1] != FROZEN:
+    suffix = os.path.splitext(path)[1]
+    if suffix not in (*SUFFIXES, FROZEN):
+        raise ValueError(
+            f"A model is a file that ends in {', '.join(SUFFIXES)}, a frozen network one that ends in {FROZEN}. "
+            f"Received: {path!r}"
+        )
+    if suffix != FROZEN:
         return freeze(load(path), precision)
     if precision is not None:
         raise ValueError(f"--precision: {path!r} is frozen already; give the model that it was made from.")
     return fastnn.load_frozen(path)
 
 
-def freeze(model, precision=None):
+def freeze(model, precision=None, **options):
     """``model.freeze`` in a precision, float32 by default."""
-    return model.freeze(precision=precision or "float32")
+    return model.freeze(precision or "float32", **options)
 
 
-def add_precision(parser):
-    """Add ``--precision`` to a command."""
+def add_precision(parser, mixed=False, default="float32"):
+    """Add ``--precision`` to a command; `mixed` says that it measures, too."""
+    text = f"what the weights of dense layers are stored in; default: {default}"
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
-        help="what the weights of dense layers are stored in; default: float32",
+        choices=(*PRECISIONS, "mixed") if mixed else PRECISIONS,
+        help=f"{text}. mixed: for each layer by the error that it makes on --data" if mixed else text,
     )

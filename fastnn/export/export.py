@@ -19,7 +19,7 @@ from fastnn.saving.files import replacing
 _LIBRARY = Path(__file__).with_name("library.h")
 _PRECISIONS = ("float32", "float16", "int8")
 _BYTES = {"float": 4, "uint16_t": 2, "int8_t": 1}
-_A_LINE = {"float": 8, "uint16_t": 16, "int8_t": 24}
+_A_LINE = {"float": 8, "uint16_t": 16, "int8_t": 20}
 _RESERVED = set(
     "auto bool break case catch char class const continue default delete do double else enum export extern false float "
     "for friend goto if inline int long namespace new operator private protected public register restrict return short "
@@ -235,6 +235,8 @@ def _test(writer, predictor, precision, path, x, tolerance):
         )
     x = np.asarray(x, np.float32)
     expected = predictor(x)
+    if expected.ndim < graph.outputs[0].ndim:  # of a lone sample
+        x, expected = x[None], expected[None]
     arrays = []
     for kind, values in (("x", x), ("expected", expected)):
         rows = values.reshape(len(x), -1)

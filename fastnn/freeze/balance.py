@@ -34,6 +34,34 @@ def input_scales(kernel):
     return np.exp2(exponents).astype(np.float32)
 
 
+def alike(x, variables, name):
+    """The input and the variables of a dense layer with its inputs made alike.
+
+    Parameters
+    ----------
+    x : Tensor
+    variables : dict of str to Variable
+    name : str
+        For the scaling, if there is one.
+
+    Returns
+    -------
+    x : Tensor
+    variables : dict of str to Variable
+    scale : ndarray of float32 or None
+        By what the inputs are multiplied.
+    """
+    kernel = variables["kernel"]
+    scale = input_scales(kernel.numpy())
+    if scale is None:
+        return x, variables, None
+    shift = Variable(np.zeros_like(scale), name="shift")
+    x = Node(REGISTRY["affine"], [x], {"scale": Variable(scale, name="scale"), "shift": shift}, {}, None).output
+    x.name = name
+    divided = Variable(kernel.numpy() / scale[:, None], name="kernel", layout=kernel.layout)
+    return x, {**variables, "kernel": divided}, scale
+
+
 def balance(graph):
     """A folded graph in which the inputs of each dense layer matter alike; scalings by powers of two are added.
 
@@ -52,16 +80,7 @@ def balance(graph):
     for node in graph.nodes:
         inputs, variables = [tensors[each] for each in node.inputs], dict(node.variables)
         if node.operation.name in ("dense", "packed_dense") and node.attributes.get("precision") != "int8":
-            kernel = variables["kernel"].numpy()
-            scale = input_scales(kernel)
-            if scale is not None:
-                shift = Variable(np.zeros_like(scale), name="shift")
-                scaling = {"scale": Variable(scale, name="scale"), "shift": shift}
-                inputs = [Node(REGISTRY["affine"], inputs, scaling, {}, None).output]
-                inputs[0].name = node.output.name
-                variables["kernel"] = Variable(
-                    kernel / scale[:, None], name="kernel", layout=variables["kernel"].layout
-                )
+            inputs[0], variables, _ = alike(inputs[0], variables, node.output.name)
         output = Node(node.operation, inputs, variables, dict(node.attributes), None).output
         output.name = node.output.name
         tensors[node.output] = output

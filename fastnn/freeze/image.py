@@ -5,6 +5,7 @@ plan for one sample (which grows with the rows), their constants as they lie, an
 `graph_of` makes the graph again.
 """
 
+import contextlib
 import functools
 import json
 import struct
@@ -308,13 +309,20 @@ def description_of(image):
     """What Python has put into an image that C has opened."""
     fields = _HEADER.unpack_from(image)
     start, nbytes = fields[-2:]
-    try:
+    with damage_told():
         description = json.loads(bytes(image[start : start + nbytes]))
-        if isinstance(description, dict) and description.keys() >= {"kind", "name", "graph", "reads", "labels"}:
-            return description
-    except ValueError:
-        pass
-    raise ValueError("The description in this frozen network is damaged: freeze the model again.")
+        if not description.keys() >= {"kind", "name", "graph", "reads", "labels", "report"}:
+            raise KeyError("kind")
+        return description
+
+
+@contextlib.contextmanager
+def damage_told():
+    """Whatever a damaged description leads to is said in one way. C has seen to it that there is nothing worse."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError("The description in this frozen network is damaged: freeze the model again.") from error
 
 
 # ---- the graph -------------------------------------------------------------------------------------------------------
@@ -351,7 +359,8 @@ def graph_of(image):
     start, nbytes = fields[-4:-2]
     constants = np.frombuffer(image, np.uint8, nbytes, start)
     load = functools.partial(_value, constants)
-    return from_plain(decode(description_of(image)["graph"]), load)
+    with damage_told():
+        return from_plain(decode(description_of(image)["graph"]), load)
 
 
 def _value(constants, place, shape, layout):

@@ -1,17 +1,18 @@
 """A frozen network as Python sees it: an image, and what calls it."""
 
-import asyncio
 import mmap
 import os
 
 import numpy as np
 
 from fastnn import _tree
-from fastnn._engine.predictor import FrozenProgram
+from fastnn._engine.predictor import FrozenProgram, Image
 from fastnn.eager import CHUNK
-from fastnn.freeze.image import NotInImage, decode, description_of, encode, graph_of, looks_up, to_image
+from fastnn.freeze.heads import head_of
+from fastnn.freeze.image import NotInImage, damage_told, decode, description_of, encode, graph_of, looks_up, to_image
 from fastnn.freeze.plain import from_plain, to_plain
-from fastnn.lowering.programs import Prediction
+from fastnn.freeze.report import FreezeReport
+from fastnn.freeze.stored import table
 from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
 from fastnn.variables import move_to_arena
@@ -35,6 +36,9 @@ class Predictor(FrozenProgram):
         The folded network. After loading, kernels of float16 and int8 have their rounded values.
     precision : str
         "float32", "float16" or "int8": what the weights of dense layers are stored in; "mixed" for several.
+    report : FreezeReport
+        What freezing did: folding, the precision of each layer, and, where `freeze` was given data, how far the outputs
+        are from the model's. It is in the file, too.
     nbytes : int
         Bytes of the image, weights included; 0 for the rare network that an image cannot hold.
 
@@ -52,12 +56,15 @@ class Predictor(FrozenProgram):
     def __init__(self, description, image=None, graph=None):
         self._description = description
         self.name = description["name"]
-        self.notes = tuple(description["notes"])
+        self.report = FreezeReport.from_plain(decode(description["report"]))
+        self.notes = tuple(self.report.folding.notes)
         self.heads = tuple(description["heads"])
         self._graph = graph
         self._program = None
         if image is None:
             move_to_arena(graph.variables)
+            from fastnn.lowering.programs import Prediction  # here: few networks need it, and it needs optimizers
+
             self._program = Prediction(graph, CHUNK)
         else:
             self._open(image)
@@ -76,6 +83,8 @@ class Predictor(FrozenProgram):
 
         Worth it for calls that take long: a hop to a thread and back costs more than a small network does.
         """
+        import asyncio  # its import takes longer than that of all else here
+
         return await asyncio.get_running_loop().run_in_executor(None, self.predict, x, out)
 
     def predict_proba(self, x):
@@ -171,18 +180,11 @@ class Predictor(FrozenProgram):
         return known.pop() if len(known) == 1 else "mixed"
 
     def summary(self, print_fn=print):
-        """Print what the network is made of: its operations with shapes and precisions, what was folded, its size."""
-        lines = [f"Frozen network {self.name!r}: {self.input_shape} -> {self.output_shape}"]
-        nodes = [
-            (node.output.name, node.operation.name, str(node.output.shape), node.attributes.get("precision") or "")
-            for node in self.graph.nodes
-        ]
-        header = ("Layer", "Operation", "Output shape", "Weights")
-        widths = [max(map(len, column)) for column in zip(header, *nodes, strict=True)]
-        lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (header, *nodes)]
-        lines += [f"- {note}" for note in self.notes]
-        lines.append(f"{self.nbytes:,} bytes" if self.image is not None else self._description["why_no_image"])
-        print_fn("\n".join(lines))
+        """Print what the network is made of: its operations with shapes, parameters, precisions and bytes, and what was
+        folded into what."""
+        size = f"{self.nbytes:,} bytes as an image" if self.image is not None else self._description["why_no_image"]
+        lines = [f"Frozen network {self.name!r}: {self.input_shape} -> {self.output_shape}, {size}", table(self.graph)]
+        print_fn("\n".join([*lines, *(f" {note}" for note in self.notes)]))
 
     # ---- how it is called --------------------------------------------------------------------------------------------
 
@@ -263,13 +265,13 @@ class LookupPredictor(Predictor):
         return self(x, out)
 
 
-def predictor_of(graph, notes, model):
+def predictor_of(graph, report, model):
     """The predictor of a folded and packed graph.
 
     Parameters
     ----------
     graph : Graph
-    notes : sequence of str
+    report : FreezeReport
     model : Model
         For its name, and the names and structure of its inputs and outputs.
     """
@@ -285,8 +287,8 @@ def predictor_of(graph, notes, model):
     description = {
         "kind": cls.__name__,
         "name": model.name,
-        "notes": list(notes),
-        "heads": [_head_of(tensor.node) for tensor in graph.outputs],
+        "report": encode(report.plain()),
+        "heads": [head_of(tensor.node) for tensor in graph.outputs],
         "input_names": list(model.input_names),
         "shapes": encode(tuple(shapes)),
         "sample_shapes": [list(each.shape[1:]) for each in graph.inputs],
@@ -296,31 +298,22 @@ def predictor_of(graph, notes, model):
         image = to_image(graph, description)
     except NotInImage as error:
         return cls({**description, "reads": [], "why_no_image": str(error)}, graph=graph)
-    return cls(description_of(image), image, graph)
-
-
-def _head_of(node):
-    """What makes the output of a node probabilities, or None."""
-    if node is None:
-        return None
-    if node.operation.name == "softmax":
-        return "softmax"
-    return "sigmoid" if node.attributes.get("function") == "sigmoid" else None
+    return cls(description_of(image), Image(image), graph)
 
 
 def from_image(image):
     """The predictor of an image, which is used in place where it is aligned to 64 bytes and read-only."""
     from fastnn.freeze.structured import StructuredPredictor
 
-    opened = FrozenProgram()
-    opened._open(image)  # C decides whether it is one, before Python reads its description
-    description = description_of(opened.image)
+    opened = Image(image)  # C decides whether it is one, before Python reads its description
+    description = description_of(opened.memory)
     kinds = {cls.__name__: cls for cls in (Predictor, LookupPredictor, StructuredPredictor)}
-    if description["kind"] not in kinds:
+    if str(description["kind"]) not in kinds:
         raise ValueError(
             f"This frozen network is a {description['kind']!r}, which this version of fastnn does not know."
         )
-    return kinds[description["kind"]](description, opened.image)
+    with damage_told():
+        return kinds[description["kind"]](description, opened)
 
 
 def _from_plain(cls, description, plain):
@@ -349,6 +342,10 @@ def load_frozen(path):
         If it is no frozen network, incomplete, damaged, or written by a newer version.
     """
     path = os.fspath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path!r} is a folder. A frozen network is a file that ends in {SUFFIX!r}.")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file {path!r}. Check its name; the current folder is {os.getcwd()!r}.")
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ValueError(f"Cannot load {path!r}: the file is empty.")

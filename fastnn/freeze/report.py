@@ -1,5 +1,6 @@
-"""What folding did."""
+"""What folding did, and what the precisions cost."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -62,10 +63,6 @@ class FoldReport:
         self.difference = float(max(absolute)), float(max(relative))
         return self.difference
 
-    def check(self, model, frozen, x):
-        """`compare` the outputs of a model and of its predictor for the same inputs."""
-        return self.compare(model.predict(x, verbose=0), frozen.predict(x))
-
     def __str__(self):
         rows = [("", "before", "after")]
         for name in "nodes", "parameters", "multiplications":
@@ -75,6 +72,170 @@ class FoldReport:
             absolute, relative = self.difference
             lines.append(f"largest difference to the model {absolute:.2g}, relative {relative:.2g}")
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
+
+    def plain(self):
+        """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
+        return {name: getattr(self, name) for name in _PLAIN}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The report that `plain` has described."""
+        report = cls()
+        report.notes, report.kept, report.difference = list(plain["notes"]), plain["kept"], plain["difference"]
+        for name in "nodes", "parameters", "multiplications":
+            setattr(report, name, tuple(plain[name]))
+        return report
+
+
+_PLAIN = ("notes", "kept", "nodes", "parameters", "multiplications", "difference")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerReport:
+    """A dense layer of a frozen network.
+
+    Attributes
+    ----------
+    name : str
+    inputs, units : int
+    precision : {"float32", "float16", "int8"}
+    bytes : int
+        Of its weights, scales and bias, without padding.
+    range : float or None
+        What int8 rounds its inputs for: the largest magnitude on the calibration data; None for that of each row.
+    error : float or None
+        What the precision of this layer alone costs: the relative error of the network's outputs (see
+        `OutputReport.relative`) with all others in float32; None where that was not measured.
+    """
+
+    name: str
+    inputs: int
+    units: int
+    precision: str
+    bytes: int
+    range: float | None = None
+    error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputReport:
+    """An output of a frozen network beside the model's, on validation data.
+
+    Attributes
+    ----------
+    name : str
+    largest : float
+        The largest absolute difference of any of its numbers.
+    relative : float
+        The root of the mean square of the differences, divided by that of the model's output.
+    changed : float or None
+        Share of the samples that get another class; None where the output is no classifier's.
+    accuracy : tuple of float or None
+        Share of right classes, of the model and of the frozen network; None without labels.
+    rmse : tuple of float or None
+        Root of the mean squared error to the targets of a regression, of the model and of the frozen network.
+    """
+
+    name: str
+    largest: float
+    relative: float
+    changed: float | None = None
+    accuracy: tuple | None = None
+    rmse: tuple | None = None
+
+    @property
+    def lost(self):
+        """How much lower the accuracy is, as a fraction; None without labels."""
+        return None if self.accuracy is None else self.accuracy[0] - self.accuracy[1]
+
+    def __str__(self):
+        parts = [f"largest difference {self.largest:.2g}, relative RMS error {self.relative:.2g}"]
+        if self.changed is not None:
+            parts.append(f"other classes {self.changed:.2%}")
+        if self.accuracy is not None:
+            before, after = self.accuracy
+            parts.append(f"accuracy {before:.2%} -> {after:.2%} ({100 * (after - before):+.2f} points)")
+        if self.rmse is not None:
+            parts.append("RMSE {:.5g} -> {:.5g}".format(*self.rmse))
+        return f"output {self.name!r}: {', '.join(parts)}"
+
+
+class FreezeReport:
+    """What freezing did to a network: ``frozen.report``; printed, it is a page of text.
+
+    Attributes
+    ----------
+    folding : FoldReport
+        What was folded into what, and what was not.
+    layers : list of LayerReport
+        The dense layers that are left, with their precisions.
+    outputs : list of OutputReport
+        How far each output is from the model's; empty without data.
+    samples : int
+        How many they were measured on.
+    tolerance : float or None
+        What was permitted: of lost accuracy, or of relative error.
+    """
+
+    def __init__(self, folding, layers=(), outputs=(), samples=0, tolerance=None):
+        self.folding = folding
+        self.layers = list(layers)
+        self.outputs = list(outputs)
+        self.samples = samples
+        self.tolerance = tolerance
+
+    @property
+    def loss(self):
+        """What a tolerance is about: the largest loss of accuracy of any output that has labels; where none has, the
+        largest relative RMS error of any. None without data."""
+        lost = [each.lost for each in self.outputs if each.lost is not None]
+        return max(lost or [each.relative for each in self.outputs], default=None)
+
+    @property
+    def measure(self):
+        """What `loss` is of: "accuracy" or "relative error"."""
+        return "accuracy" if any(each.accuracy for each in self.outputs) else "relative error"
+
+    def plain(self):
+        """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
+        return {
+            "folding": self.folding.plain(),
+            "layers": [dataclasses.asdict(each) for each in self.layers],
+            "outputs": [dataclasses.asdict(each) for each in self.outputs],
+            "samples": self.samples,
+            "tolerance": self.tolerance,
+        }
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The report that `plain` has described."""
+        return cls(
+            FoldReport.from_plain(plain["folding"]),
+            [LayerReport(**each) for each in plain["layers"]],
+            [OutputReport(**each) for each in plain["outputs"]],
+            plain["samples"],
+            plain["tolerance"],
+        )
+
+    def __str__(self):
+        lines = [str(self.folding)]
+        if self.layers:
+            rows = [("dense layer", "inputs", "units", "weights", "bytes", "range", "error alone")]
+            for each in self.layers:
+                row = [each.name, f"{each.inputs:,}", f"{each.units:,}", each.precision, f"{each.bytes:,}"]
+                row.append("" if each.range is None else f"{each.range:.4g}")
+                row.append("" if each.error is None else f"{each.error:.2g}")
+                rows.append(row)
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            lines.append("")
+            for name, *cells in rows:
+                rest = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+                lines.append("  ".join([f"{name:{widths[0]}}", *rest]).rstrip())
+        if self.outputs:
+            lines += ["", f"beside the model, on {self.samples:,} samples:", *map(str, self.outputs)]
+        if self.tolerance is not None:
+            lines.append(f"tolerance {self.tolerance:g} of {self.measure}: kept with {self.loss:.2g}")
+        return "\n".join(lines)
 
 
 def _multiplications(node):

@@ -112,8 +112,9 @@ class StructuredPredictor(Predictor):
             if missing:
                 raise ValueError(f"Expected inputs named {list(names)}. Received a dictionary without {missing}.")
             return [x[name] for name in names]
-        if len(names) == 1:
-            return [x]
+        if len(names) == 1:  # as the model's `predict`: a list of one array is that array
+            listed = isinstance(x, (list, tuple)) and len(x) == 1
+            return list(x) if listed and getattr(x[0], "ndim", 0) >= min(2, len(self._sample_shapes[0]) + 1) else [x]
         if not isinstance(x, (list, tuple)) or len(x) != len(names):
             raise ValueError(
                 f"Expected a list of {len(names)} arrays or a dictionary by {list(names)}. Received: {type(x).__name__}"

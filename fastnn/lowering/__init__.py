@@ -6,4 +6,4 @@
 ``cost``      estimates of work, in cycles: they choose the number of threads
 """
 
-import fastnn.operations  # noqa: F401  (the two need each other: whichever is asked for, the operations come first)
+import fastnn.operations  # noqa: F401  (operations import from here: theirs is the order that works, whoever comes first)

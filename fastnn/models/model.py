@@ -9,6 +9,7 @@ from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.layers.eager_inputs import as_floats
 from fastnn.layers.tracing import traced
+from fastnn.models.freezing import Freezable
 from fastnn.models.inputs import ReadsInputs
 from fastnn.models.network import Network, between
 from fastnn.operations import calling, inside_call
@@ -20,7 +21,7 @@ from fastnn.training.loop import Trainer
 from fastnn.variables import move_to_arena
 
 
-class Model(SaveableModel, ReadsInputs, Layer, Trainer):
+class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     """A network: a layer that knows its graph, and can be trained.
 
     There are three ways to make one:
@@ -425,63 +426,6 @@ class Model(SaveableModel, ReadsInputs, Layer, Trainer):
             sources=self._bound(program, samples),
         )
         return program.values()
-
-    def freeze(self, precision="float32"):
-        """Fold everything that is constant and pack the weights: an immutable, thread-safe predictor.
-
-        Batch normalisation disappears into the dense layers around it, dropout vanishes. The predictor does not follow
-        later changes of the model.
-
-        Parameters
-        ----------
-        precision : {"float32", "float16", "int8"}
-            What the weights of dense layers are stored in. "float16" halves their bytes and rounds each to 11 bits;
-            "int8" quarters them, with a scale for each unit, and rounds the layers' inputs to integers of up to 16
-            bits. Everything else is computed in float32.
-
-        Returns
-        -------
-        fastnn.freeze.Predictor
-
-        Raises
-        ------
-        ValueError
-            For another precision; for weights beyond 65504 with "float16"; for infinite weights with "int8".
-        """
-        from fastnn.freeze import freeze
-
-        return freeze(self, precision)
-
-    def to_onnx(self, path=None, opset=17):
-        """What the model computes at inference, as an ONNX model that any runtime takes; needs the onnx package.
-
-        ``model.freeze().to_onnx()`` writes a smaller one: batch normalisation and scalings are folded into the dense
-        layers. Either takes batches of any size, and float32.
-
-        Parameters
-        ----------
-        path : str or path, optional
-            Also write it to this file.
-        opset : int, default 17
-            The version of ONNX's operators to use, from 13 on. Younger ones have more activations as one operator.
-
-        Returns
-        -------
-        onnx.ModelProto
-            Inputs and outputs have the names of the model's.
-
-        Raises
-        ------
-        ValueError
-            If a layer is called with ``training=True`` or looks up text, or onnx does not know this opset.
-        ImportError
-            If the onnx package is not installed: ``pip install 'fastnn[onnx]'``.
-        """
-        from fastnn.interop.onnx_writer import export
-
-        names = self._heads_names() or self.output_names
-        graph = self.graph.in_mode(False)
-        return export(graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
 
     # ---- storage -----------------------------------------------------------------------------------------------------
 

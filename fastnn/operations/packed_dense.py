@@ -121,6 +121,10 @@ def check(kernel, precision, name):
                 f"The weights of {name!r} reach {largest:.6g}, and float16 ends at {_FLOAT16_LARGEST:.0f}: freeze with "
                 'precision="float32", or scale the inputs of the layer down.'
             )
+    if precision == "int8" and not np.isfinite(kernel).all():
+        raise ValueError(
+            f"The weights of {name!r} have infinities or NaN, which int8 cannot hold: train again with smaller steps."
+        )
     if precision == "int8" and len(kernel) > _INT8_MOST_INPUTS:
         raise ValueError(
             f"{name!r} reads {len(kernel)} values, and a sum of integers has room for {_INT8_MOST_INPUTS} at most: "

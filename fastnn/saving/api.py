@@ -8,6 +8,16 @@ from fastnn.saving import files
 _MODELS = "'.fastnn' (fastnn's own) or '.keras' (Keras 3)"
 _WEIGHTS = "'.safetensors' or '.weights.h5' (Keras 3)"
 
+# What is no model to go on training, but has a way of its own.
+_WRITERS = {".fnn": "model.freeze().save(path)", ".onnx": "model.to_onnx(path)", ".c": "model.freeze().export_c(path)"}
+_READERS = {".fnn": "fastnn.load_frozen(path)", ".onnx": "fastnn.from_onnx(path)"}
+
+
+def _instead(path, ways):
+    """What to call for a file of another kind, as a sentence with a space behind it; empty for unknown kinds."""
+    suffix = os.path.splitext(path)[1]
+    return f"For {suffix!r} there is {ways[suffix]}. " if suffix in ways else ""
+
 
 def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=True, **kwargs):
     """Save a model: architecture, weights, what it was compiled with, and the state of its training.
@@ -58,7 +68,9 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     elif path.endswith(".keras"):
         content = keras_archive.dump(model, include_optimizer)
     else:
-        raise ValueError(f"A model is saved to a file that ends in {_MODELS}. Received: {path!r}")
+        raise ValueError(
+            f"A model is saved to a file that ends in {_MODELS}. {_instead(path, _WRITERS)}Received: {path!r}"
+        )
     _write(path, content)
 
 
@@ -94,7 +106,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         return keras_archive.load(path, custom_objects, compile)
     if path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"):
         return legacy_h5.load(path, custom_objects, compile)
-    raise ValueError(f"A model is loaded from a file that ends in {_MODELS}. Received: {path!r}")
+    raise ValueError(
+        f"A model is loaded from a file that ends in {_MODELS}. {_instead(path, _READERS)}Received: {path!r}"
+    )
 
 
 def save_weights(model, filepath, overwrite=True, max_shard_size=None):

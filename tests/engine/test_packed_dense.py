@@ -217,14 +217,14 @@ def test_frozen(model, precision, tolerance):
 
 
 def test_frozen_refusals(model):
-    with pytest.raises(ValueError, match="'float32', 'float16', 'int8'. Received: precision='bfloat16'"):
+    with pytest.raises(ValueError, match="'float32', 'float16', 'int8', .* Received: precision='bfloat16'"):
         model.freeze(precision="bfloat16")
     large = fastnn.Sequential([fastnn.Input((3,)), layers.Dense(2, name="loud")])
     for value in 1e5, np.inf, np.nan:
         large.layers[-1].set_weights([np.full((3, 2), value), np.zeros(2)])
         with pytest.raises(ValueError, match="weights of 'loud' reach .* float16 ends at 65504"):
             large.freeze(precision="float16")
-    with pytest.raises(ValueError, match="infinities or NaN cannot be quantised"):
+    with pytest.raises(ValueError, match="weights of 'loud' have infinities or NaN, which int8"):
         large.freeze(precision="int8")
     large.layers[-1].set_weights([np.full((3, 2), 65504.0), np.zeros(2)])
     np.testing.assert_array_equal(large.freeze(precision="float16")(np.ones((1, 3)))[0], 3 * 65504.0)

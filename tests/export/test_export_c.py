@@ -355,6 +355,8 @@ def test_self_test_under_sanitizers(compiler, precision, tmp_path):
     (x,) = samples_of(frozen.graph)
     export_c(frozen, tmp_path / "net.c", self_test=x)
     test = (tmp_path / "net_test.c").read_text()
+    export_c(frozen, tmp_path / "lone.c", self_test=x[0])
+    assert "x[1][" in (tmp_path / "lone_test.c").read_text()
     exported = export_c(frozen, tmp_path / "net.c", precision=precision)
     assert "net_test.c" not in [each.name for each in exported.files]
     test = re.sub(r"1e-05f", {"float32": "1e-5f", "float16": "1e-2f", "int8": "5e-2f"}[precision], test)

@@ -275,3 +275,10 @@ def random_model(seed, steps):
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(KINDS), min_size=1, max_size=14))
 def test_random_graphs(seed, steps):
     check(random_model(seed, steps))
+
+
+def test_a_layer_that_is_applied_twice_is_noted_once():
+    x, shared = fastnn.Input((4,)), dense(3, "tanh", name="both")
+    graph, report = check(scramble(fastnn.Model(x, layers.Concatenate()([shared(x), shared(x)]))))
+    assert operations(graph) == ["dense", "activation", "arrange"]
+    assert report.notes == ["both computed once: it is applied twice to the same"]

@@ -185,7 +185,7 @@ def test_large_means_are_subtracted_first(first):
     graph, report = fold(model.graph)
     assert operations(graph) == ["parameter", "elementwise", "dense", "activation", "dense"]
     frozen = model.freeze()
-    _, relative = report.check(model, frozen, x)
+    _, relative = report.compare(model.predict(x, verbose=0), frozen.predict(x))
     assert relative < 2e-6
     assert any("subtracted first" in note for note in report.notes)
 
@@ -242,7 +242,8 @@ def test_report():
     assert report.difference is None
     frozen = model.freeze()
     x = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
-    assert report.check(model, frozen, x) == report.difference
+    assert report.compare(model.predict(x, verbose=0), frozen.predict(x)) == report.difference
+    assert model.freeze(validation_data=x).report.folding.difference == pytest.approx(report.difference)
     assert all(0 <= each < 1e-5 for each in report.difference)
     text = str(report)
     assert all(each in text for each in ("multiplications", report.notes[0], f"relative {report.difference[1]:.2g}"))

@@ -120,7 +120,9 @@ def test_what_is_wrong_with_a_file_is_said(frozen, tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         fastnn.load_frozen(path)
     assert str(path) in str(caught.value)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(IsADirectoryError, match="A frozen network is a file"):
+        fastnn.load_frozen(tmp_path)
+    with pytest.raises(FileNotFoundError, match="Check its name"):
         fastnn.load_frozen(tmp_path / "none.fnn")
 
 

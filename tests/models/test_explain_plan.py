@@ -43,7 +43,7 @@ def test_every_operation_has_its_costs():
             assert not name or name.rstrip("+") in info.operands, f"{op}: {term}"
             assert not name.endswith("+") or "accumulate" in info.dims, f"{op}: {term}"
             factors = [each for each in product.split("*") if not each[0].isdigit()]
-            assert set(factors) <= {"m", *info.dims}, f"{op}: {term}"
+            assert set(factors) <= {"m", "width", *info.dims}, f"{op}: {term}"
 
 
 def test_flops_and_bytes_of_a_dense_layer():

@@ -208,6 +208,7 @@ def test_paths(tmp_path):
     for name, error, message in (
         ("m.weights.h5", ValueError, "save_weights"),
         ("m.txt", ValueError, r"ends in '\.fastnn'"),
+        ("m.fnn", ValueError, r"there is model.freeze\(\).save\(path\)"),
         ("no/m.fastnn", FileNotFoundError, "no folder"),
         ("", IsADirectoryError, "folder"),
     ):
@@ -215,6 +216,10 @@ def test_paths(tmp_path):
             model.save(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="There is no file"):
         saving.load_model(tmp_path / "n.fastnn")
+    (tmp_path / "n.fnn").touch()
+    with pytest.raises(ValueError, match=r"there is fastnn.load_frozen\(path\)"):
+        saving.load_model(tmp_path / "n.fnn")
+    (tmp_path / "n.fnn").unlink()
     with pytest.raises(ValueError, match="ends in"):
         model.save_weights(tmp_path / "w.npz")
     with pytest.raises(ValueError, match="Build it first"):

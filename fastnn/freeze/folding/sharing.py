@@ -18,7 +18,12 @@ def share_equal_nodes(network, report):
             candidates.append(node)
             continue
         if node.operation.name != "parameter":
-            report.notes.append(f"{node.output.name} shared with {twin.output.name}: they compute the same")
+            name, other = node.output.name, twin.output.name
+            note = f"{name} shared with {other}: they compute the same"
+            if name == other:
+                note = f"{name} computed once: it is applied twice to the same"
+            if note not in report.notes:  # its activation is another node of the same name
+                report.notes.append(note)
         network.replace(node.output, twin.output)
 
 
