@@ -110,6 +110,8 @@ DIFFERS = {
     "Model.predict_step": "as `train_step`",
     "Model.compute_loss": "can be called, but not overridden",
     "Model.compute_metrics": "can be called, but not overridden; gives the compiled metrics without the loss",
+    "activations.sparsemax": "as in its paper: rows sum to 1; on JAX those of Keras need not",
+    "ops.sparsemax": "as in its paper: rows sum to 1; on JAX those of Keras need not",
     "Model.run_eagerly": "always False: everything is compiled",
     "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
     "none before its first data",

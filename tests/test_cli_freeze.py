@@ -148,7 +148,7 @@ def test_whoever_reads_the_output_may_stop(path):
     command = (
         f"{shlex.quote(sys.executable)} -m fastnn inspect {shlex.quote(str(path))} | true; echo ${{PIPESTATUS[0]}}"
     )
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, cwd=path.parent)
     assert done.stderr == ""
     assert done.stdout.strip() in ("0", "141")
 

@@ -46,9 +46,8 @@ class Build:
 
 
 BUILDS = {
-    # Each set under one of the two compilers: half the time of each set under both.
-    "gcc-address-undefined": Build("gcc", MEMORY, NATIVE[::2]),
-    "clang-address-undefined": Build("clang", MEMORY, NATIVE[1::2] or NATIVE),
+    "gcc-address-undefined": Build("gcc", MEMORY),
+    "clang-address-undefined": Build("clang", MEMORY),
     # And the way through the compiler's vectors alone, which processors take that are neither x86 nor ARM.
     "gcc-thread-portable": Build("gcc", ["-O0", "-g1", "-fsanitize=thread"], NATIVE[:1], (), ("-U__SSE2__",)),
 }

@@ -386,7 +386,7 @@ def test_from_cplusplus(tmp_path):
 
 
 def test_files_and_sizes(tmp_path):
-    frozen = sequential(Dense(50, activation="relu"), Dense(3, name="last*/ layer é"), shape=(10,))
+    frozen = sequential(Dense(50, "relu", name="first"), Dense(3, name="last*/ layer é"), shape=(10,))
     exported = frozen.export_c(tmp_path / "my-net.c", precision="int8")
     assert exported.name == "my_net"
     assert [each.name for each in exported.files] == ["my-net.c", "my-net.h"]
