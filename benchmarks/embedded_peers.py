@@ -66,7 +66,7 @@ class Compiled:
     def _timed(self, x, y, repeat, count):
         nanoseconds = np.empty(count, np.int64)
         run = ctypes.cast(self._library.run, ctypes.c_void_p)
-        if status := latency_native.library().time_runs(run, None, x, 1, y, repeat, count, nanoseconds):
+        if status := latency_native.compiled().time_runs(run, None, x, 1, y, repeat, count, nanoseconds):
             raise RuntimeError(f"the network answers with status {status}")
         return nanoseconds
 

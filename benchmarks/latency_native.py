@@ -24,7 +24,7 @@ def compiler():
 
 
 @functools.cache
-def library():
+def compiled():
     """The compiled clocks.
 
     Raises
@@ -81,7 +81,7 @@ def reading(nbytes, seconds):
     memory = np.zeros(nbytes // 4 + 16, np.float32)
     memory += 1  # pages of zeros that nobody wrote to are all the same one
     start = -(-memory.ctypes.data // 64) * 64
-    native = library()
+    native = compiled()
 
     def timed(repeat, count):
         nanoseconds = np.empty(count, np.int64)
@@ -123,7 +123,7 @@ class Session:
     def _timed(self, x, y, repeat, count):
         nanoseconds = np.empty(count, np.int64)
         run = ctypes.cast(self._c.fastnn_run, ctypes.c_void_p)
-        self._check(library().time_runs(run, self._session, x, len(x), y, repeat, count, nanoseconds))
+        self._check(compiled().time_runs(run, self._session, x, len(x), y, repeat, count, nanoseconds))
         return nanoseconds
 
     def _check(self, status):
