@@ -56,6 +56,12 @@ class EinsumDense(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if gptq_unpacked_column_size is not None:
+            raise ValueError(
+                f"Layer {self.name!r}: `gptq_unpacked_column_size` belongs to a quantisation that is not here; "
+                "`model.freeze(precision='int8')` rounds weights. "
+                f"Received: gptq_unpacked_column_size={gptq_unpacked_column_size}"
+            )
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         self.bias_axes = bias_axes

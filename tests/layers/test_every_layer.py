@@ -145,3 +145,8 @@ def test_symbolic_and_eager_shapes_agree(make, shape):
 def test_no_samples_give_no_rows(make, shape):
     layer = built(make, layers, shape)
     assert layer(np.empty((0, *shape))).shape == (0, *layer(data(2, *shape)).shape[1:])
+
+
+def test_einsum_dense_refuses_what_it_would_ignore():
+    with pytest.raises(ValueError, match="gptq_unpacked_column_size=4"):
+        fastnn.layers.EinsumDense("ab,bc->ac", 3, gptq_unpacked_column_size=4)
