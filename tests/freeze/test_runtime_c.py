@@ -1,4 +1,4 @@
-"""The C runtime without Python: the same bits, no allocation, and no crash whatever the image."""
+"""The C runtime without Python: the same results, no allocation. Hostile images: tests/fuzz."""
 
 import os
 import shutil
@@ -108,14 +108,3 @@ def test_files_that_are_none(program, tmp_path):
         assert message in run(program, "open", tmp_path / "bad.fnn").stdout
     assert "errno" in run(program, "open", tmp_path / "nothing.fnn").stdout
     assert "errno" in run(program, "open", tmp_path).stdout
-
-
-@pytest.mark.parametrize("make", [*networks.ALL, networks.several])
-def test_hostile_images_are_refused_or_harmless(program, tmp_path, make):
-    """Words of headers, ports and instructions change, with the right checksum; sanitizers watch what passes."""
-    _, path = saved(make, tmp_path, "int8" if make is networks.several else "float32")
-    done = run(program, "mutate", path, 1, 3000, ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1")
-    assert done.returncode == 0, done.stderr[-3000:]
-    ran, refused = (int(each.split()[0]) for each in done.stdout.split(","))
-    assert ran > 20
-    assert refused > 1000
