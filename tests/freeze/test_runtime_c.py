@@ -76,7 +76,7 @@ def saved(make, tmp_path, precision="float32"):
 
 
 @pytest.mark.parametrize("max_rows", [1, 4, 100])
-def test_the_bits_of_python_and_no_allocation(program, tmp_path, max_rows):
+def test_the_results_of_python_and_no_allocation(program, tmp_path, max_rows):
     for make, precision in ("classifier", "float32"), ("classifier", "int8"), ("categories", "float32"):
         make = getattr(networks, make)
         model = make()
