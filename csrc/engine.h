@@ -189,6 +189,10 @@ void fnn_team_barrier(int threads); /* inside fn only: waits for the team */
 
 /* Splits n items in multiples of `grain` evenly over a team. */
 static inline void fnn_split(int64_t n, int64_t grain, int thread, int threads, int64_t *begin, int64_t *end) {
+    if (threads == 1) { /* spares the divisions */
+        *begin = 0, *end = n;
+        return;
+    }
     int64_t units = (n + grain - 1) / grain;
     int64_t b = units * thread / threads * grain, e = units * (thread + 1) / threads * grain;
     *begin = b < n ? b : n;

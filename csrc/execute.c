@@ -30,14 +30,16 @@ static void look_at_clock(fnn_job *job) {
     if (job->poll && job->poll(job->poll_arg)) job->stop = 1;
 }
 
+static inline int has_worked(fnn_job *job, double work) {
+    job->work_since_poll += work;
+    if (job->work_since_poll > WORK_PER_LOOK) look_at_clock(job);
+    return job->stop;
+}
+
 int fnn_interrupted(const fnn_run *run, double work) {
     fnn_job *job = run->job;
     if (!job) return 0;
-    if (run->thread == 0) {
-        job->work_since_poll += work;
-        if (job->work_since_poll > WORK_PER_LOOK) look_at_clock(job);
-    }
-    return job->stop;
+    return run->thread == 0 ? has_worked(job, work) : job->stop;
 }
 
 typedef struct chunk {
@@ -56,6 +58,17 @@ static inline void start_batch(const fnn_job *job, int64_t batch, fnn_run *run) 
     run->hyper = job->hyper ? job->hyper + batch * job->hyper_stride : NULL;
 }
 
+/* What a team does for a batch, by one thread: small networks feel every decision. Was the step completed? */
+static int run_alone(fnn_job *job, const fnn_run *run) {
+    const fnn_instr *in = job->instrs, *end = in + job->instr_count;
+    for (; in < end && !in->commits; in++) {
+        in->run(in, run);
+        if (has_worked(job, fnn_work(in, run->samples))) return 0;
+    }
+    for (; in < end; in++) in->run(in, run);
+    return 1;
+}
+
 static void run_chunk(void *argument, int thread, int team) {
     chunk *c = argument;
     fnn_job *job = c->job;
@@ -65,17 +78,24 @@ static void run_chunk(void *argument, int thread, int team) {
         .seed = job->seed,
         .job = job,
         .thread = thread,
+        .threads = team,
         .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
     };
     for (int64_t b = c->first; b < c->first + c->count; b++) {
         start_batch(job, b, &run);
+        if (team == 1) {
+            if (!run_alone(job, &run)) break;
+            c->done++;
+            if (job->stop || job->over_budget) break;
+            continue;
+        }
         int committing = 0;
         for (int64_t i = 0; i < job->instr_count; i++) {
             const fnn_instr *in = &job->instrs[i];
-            if (team > 1 && in->fence && i > 0) fnn_team_barrier(team); /* a step ends with a barrier */
+            if (in->fence && i > 0) fnn_team_barrier(team); /* a step ends with a barrier */
             /* Behind this barrier `stop` cannot change until the step is over, so that the team agrees on it. */
             if (in->commits && !committing) {
-                if (team > 1) fnn_team_barrier(team);
+                fnn_team_barrier(team);
                 if (job->stop) goto out;
                 committing = 1;
             }
@@ -91,7 +111,7 @@ static void run_chunk(void *argument, int thread, int team) {
             if (committing || !job->stop) c->done++;
             if (job->stop || job->over_budget) c->last = b;
         }
-        if (team > 1) fnn_team_barrier(team);
+        fnn_team_barrier(team);
         if (c->last == b) break;
     }
 out:

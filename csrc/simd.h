@@ -7,6 +7,7 @@
  *   vi_set vi_add vi_sub vi_shl vi_shr(arithmetic) vi_and | vi_of(vf) converts (truncates), vf_of(vi) converts
  *   vi_signs: the lanes' signs as bits, lane 0 lowest
  *   vf_bits(vi) / vi_bits(vf) reinterpret | vf_load_n/vf_store_n: the first n lanes only (the rest read as zero)
+ *   vf_load_column(p, ld, n): p[0], p[ld], ..., n of them
  *   vf_sum: horizontal sum, always in the same order | vf_max_lane: horizontal maximum
  *   vf_transpose(src, ld, rows, dst, ldd): a VF x VF block; source rows past `rows` read as zero
  *   vf_sums(a): from VF vectors, one vector of their vf_sum
@@ -32,6 +33,9 @@
 #endif
 
 static const float vf_zeros[16]; /* any register's worth */
+
+/* For what would crowd its caller's registers. */
+#define NOT_INLINED __attribute__((noinline, unused))
 
 #if defined(__AVX512F__) && defined(FNN_USE_AVX512)
 #include <immintrin.h>
@@ -82,7 +86,10 @@ static inline void vf_store_n(float *p, int n, vf a) { _mm512_mask_storeu_ps(p, 
 
 static inline void vf_transpose(const float *src, int64_t ld, int rows, float *dst, int64_t ldd) {
     __m512 r[16], t[16];
-    for (int i = 0; i < 16; i++) r[i] = vf_load(i < rows ? src + i * ld : vf_zeros);
+    if (rows >= 16)
+        for (int i = 0; i < 16; i++) r[i] = vf_load(src + i * ld);
+    else
+        for (int i = 0; i < 16; i++) r[i] = vf_load(i < rows ? src + i * ld : vf_zeros);
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -351,6 +358,25 @@ static inline float vf_max_lane(vf a) {
     return odd > even ? odd : even;
 }
 #endif
+
+/* Not inlined: compilers would keep all sixteen addresses of a loop in registers that there are not. */
+static NOT_INLINED vf vf_load_column(const float *p, int64_t ld, int n) {
+    const float *q = p + 3 * ld;
+    if (n < VF) {
+        float lanes[VF] = {0};
+        for (int i = 0; i < n; i++) lanes[i] = p[i * ld];
+        return vf_load(lanes);
+    }
+#if VF == 16
+    const float *r = q + 3 * ld, *s = r + 3 * ld, *t = s + 3 * ld;
+    return _mm512_setr_ps(p[0], p[ld], p[2 * ld], q[0], q[ld], q[2 * ld], r[0], r[ld], r[2 * ld], s[0], s[ld],
+                          s[2 * ld], t[0], t[ld], t[2 * ld], t[3 * ld]);
+#elif VF == 8
+    return _mm256_setr_ps(p[0], p[ld], p[2 * ld], q[0], q[ld], q[2 * ld], q[3 * ld], q[4 * ld]);
+#else
+    return (vf){p[0], p[ld], p[2 * ld], q[0]};
+#endif
+}
 
 static inline vf vf_sums(const vf *a) {
     float lanes[VF * VF];

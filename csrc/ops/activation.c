@@ -62,12 +62,17 @@ static inline vf act_mish(vf x, vf *slope) {
 }
 
 /* One loop for each activation: the choice is made outside. Rows that follow each other without a gap are one row. */
-#define ACT_EACH(y_of_v) \
+#define ACT_LOOP(unroll, y_of_v) \
     for (int64_t r = 0; r < rows; r++) \
-        for (int64_t j = 0; j < n; j += VF) { \
+        unroll for (int64_t j = 0; j < n; j += VF) { \
             vf v = vf_load(x + r * ldx + j); \
             vf_store(y + r * ldy + j, y_of_v); \
-        } \
+        }
+#define ACT_EACH(y_of_v) ACT_LOOP(, y_of_v) break
+/* So little for each vector that counting takes as long, where there are many in a row. */
+#define ACT_EACH_QUICK(y_of_v) \
+    if (rows == 1) ACT_LOOP(UNROLL, y_of_v) \
+    else ACT_LOOP(, y_of_v) \
     break
 
 /* The same of functions that give their slope, too. */
@@ -98,8 +103,8 @@ static void act_forward_block(int act, float alpha, const float *x, int64_t ldx,
     case ACT_LINEAR:
         if (x == y && ldx == ldy) break;
         ACT_EACH(v);
-    case ACT_RELU: ACT_EACH(vf_max(vf_zero(), v));
-    case ACT_LEAKY_RELU: ACT_EACH(vf_select(act_positive(v), v, vf_mul(a, v)));
+    case ACT_RELU: ACT_EACH_QUICK(vf_max(vf_zero(), v));
+    case ACT_LEAKY_RELU: ACT_EACH_QUICK(vf_select(act_positive(v), v, vf_mul(a, v)));
     case ACT_ELU: ACT_EACH(vf_select(act_positive(v), v, vf_mul(a, vf_expm1(v))));
     case ACT_SELU:
         ACT_EACH(vf_select(act_positive(v), vf_mul(vf_set(SELU_SCALE), v),
@@ -114,13 +119,17 @@ static void act_forward_block(int act, float alpha, const float *x, int64_t ldx,
     }
 }
 
-#define ACT_EACH_SLOPE(dx_of_v_and_g) \
+#define ACT_SLOPE_LOOP(unroll, dx_of_v_and_g) \
     for (int64_t r = 0; r < rows; r++) \
-        for (int64_t j = 0; j < n; j += VF) { \
+        unroll for (int64_t j = 0; j < n; j += VF) { \
             vf g = vf_load(dy + r * lddy + j); \
             vf w = vf_load(v + r * ldv + j); \
             vf_store(dx + r * lddx + j, dx_of_v_and_g); \
-        } \
+        }
+#define ACT_EACH_SLOPE(dx_of_v_and_g) ACT_SLOPE_LOOP(, dx_of_v_and_g) break
+#define ACT_EACH_SLOPE_QUICK(dx_of_v_and_g) \
+    if (rows == 1) ACT_SLOPE_LOOP(UNROLL, dx_of_v_and_g) \
+    else ACT_SLOPE_LOOP(, dx_of_v_and_g) \
     break
 
 static void act_backward_block(int act, float alpha, const float *v, int64_t ldv, const float *dy, int64_t lddy,
@@ -132,8 +141,8 @@ static void act_backward_block(int act, float alpha, const float *v, int64_t ldv
     }
     switch (act) {
     case ACT_LINEAR: act_forward_block(ACT_LINEAR, alpha, dy, lddy, dx, lddx, NULL, rows, n); break;
-    case ACT_RELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_zero()));
-    case ACT_LEAKY_RELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(a, g)));
+    case ACT_RELU: ACT_EACH_SLOPE_QUICK(vf_select(act_positive(w), g, vf_zero()));
+    case ACT_LEAKY_RELU: ACT_EACH_SLOPE_QUICK(vf_select(act_positive(w), g, vf_mul(a, g)));
     case ACT_ELU: ACT_EACH_SLOPE(vf_select(act_positive(w), g, vf_mul(g, vf_add(w, a))));
     case ACT_SELU:
         ACT_EACH_SLOPE(

@@ -18,14 +18,91 @@ enum {
     FEW_DEPTH = 64,
 };
 
+/* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the product
+ * is a panel wide. */
+static inline void store_transposed(const float *product, int64_t n, float *to, int64_t ld, int64_t count) {
+    if (n == 1) {
+        for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
+    } else if (count == VF) {
+        vf_transpose(product, PANEL, (int)n, to, ld);
+    } else {
+        float rows[VF * VF];
+        vf_transpose(product, PANEL, (int)n, rows, VF);
+        for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load(rows + i * VF));
+    }
+}
+
+/* Few columns, of which a vector would be padding for the most part: y' = w' . x' instead, with x transposed on the way,
+ * and the activation of whole vectors. The chains are the same. */
+static NOT_INLINED void dense_forward_few(const fnn_instr *in, const fnn_run *run, int64_t begin, int64_t end) {
+    const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
+    float *y = in->p[3], *slope = in->p[4], *panel = run->scratch, *product = panel + KC * PANEL;
+    float *slopes = slope ? product + MR_TOP * PANEL : NULL;
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
+    int act = (int)in->d[4];
+    for (int64_t m = begin; m < end; m += PANEL) {
+        int64_t left = end - m;
+        int vectors = left > VF ? 2 : 1;
+        for (int64_t j = 0; j < n; j++) {
+            vf start = vf_set(bias ? bias[j] : 0.0f);
+            vf_store(product + j * PANEL, start), vf_store(product + j * PANEL + VF, start);
+        }
+        for (int64_t kb = 0; kb < k; kb += KC) {
+            int64_t depth = k - kb < KC ? k - kb : KC, width = (int64_t)vectors * VF;
+            for (int64_t r = 0; r < width; r += VF)
+                for (int64_t i = 0; i < depth; i += VF)
+                    vf_transpose(x + (m + r) * ldx + kb + i, ldx, left - r < VF ? (int)(left - r) : VF,
+                                 panel + i * width + r, width);
+            micro_columns[vectors - 1][n - 1](depth, w + kb * VF, VF, panel, product, PANEL, NULL, 0, NULL);
+            if (fnn_interrupted(run, (double)(depth * vectors * (VF + n)))) return;
+        }
+        if (act != ACT_LINEAR) act_forward_block(act, in->s[0], product, PANEL, product, PANEL, slopes, n, PANEL);
+        for (int64_t r = 0; r < left && r < PANEL; r += VF) {
+            int64_t at = (m + r) * ldy, count = left - r < VF ? left - r : VF;
+            store_transposed(product + r, n, y + at, ldy, count);
+            if (slope) store_transposed(slopes + r, n, slope + at, ldy, count);
+        }
+    }
+}
+
+/* Layers of which everything is one block. What a loop over blocks prepares costs as much as a product of 16 x 16. */
+static inline int is_one_block(int64_t rows, int64_t depth, int64_t panels) {
+    return depth < DEPTH_WORTH_FETCHING && rows > 0 && rows <= MC && panels <= NC / PANEL;
+}
+
+static NOT_INLINED void dense_forward_block(const fnn_instr *in, int64_t first, int64_t rows, int64_t p0, int64_t p1) {
+    const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
+    float *y = in->p[3], *slope = in->p[4];
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
+    int act = (int)in->d[4];
+    for (int64_t p = p0; p < p1; p++) {
+        int vectors = panel_width(n, p);
+        int64_t at = first * ldy + p * PANEL;
+        gemm_few_tiles(micro_rows, vectors, rows, k, x + first * ldx, ldx, ldx, w + p * PANEL * k, y + at, ldy,
+                       bias ? bias + p * PANEL : NULL, 1);
+        if (act != ACT_LINEAR)
+            act_forward_block(act, in->s[0], y + at, ldy, y + at, ldy, slope ? slope + at : NULL, rows,
+                              (int64_t)vectors * VF);
+    }
+}
+
 static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample;
     int act = (int)in->d[4];
     float alpha = in->s[0];
-    int64_t kc = even_block(k, KC), m0, m1, p0, p1;
+    int64_t m0, m1, p0, p1;
     gemm_share(run, m, panel_count(n), &m0, &m1, &p0, &p1);
+    if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) {
+        dense_forward_few(in, run, m0, m1);
+        return;
+    }
+    if (is_one_block(m1 - m0, k, p1 - p0) && (m1 - m0 > 1 || p1 - p0 < WIDE)) {
+        dense_forward_block(in, m0, m1 - m0, p0, p1);
+        return;
+    }
+    int64_t kc = even_block(k, KC);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
         int64_t group = even_block(p1 - p0, NC / PANEL);
@@ -59,29 +136,79 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-/* Copies rows of one or two vectors of dz side by side, zero past column `used`, and adds the columns up. */
-static void pack_dz(const float *dz, int64_t lddz, int64_t rows, int vectors, int64_t used, float *packed,
-                    float *sums) {
+/* Copies rows of up to three vectors side by side, zero past column `used`. If there are `sums`, adds the columns up:
+ * to what is there, unless this is the first block. */
+static NOT_INLINED void pack_rows(const float *from, int64_t ld, int64_t rows, int vectors, int64_t used, float *packed,
+                                  float *sums, int first) {
+    const float *before = first ? NULL : sums;
     if (vectors == 2 && used >= 2 * VF) {
-        vf sum0 = NTH_OR_ZERO(sums, 0), sum1 = NTH_OR_ZERO(sums, 1);
-        for (int64_t r = 0; r < rows; r++, dz += lddz, packed += 2 * VF) {
-            vf value0 = vf_load(dz), value1 = vf_load(dz + VF);
-            vf_store(packed, value0), vf_store(packed + VF, value1);
+        vf sum0 = NTH_OR_ZERO(before, 0), sum1 = NTH_OR_ZERO(before, 1);
+        UNROLL for (int64_t r = 0; r < rows; r++) {
+            vf value0 = vf_load(from + r * ld), value1 = vf_load(from + r * ld + VF);
+            vf_store(packed + r * 2 * VF, value0), vf_store(packed + r * 2 * VF + VF, value1);
             sum0 = vf_add(sum0, value0), sum1 = vf_add(sum1, value1);
         }
         if (sums) vf_store(sums, sum0), vf_store(sums + VF, sum1);
         return;
     }
-    for (int j = 0; j < vectors; j++) {
-        int64_t lanes = used - (int64_t)j * VF;
-        vf sum = NTH_OR_ZERO(sums, j);
-        for (int64_t r = 0; r < rows; r++) {
-            const float *from = dz + r * lddz + j * VF;
-            vf value = lanes >= VF ? vf_load(from) : lanes > 0 ? vf_load_n(from, (int)lanes) : vf_zero();
-            vf_store(packed + (r * vectors + j) * VF, value);
-            sum = vf_add(sum, value);
+    for (int j = 0; j < vectors; j++, used -= VF, from += VF, packed += VF) {
+        int64_t step = (int64_t)vectors * VF;
+        vf sum = NTH_OR_ZERO(before, j);
+        if (used >= VF) {
+            UNROLL for (int64_t r = 0; r < rows; r++) {
+                vf value = vf_load(from + r * ld);
+                vf_store(packed + r * step, value);
+                sum = vf_add(sum, value);
+            }
+        } else {
+            int lanes = used > 0 ? (int)used : 0;
+            UNROLL for (int64_t r = 0; r < rows; r++) {
+                vf value = vf_load_n(from + r * ld, lanes);
+                vf_store(packed + r * step, value);
+                sum = vf_add(sum, value);
+            }
         }
         if (sums) vf_store(sums + j * VF, sum);
+    }
+}
+
+/* Few columns, of which a vector would be padding for the most part: dw' = dz' . x instead, with as many multiply-adds
+ * as dw has columns for each vector of its rows. Rows k0 to k1 of dw, and the bias with the first of them. */
+static NOT_INLINED void dense_backward_few(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t k0, int64_t k1) {
+    const float *x = in->p[0], *dz = in->p[1];
+    float *dw = in->p[2], *db = in->p[3], *packed = run->scratch, *product = packed + KC * PANEL;
+    int64_t n = in->d[1], ldx = in->d[2], lddz = in->d[3];
+    for (int64_t kb = k0; kb < k1; kb += PANEL) {
+        int64_t left = k1 - kb;
+        int vectors = left > VF ? 2 : 1;
+        for (int64_t mb = 0; mb < m; mb += KC) {
+            int64_t depth = m - mb < KC ? m - mb : KC;
+            const float *rows = x + mb * ldx + kb;
+            if (ldx != vectors * VF) pack_rows(rows, ldx, depth, vectors, left, packed, NULL, 1), rows = packed;
+            micro_columns[vectors - 1][n - 1](depth, dz + mb * lddz, lddz, rows, product, PANEL, NULL, mb == 0, NULL);
+            if (fnn_interrupted(run, (double)(depth * vectors * n))) return;
+        }
+        store_transposed(product, n, dw + kb * VF, VF, left < VF ? left : VF);
+        if (left > VF) store_transposed(product + VF, n, dw + (kb + VF) * VF, VF, left < PANEL ? left - VF : VF);
+    }
+    if (!db || k0 > 0 || k1 == 0) return;
+    vf sum = (in->d[4] & 2) ? vf_load(db) : vf_zero();
+    UNROLL for (int64_t r = 0; r < m; r++) sum = vf_add(sum, vf_load_n(dz + r * lddz, (int)n));
+    vf_store(db, sum);
+}
+
+static NOT_INLINED void dense_backward_weights_block(const fnn_instr *in, int64_t m, int64_t k0, int64_t k1, int64_t p0,
+                                                     int64_t p1, float *panel) {
+    const float *x = in->p[0], *dz = in->p[1];
+    float *dw = in->p[2], *db = k0 == 0 ? in->p[3] : NULL;
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3];
+    int accumulate = in->d[4] & 1, accumulate_bias = (in->d[4] & 2) != 0;
+    for (int64_t p = p0; p < p1; p++) {
+        int vectors = panel_width(n, p);
+        int64_t column = p * PANEL, width = (int64_t)vectors * VF;
+        pack_rows(dz + column, lddz, m, vectors, n - column, panel, db ? db + column : NULL, !accumulate_bias);
+        gemm_few_tiles(micro_columns, vectors, k1 - k0, m, x + k0, ldx, 1, panel, dw + column * k + k0 * width, width,
+                       NULL, !accumulate);
     }
 }
 
@@ -90,13 +217,19 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     float *dw = in->p[2], *db = in->p[3];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], m = run->samples * in->rows_per_sample;
     int accumulate = in->d[4] & 1, accumulate_bias = (in->d[4] & 2) != 0;
-    int64_t mc = even_block(m, KC), k0, k1, p0, p1;
+    int64_t k0, k1, p0, p1;
     gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
-    int64_t wc = even_block(k1 - k0, WC);
     /* The thread that has the first rows of a panel of dw also has its bias. */
-    if (db && k0 == 0 && k1 > 0 && !accumulate_bias)
-        for (int64_t p = p0; p < p1; p++) memset(db + p * PANEL, 0, sizeof(float) * (size_t)(panel_width(n, p) * VF));
     float *panel = run->scratch, *columns = panel + KC * 3 * VF;
+    if (n <= VF / 2 && !accumulate && p1 > p0) {
+        dense_backward_few(in, run, m, k0, k1);
+        return;
+    }
+    if (is_one_block(k1 - k0, m, p1 - p0) && (p1 - p0 < PANELS_WORTH_PACKING || m < ROWS_WORTH_PACKING)) {
+        dense_backward_weights_block(in, m, k0, k1, p0, p1, panel);
+        return;
+    }
+    int64_t mc = even_block(m, KC), wc = even_block(k1 - k0, WC);
     for (int64_t kb = k0; kb < k1; kb += wc)
         for (int64_t mb = 0; mb < m; mb += mc) {
             int64_t depth = m - mb < mc ? m - mb : mc, width = k1 - kb < wc ? k1 - kb : wc;
@@ -110,8 +243,8 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
                 for (int j = 0; j < vectors; j += part) { /* a panel of three vectors in two parts, if x is packed */
                     int64_t column = p * PANEL + j * VF;
                     if (part > vectors - j) part = vectors - j;
-                    pack_dz(dz + mb * lddz + column, lddz, depth, part, n - column, panel,
-                            db && kb == 0 ? db + column : NULL);
+                    pack_rows(dz + mb * lddz + column, lddz, depth, part, n - column, panel,
+                              db && kb == 0 ? db + column : NULL, mb == 0 && !accumulate_bias);
                     if (packed) {
                         ahead next = nothing_ahead();
                         if (p + 1 < p1) next = ahead_of(dz + mb * lddz + (p + 1) * PANEL, depth, PANEL, lddz);
@@ -130,6 +263,13 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
 static void transpose_weights(const float *w, int64_t k, int64_t n, int64_t k0, int vectors, int64_t n0, int64_t depth,
                               float *t) {
     int64_t width_t = (int64_t)vectors * VF, last = panel_count(n) - 1;
+    if (n == 1) {
+        for (int64_t i = 0; i < width_t; i += VF) {
+            int64_t rows = k - (k0 + i);
+            vf_store(t + i, vf_load_column(w + (k0 + i) * VF, VF, rows < VF ? (int)(rows < 0 ? 0 : rows) : VF));
+        }
+        return;
+    }
     for (int64_t j = 0; j < depth; j += VF) {
         int64_t p = (n0 + j) / PANEL < last ? (n0 + j) / PANEL : last, width = (int64_t)panel_width(n, p) * VF;
         const float *panel = w + p * PANEL * k + (n0 + j - p * PANEL);
@@ -141,6 +281,24 @@ static void transpose_weights(const float *w, int64_t k, int64_t n, int64_t k0, 
     }
 }
 
+static NOT_INLINED void dense_backward_input_block(const fnn_instr *in, int64_t first, int64_t rows, int64_t p0,
+                                                   int64_t p1, float *transposed) {
+    const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
+    float *dx = in->p[3];
+    int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
+    int act = (int)in->d[5], accumulate = in->d[6] != 0;
+    for (int64_t p = p0; p < p1; p++) {
+        int vectors = panel_width(k, p);
+        float *c = dx + first * lddx + p * PANEL;
+        transpose_weights(w, k, n, p * PANEL, vectors, 0, n, transposed);
+        gemm_few_tiles(micro_rows, vectors, rows, n, dz + first * lddz, lddz, lddz, transposed, c, lddx, NULL,
+                       !accumulate);
+        if (act != ACT_LINEAR)
+            act_backward_block(act, in->s[0], v + first * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
+                               (int64_t)vectors * VF);
+    }
+}
+
 static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
     float *dx = in->p[3];
@@ -148,8 +306,12 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
     int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
-    int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
     gemm_share(run, m, panel_count(k), &m0, &m1, &p0, &p1);
+    if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH)) {
+        dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
+        return;
+    }
+    int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
         int64_t group = even_block(p1 - p0, NC / PANEL);

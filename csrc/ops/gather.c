@@ -10,17 +10,20 @@
  * one call. A label that int32 cannot hold becomes -1, which is no class.
  */
 
-typedef void (*convert_fn)(const char *restrict src, int64_t step, void *restrict dst, int64_t n);
+/* n values, `step` bytes apart; with an order those numbered order[0], order[1], ... */
+typedef void (*convert_fn)(const char *restrict src, int64_t step, const int64_t *order, void *restrict dst, int64_t n);
 
 /* memcpy because NumPy arrays may be unaligned; compilers make it a plain (vector) load. */
-#define FNN_CONVERT(name, from, to, expr)                                                                \
-    static void name(const char *restrict src, int64_t step, void *restrict dst, int64_t n) {            \
-        to *restrict out = dst;                                                                          \
-        from v;                                                                                          \
-        if (step == (int64_t)sizeof v)                                                                   \
-            for (int64_t i = 0; i < n; i++) memcpy(&v, src + i * (int64_t)sizeof v, sizeof v), out[i] = expr; \
-        else                                                                                             \
-            for (int64_t i = 0; i < n; i++) memcpy(&v, src + i * step, sizeof v), out[i] = expr;         \
+#define FNN_CONVERT(name, from, to, expr)                                                                            \
+    static void name(const char *restrict src, int64_t step, const int64_t *order, void *restrict dst, int64_t n) {  \
+        to *restrict out = dst;                                                                                      \
+        from v;                                                                                                      \
+        if (order)                                                                                                   \
+            for (int64_t i = 0; i < n; i++) memcpy(&v, src + order[i] * step, sizeof v), out[i] = expr;              \
+        else if (step == (int64_t)sizeof v)                                                                          \
+            for (int64_t i = 0; i < n; i++) memcpy(&v, src + i * (int64_t)sizeof v, sizeof v), out[i] = expr;        \
+        else                                                                                                         \
+            for (int64_t i = 0; i < n; i++) memcpy(&v, src + i * step, sizeof v), out[i] = expr;                     \
     }
 
 /* IEEE half to float by integers: not every instruction set has the conversion, and denormal halves must survive
@@ -115,7 +118,7 @@ static void copy_sample(const char *base, const runs *s, convert_fn convert, cha
     for (int64_t r = 0; r < to->rows; r++, dst += 4 * to->ld) {
         for (int64_t j = 0, piece; j < to->n; j += piece) {
             piece = s->length - at < to->n - j ? s->length - at : to->n - j;
-            convert(base + run + at * s->step, s->step, dst + 4 * j, piece);
+            convert(base + run + at * s->step, s->step, NULL, dst + 4 * j, piece);
             at += piece;
             if (at < s->length) continue;
             at = 0;
@@ -162,12 +165,40 @@ static inline const char *sample_at(const samples_of *of, int64_t i) {
     return of->data + (of->order ? of->order[i] : of->first + i) * of->stride;
 }
 
-/* Samples of at most one vector. */
-static void copy_short_floats(samples_of of, float *dst, int64_t ld, int64_t n, int64_t padded) {
-    for (int64_t i = of.begin; i < of.end; i++) {
-        vf_store(dst + i * ld, vf_load_n((const float *)sample_at(&of, i), (int)n));
-        for (int64_t j = VF; j < padded; j += VF) vf_store(dst + i * ld + j, vf_zero());
-    }
+/* Asks for all that ask, at once. Inlined, since compilers leave out calls of what only asks. */
+static inline __attribute__((always_inline)) void prefetch_short(const samples_of *of) {
+    int64_t end = of->asks < of->end ? of->asks : of->end, last = of->bytes - 1, stride = of->stride;
+    int64_t alignment = (int64_t)((uintptr_t)of->data | (uintptr_t)stride | FNN_ALIGN_BYTES);
+    const char *data = of->data;
+    const int64_t *order = of->order + of->ahead;
+    if ((alignment & -alignment) > last)
+        for (int64_t i = of->begin; i < end; i++) __builtin_prefetch(data + order[i] * stride);
+    else
+        for (int64_t i = of->begin; i < end; i++) {
+            const char *sample = data + order[i] * stride;
+            __builtin_prefetch(sample), __builtin_prefetch(sample + last);
+        }
+}
+
+/* Samples of at most one vector of floats. */
+static inline void copy_short(const void *from, float *to, int64_t n, int padding) {
+    vf_store(to, vf_load_n(from, (int)n));
+    if (padding)
+        for (int j = VF; j < FNN_ALIGN_FLOATS; j += VF) vf_store(to + j, vf_zero());
+}
+
+static void copy_short_floats(const samples_of *of, float *dst, int64_t ld, int64_t n, int64_t padded) {
+    const char *data = of->data;
+    const int64_t *order = of->order;
+    int64_t stride = of->stride;
+    int padding = padded > VF;
+    if (order && of->asks > of->begin) prefetch_short(of);
+    dst += of->begin * ld;
+    if (order)
+        for (int64_t i = of->begin; i < of->end; i++, dst += ld) copy_short(data + order[i] * stride, dst, n, padding);
+    else
+        for (int64_t i = of->begin; i < of->end; i++, dst += ld)
+            copy_short(data + (of->first + i) * stride, dst, n, padding);
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
@@ -188,7 +219,13 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
         vectors = one_row && aligned && convert == floats_of_f32 && to.padded % VF == 0;
     samples_of of = {source->data, stride, first, begin, end, bytes ? run->left - ahead : 0, ahead, bytes, order};
     if (vectors && to.n <= VF) {
-        copy_short_floats(of, (float *)dst, to.ld, to.n, to.padded);
+        copy_short_floats(&of, (float *)dst, to.ld, to.n, to.padded);
+        return;
+    }
+    if (one_row && to.n == 1 && to.ld == 1) {
+        if (order && of.asks > begin) prefetch_short(&of);
+        convert(source->data + (order ? 0 : (first + begin) * stride), stride, order ? order + begin : NULL,
+                dst + 4 * begin, end - begin);
         return;
     }
     for (int64_t i = begin; i < end; i++) {
@@ -197,7 +234,7 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
         if (vectors) {
             copy_floats((const float *)sample, (float *)row, to.n, to.padded);
         } else if (one_row) {
-            convert(sample, size, row, to.n);
+            convert(sample, size, NULL, row, to.n);
             if (to.n < to.padded) memset(row + 4 * to.n, 0, (size_t)(4 * (to.padded - to.n)));
         } else {
             copy_sample(sample, &s, convert, row, &to);

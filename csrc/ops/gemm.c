@@ -18,12 +18,11 @@
 
 /* Registers: mr * nv accumulators, nv vectors of B and one broadcast have to fit into 16 or 32. */
 #if defined(__AVX512F__) && defined(FNN_USE_AVX512) || defined(__aarch64__)
-enum { MR_1 = 12, MR_2 = 12, MR_3 = 8 };
+enum { MR_1 = 16, MR_2 = 12, MR_3 = 8, MR_TOP = 16 };
 #else
-enum { MR_1 = 12, MR_2 = 6, MR_3 = 4 };
+enum { MR_1 = 12, MR_2 = 6, MR_3 = 4, MR_TOP = 12 };
 #endif
 enum {
-    MR_TOP = 12,
     PANEL = 2 * VF,
     /* Reduction block: a three-vector panel of this many rows stays in a 32 KiB (VF 8) or 48 KiB (VF 16) L1 with room
      * for the rows of A that pass by. */
@@ -31,14 +30,15 @@ enum {
     MC = 256,                  /* rows of A that are used again for the next panel: MC x KC floats stay in L2 ... */
     NC = 256,                  /* ... beside MC x NC floats of C, which every reduction block loads and stores again */
     WC = VF == 16 ? 360 : 240, /* columns of x that the weight gradient uses again for the next panel: a multiple of
-                                * every tile, for 1 MB (VF 16) or 512 KiB of L2 */
+                                * tiles of two and three vectors, for 1 MB (VF 16) or 512 KiB of L2 */
 };
 _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a packed block of x fit into scratch");
 
 /* A(i): element of row i of the tile at the current reduction index. Rows are reached from every third row's pointer
- * (base, base + ld, base + 2 ld are addressing modes), because twelve pointers would not fit the integer registers. */
-#define A_ROW_POINTERS const float *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda
-#define A_ROW_NEXT q0++, q1++, q2++, q3++
+ * (base, base + ld, base + 2 ld are addressing modes), because sixteen pointers would not fit the integer registers. */
+#define A_ROW_POINTERS \
+    const float *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda, *q4 = a + 12 * lda, *q5 = a + 15 * lda
+#define A_ROW_NEXT q0++, q1++, q2++, q3++, q4++, q5++
 #define A_ROW_0 q0[0]
 #define A_ROW_1 q0[lda]
 #define A_ROW_2 q0[2 * lda]
@@ -51,6 +51,10 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define A_ROW_9 q3[0]
 #define A_ROW_10 q3[lda]
 #define A_ROW_11 q3[2 * lda]
+#define A_ROW_12 q4[0]
+#define A_ROW_13 q4[lda]
+#define A_ROW_14 q4[2 * lda]
+#define A_ROW_15 q5[0]
 /* Transposed A: the rows of the tile lie side by side. */
 #define A_COLUMN_POINTERS const float *q0 = a
 #define A_COLUMN_NEXT q0 += lda
@@ -66,6 +70,10 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define A_COLUMN_9 q0[9]
 #define A_COLUMN_10 q0[10]
 #define A_COLUMN_11 q0[11]
+#define A_COLUMN_12 q0[12]
+#define A_COLUMN_13 q0[13]
+#define A_COLUMN_14 q0[14]
+#define A_COLUMN_15 q0[15]
 
 #define REPEAT_1(X, A) X(0, A)
 #define REPEAT_2(X, A) REPEAT_1(X, A) X(1, A)
@@ -79,6 +87,10 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define REPEAT_10(X, A) REPEAT_9(X, A) X(9, A)
 #define REPEAT_11(X, A) REPEAT_10(X, A) X(10, A)
 #define REPEAT_12(X, A) REPEAT_11(X, A) X(11, A)
+#define REPEAT_13(X, A) REPEAT_12(X, A) X(12, A)
+#define REPEAT_14(X, A) REPEAT_13(X, A) X(13, A)
+#define REPEAT_15(X, A) REPEAT_14(X, A) X(14, A)
+#define REPEAT_16(X, A) REPEAT_15(X, A) X(15, A)
 
 #define DECLARE_1(i, A) vf c##i##_0;
 #define DECLARE_2(i, A) vf c##i##_0, c##i##_1;
@@ -170,6 +182,7 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
 #define FOR_1_TO_4(X, NV) X(1, NV) X(2, NV) X(3, NV) X(4, NV)
 #define FOR_5_TO_6(X, NV) X(5, NV) X(6, NV)
 #define FOR_7_TO_8(X, NV) X(7, NV) X(8, NV)
+#define FOR_13_TO_16(X, NV) X(13, NV) X(14, NV) X(15, NV) X(16, NV)
 #define FOR_9_TO_12(X, NV) X(9, NV) X(10, NV) X(11, NV) X(12, NV)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-variable" /* row pointers that a small tile does not need */
@@ -180,6 +193,7 @@ FOR_1_TO_4(SIDES, 1) FOR_5_TO_6(SIDES, 1) FOR_7_TO_8(SIDES, 1) FOR_9_TO_12(SIDES
 FOR_1_TO_4(SIDES, 2) FOR_5_TO_6(SIDES, 2)
 FOR_1_TO_4(SIDES, 3)
 #if VF == 16 || defined(__aarch64__)
+FOR_13_TO_16(SIDES, 1)
 FOR_7_TO_8(SIDES, 2) FOR_9_TO_12(SIDES, 2)
 FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #endif
@@ -190,7 +204,7 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #define COLUMN_ENTRY(MR, NV) micro_A_COLUMN_##MR##x##NV,
 #if VF == 16 || defined(__aarch64__)
 #define ENTRIES(E)                                                                                            \
-    {{FOR_1_TO_4(E, 1) FOR_5_TO_6(E, 1) FOR_7_TO_8(E, 1) FOR_9_TO_12(E, 1)},                                  \
+    {{FOR_1_TO_4(E, 1) FOR_5_TO_6(E, 1) FOR_7_TO_8(E, 1) FOR_9_TO_12(E, 1) FOR_13_TO_16(E, 1)},               \
      {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2) FOR_7_TO_8(E, 2) FOR_9_TO_12(E, 2)},                                  \
      {FOR_1_TO_4(E, 3) FOR_5_TO_6(E, 3) FOR_7_TO_8(E, 3)}}
 #else
@@ -203,20 +217,47 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
 static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 
-/* Covers m rows with tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. `a_step` is the
- * distance between two rows of A. */
+/* m rows as tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. The first `tall` ones have
+ * a row more than the `small` ones. Divisions by constants, and narrow ones, are quicker. */
+typedef struct tiling {
+    uint32_t tiles, small, tall;
+} tiling;
+
+static inline tiling tiles_of(int vectors, int64_t m) {
+    uint32_t all = (uint32_t)m;
+    uint32_t tiles = vectors == 1   ? (all + MR_1 - 1) / MR_1
+                     : vectors == 2 ? (all + MR_2 - 1) / MR_2
+                                    : (all + MR_3 - 1) / MR_3;
+    if (tiles <= 1) return (tiling){1, all, 0};
+    uint32_t small = all / tiles;
+    return (tiling){tiles, small, all - small * tiles};
+}
+
+/* Covers m rows with tiles. `a_step` is the distance between two rows of A. */
 static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k, const float *a,
                               int64_t lda, int64_t a_step, const float *b, float *c, int64_t ldc, const float *bias,
                               int first, ahead next) {
-    uint32_t top = (uint32_t)micro_max_rows[vectors - 1], all = (uint32_t)m; /* narrow divisions are quicker */
-    uint32_t tiles = all <= top ? 1 : (all + top - 1) / top, small = tiles == 1 ? all : all / tiles;
-    uint32_t tall = all - small * tiles;
-    for (uint32_t t = 0; t < tiles; t++) {
-        int64_t rows = small + (t < tall);
-        next.tile = t + 1 < tiles ? c + rows * ldc : NULL;
+    tiling of = tiles_of(vectors, m);
+    for (uint32_t t = 0; t < of.tiles; t++) {
+        int64_t rows = of.small + (t < of.tall);
+        next.tile = t + 1 < of.tiles ? c + rows * ldc : NULL;
         kernels[vectors - 1][rows - 1](k, a, lda, b, c, ldc, bias, first, k >= DEPTH_WORTH_FETCHING ? &next : NULL);
         a += rows * a_step;
         c += rows * ldc;
+    }
+}
+
+/* The same where nothing is worth fetching ahead. Not inlined, for the sake of its callers' registers. */
+static NOT_INLINED void gemm_few_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k,
+                                       const float *a, int64_t lda, int64_t a_step, const float *b, float *c,
+                                       int64_t ldc, const float *bias, int first) {
+    tiling of = tiles_of(vectors, m);
+    const micro_kernel *kernel = &kernels[vectors - 1][of.small - 1];
+    for (uint32_t t = 0; t < of.tiles; t++) {
+        int taller = t < of.tall;
+        kernel[taller](k, a, lda, b, c, ldc, bias, first, NULL);
+        a += (of.small + taller) * a_step;
+        c += (of.small + taller) * ldc;
     }
 }
 

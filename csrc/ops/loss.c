@@ -3,13 +3,10 @@
  *
  *   softmax_crossentropy_{sparse,dense}   z[rows][n] logits; y = softmax(z);  loss = -sum t log y
  *   crossentropy_{sparse,dense}           p[rows][n] probabilities; q = clip(p / sum p);  loss = -sum t log q
- *   sigmoid_crossentropy                  z logits; y = sigmoid(z);  loss = mean of -(t log y + (1 - t) log(1 - y))
- *   binary_crossentropy                   p probabilities, clipped;  loss as above
- *   mean_squared_error, mean_absolute_error   p;  loss = mean of (p - t)^2 or |p - t|
  *   accumulate                            acc[0] += sum(values * weight), acc[1] += sum(weight), in float64, one thread
  *
- * targets[rows][n], or labels[rows] with t the one-hot row. label_smoothing s: t (1 - s) + s / n, for the binary losses
- * t (1 - s) + s / 2. y may be z. The clip is to [1e-7, 1 - 1e-7], with a zero gradient outside, as Keras 3 does it.
+ * targets[rows][n], or labels[rows] with t the one-hot row. label_smoothing s: t (1 - s) + s / n. y may be z. The clip
+ * is to [1e-7, 1 - 1e-7], with a zero gradient outside, as Keras 3 does it.
  */
 #define LOSS_EPSILON 1e-7f
 #define LOSS_SMOOTHED "scale label_smoothing" /* scalars of the losses that smooth their labels */
@@ -136,31 +133,6 @@ static void softmax_crossentropy_dense(const fnn_instr *in, const fnn_run *run) 
     softmax_crossentropy(in, run, loss_from_matrix(in, in->s[1], (float)in->d[0]), in->d[3], in->d[4]);
 }
 
-/* -(t log y + (1 - t) log(1 - y)) = max(z, 0) - z t + log(1 + exp(-|z|)) */
-static void sigmoid_crossentropy(const fnn_instr *in, const fnn_run *run) {
-    const float *z = in->p[0];
-    float *y = in->p[3], *dz = in->p[5];
-    int64_t n = in->d[0], ldz = in->d[1], ldy = in->d[3], lddz = in->d[4];
-    loss_targets targets = loss_from_matrix(in, in->s[1], 2.0f);
-    loss_rows s = loss_split(in, run, in->p[2], in->p[4]);
-    const vf zero = vf_zero(), one = vf_set(1.0f);
-    for (int64_t r = s.begin; r < s.end; r++) {
-        float weight = loss_weight(&s, r);
-        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
-        for (int64_t j = 0; j < s.width; j += VF) {
-            vf v = vf_load(z + r * ldz + j), t = loss_target(&targets, r, j);
-            vm inside = vf_inside(j, n);
-            vf e = vf_exp(vf_neg(vf_abs(v))), inverse = vf_div(one, vf_add(one, e));
-            vf sigmoid = vf_select(vf_lt(v, zero), vf_mul(e, inverse), inverse);
-            vf loss = vf_add(vf_fnma(v, t, vf_max(zero, v)), vf_log1p_unit(e));
-            sum = vf_add(sum, vf_select(inside, loss, zero));
-            if (y) vf_store(y + r * ldy + j, vf_select(inside, sigmoid, zero));
-            if (dz) vf_store(dz + r * lddz + j, vf_select(inside, vf_mul(unit, vf_sub(sigmoid, t)), zero));
-        }
-        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
-    }
-}
-
 /* ---- from probabilities ------------------------------------------------------------------------------------------ */
 
 static inline vf loss_clip(vf q) {
@@ -203,78 +175,6 @@ static void crossentropy_dense(const fnn_instr *in, const fnn_run *run) {
     crossentropy(in, run, loss_from_matrix(in, in->s[1], (float)in->d[0]), in->d[3]);
 }
 
-static void binary_crossentropy(const fnn_instr *in, const fnn_run *run) {
-    const float *p = in->p[0];
-    float *dp = in->p[4];
-    int64_t n = in->d[0], ldp = in->d[1], lddp = in->d[3];
-    loss_targets targets = loss_from_matrix(in, in->s[1], 2.0f);
-    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
-    const vf zero = vf_zero(), one = vf_set(1.0f);
-    for (int64_t r = s.begin; r < s.end; r++) {
-        float weight = loss_weight(&s, r);
-        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
-        for (int64_t j = 0; j < s.width; j += VF) {
-            vf v = vf_load(p + r * ldp + j), c = loss_clip(v), t = loss_target(&targets, r, j);
-            vm inside = vf_inside(j, n);
-            vf other = vf_sub(one, c);
-            vf loss = vf_fma(t, vf_log(c), vf_mul(vf_sub(one, t), vf_log(other)));
-            sum = vf_add(sum, vf_select(inside, loss, zero));
-            if (!dp) continue;
-            vf slope = vf_div(vf_sub(c, t), vf_mul(c, other));
-            slope = vf_select(vf_eq(v, c), slope, vf_select(vf_eq(v, v), zero, v)); /* NaN stays NaN */
-            vf_store(dp + r * lddp + j, vf_select(inside, vf_mul(unit, slope), zero));
-        }
-        s.row_loss[r] = -weight * (vf_sum(sum) / (float)n);
-    }
-}
-
-/* ---- errors of a regression -------------------------------------------------------------------------------------- */
-
-static void mean_squared_error(const fnn_instr *in, const fnn_run *run) {
-    const float *p = in->p[0], *t = in->p[1];
-    float *dp = in->p[4];
-    int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], lddp = in->d[3];
-    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
-    for (int64_t r = s.begin; r < s.end; r++) {
-        float weight = loss_weight(&s, r);
-        vf unit = vf_set(2.0f * s.unit * weight / (float)n), sum = vf_zero();
-        for (int64_t j = 0; j < s.width; j += VF) {
-            vf d = vf_sub(vf_load(p + r * ldp + j), vf_load(t + r * ldt + j));
-            d = vf_select(vf_inside(j, n), d, vf_zero());
-            sum = vf_fma(d, d, sum);
-            if (dp) vf_store(dp + r * lddp + j, vf_mul(unit, d));
-        }
-        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
-    }
-}
-
-/* The derivative of |d|, d being p - t, by p: 1 or -1. At 0 it is -1, as Keras 3 has it on JAX, where |t - p| has the
- * slope 1 by t - p; NaN stays NaN. */
-static inline vf loss_sign(vf d) {
-    return vf_select(vf_lt(vf_zero(), d), vf_set(1.0f), vf_select(vf_eq(d, d), vf_set(-1.0f), d));
-}
-
-static void mean_absolute_error(const fnn_instr *in, const fnn_run *run) {
-    const float *p = in->p[0], *t = in->p[1];
-    float *dp = in->p[4];
-    int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], lddp = in->d[3];
-    loss_rows s = loss_split(in, run, in->p[2], in->p[3]);
-    const vf zero = vf_zero();
-    for (int64_t r = s.begin; r < s.end; r++) {
-        float weight = loss_weight(&s, r);
-        vf unit = vf_set(s.unit * weight / (float)n), sum = zero;
-        for (int64_t j = 0; j < s.width; j += VF) {
-            vf d = vf_sub(vf_load(p + r * ldp + j), vf_load(t + r * ldt + j));
-            d = vf_select(vf_inside(j, n), d, zero);
-            sum = vf_add(sum, vf_abs(d));
-            if (!dp) continue;
-            vf sign = vf_select(vf_inside(j, n), loss_sign(d), zero);
-            vf_store(dp + r * lddp + j, vf_mul(unit, sign));
-        }
-        s.row_loss[r] = weight * (vf_sum(sum) / (float)n);
-    }
-}
-
 /* ---- totals of an epoch ------------------------------------------------------------------------------------------ */
 
 /* Four running sums, so that an addition need not wait for the one before it. */
@@ -284,7 +184,13 @@ static void accumulate(const fnn_instr *in, const fnn_run *run) {
     int64_t rows = run->samples * in->rows_per_sample;
     if (run->thread != 0) return;
     double sum[4] = {0}, weight_sum[4] = {0};
-    for (int64_t r = 0; r < rows; r++) {
+    int64_t r = 0;
+    if (!weights) {
+        for (; r + 4 <= rows; r += 4)
+            for (int i = 0; i < 4; i++) sum[i] += values[r + i];
+        weight_sum[0] = (double)r;
+    }
+    for (; r < rows; r++) {
         double weight = weights ? weights[r / in->rows_per_sample] : 1.0;
         sum[r & 3] += values[r] * weight;
         weight_sum[r & 3] += weight;
@@ -299,17 +205,8 @@ static void accumulate(const fnn_instr *in, const fnn_run *run) {
 #define fnn_op_softmax_crossentropy_dense \
     {"softmax_crossentropy_dense", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", LOSS_SMOOTHED, \
      softmax_crossentropy_dense}
-#define fnn_op_sigmoid_crossentropy \
-    {"sigmoid_crossentropy", "z targets weights? y? row_loss dz?", "n ldz ldt ldy lddz", LOSS_SMOOTHED, \
-     sigmoid_crossentropy}
 #define fnn_op_crossentropy_sparse \
     {"crossentropy_sparse", "p labels weights? row_loss dp?", "n ldp lddp", LOSS_SMOOTHED, crossentropy_sparse}
 #define fnn_op_crossentropy_dense \
     {"crossentropy_dense", "p targets weights? row_loss dp?", "n ldp ldt lddp", LOSS_SMOOTHED, crossentropy_dense}
-#define fnn_op_binary_crossentropy \
-    {"binary_crossentropy", "p targets weights? row_loss dp?", "n ldp ldt lddp", LOSS_SMOOTHED, binary_crossentropy}
-#define fnn_op_mean_squared_error \
-    {"mean_squared_error", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale", mean_squared_error}
-#define fnn_op_mean_absolute_error \
-    {"mean_absolute_error", "p targets weights? row_loss dp?", "n ldp ldt lddp", "scale", mean_absolute_error}
 #define fnn_op_accumulate {"accumulate", "values weights? acc", "", "", accumulate}

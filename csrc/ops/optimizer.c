@@ -17,7 +17,7 @@ FNN_INLINE void sgd_loop(const fnn_instr *in, const update *u, int plain) {
     float *momentum = in->p[OPT_STATE];
     vf rate = vf_set((float)u->rate);
     if (!momentum) {
-        for (int64_t i = u->begin; i < u->end; i += VF)
+        UNROLL for (int64_t i = u->begin; i < u->end; i += VF)
             vf_store(u->param + i, vf_fnma(rate, clipped(u, i, plain), decayed(u, i, plain)));
         return;
     }

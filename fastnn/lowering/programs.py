@@ -134,6 +134,7 @@ class Evaluation:
         self._own = [metric for head in heads for metric in head.metrics if metric._variables]
         self.attached = []
         self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
+        self._sums = self._accumulators.array((count + 4,), np.float64)
         self.totals = self._accumulators.array((count,), np.float64)
         self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)
         self._penalised = False
@@ -253,9 +254,10 @@ class Evaluation:
 
     def reset(self):
         """Start a new sum."""
-        self.totals[:] = 0
-        self._penalties[:] = 0
-        for metric in (*self._own, *self.attached):
+        self._sums.fill(0.0)
+        for metric in self._own:
+            metric.reset_state()
+        for metric in self.attached:
             metric.reset_state()
 
     def go_on_from(self, other):

@@ -56,7 +56,8 @@ class BatchTrainer:
         """One training step on one batch; returns its loss (and metrics), as `evaluate` does."""
         count, program, sources = self._training_batch(x, y, sample_weight, class_weight)
         program.reset()
-        self._last_program = program
+        if self._last_program is not program:  # attributes of models are looked at when they are set
+            self._last_program = program
         optimizer = self.optimizer
         try:
             program.program.run(
