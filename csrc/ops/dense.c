@@ -184,7 +184,8 @@ static NOT_INLINED void dense_backward_few(const fnn_instr *in, const fnn_run *r
         for (int64_t mb = 0; mb < m; mb += KC) {
             int64_t depth = m - mb < KC ? m - mb : KC;
             const float *rows = x + mb * ldx + kb;
-            if (ldx != vectors * VF) pack_rows(rows, ldx, depth, vectors, left, packed, NULL, 1), rows = packed;
+            if (kb > 0 || ldx != vectors * VF) /* else they lie as packed ones do */
+                pack_rows(rows, ldx, depth, vectors, left, packed, NULL, 1), rows = packed;
             micro_columns[vectors - 1][n - 1](depth, dz + mb * lddz, lddz, rows, product, PANEL, NULL, mb == 0, NULL);
             if (fnn_interrupted(run, (double)(depth * vectors * n))) return;
         }
