@@ -18,8 +18,8 @@ enum {
     FEW_DEPTH = 64,
 };
 
-/* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the product
- * is a panel wide. */
+/* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the
+ * product is a panel wide. */
 static inline void store_transposed(const float *product, int64_t n, float *to, int64_t ld, int64_t count) {
     if (n == 1) {
         for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
@@ -32,8 +32,8 @@ static inline void store_transposed(const float *product, int64_t n, float *to, 
     }
 }
 
-/* Few columns, of which a vector would be padding for the most part: y' = w' . x' instead, with x transposed on the way,
- * and the activation of whole vectors. The chains are the same. */
+/* Few columns, of which a vector would be padding for the most part: y' = w' . x' instead, with x transposed on the
+ * way, and the activation of whole vectors. The chains are the same. */
 static NOT_INLINED void dense_forward_few(const fnn_instr *in, const fnn_run *run, int64_t begin, int64_t end) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4], *panel = run->scratch, *product = panel + KC * PANEL;
