@@ -157,6 +157,7 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_backward,
     fnn_op_batchnorm_dense_gradients,
+    fnn_op_batchnorm_dense_sums,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
     fnn_op_masked_forward,

@@ -323,14 +323,29 @@ static inline int64_t even_block(int64_t n, int64_t top) {
     return (n + blocks - 1) / blocks;
 }
 
-/* Which part of a units_m x units_n grid of tiles belongs to this thread: cut along the direction that divides more
- * evenly; along the panels if both do, since then no two threads read the same weights. */
-static inline void gemm_share(const fnn_run *run, int64_t units_m, int64_t units_n, int64_t *m0, int64_t *m1,
-                              int64_t *n0, int64_t *n1) {
-    int64_t t = run->threads;
-    *m0 = *n0 = 0, *m1 = units_m, *n1 = units_n;
-    if (t == 1) return;
-    int64_t longest_m = (units_m + t - 1) / t * units_n, longest_n = (units_n + t - 1) / t * units_m;
-    if (longest_n <= longest_m) fnn_split(units_n, 1, run->thread, run->threads, n0, n1);
-    else fnn_split(units_m, 1, run->thread, run->threads, m0, m1);
+/* The panels of a matrix of n columns that are this thread's in every operation: it multiplies with them, makes their
+ * gradient and updates them, so that they stay in the caches of its processor. What another processor has changed takes
+ * as long to read as the product takes to compute. Returns 0 where panels cannot be shared evenly: when one thread would
+ * have a third more than its part. */
+static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, int64_t *p1) {
+    int64_t vectors = panel_vectors(n), panels = panel_count(n), largest = 0, begin = 0;
+    if (panels < threads) return 0;
+    for (int t = 0; t < threads; t++) {
+        int64_t end = t + 1 < threads ? (vectors * (t + 1) / threads + 1) / 2 : panels;
+        int64_t part = t + 1 < threads ? 2 * (end - begin) : vectors - 2 * begin;
+        if (part > largest) largest = part;
+        if (t == thread) *p0 = begin, *p1 = end;
+        begin = end;
+    }
+    return 3 * largest * threads <= 4 * vectors;
+}
+
+/* Which part of a product this thread computes, m rows and all panels of n columns: its own panels, and all of them for
+ * some of the rows where there are too few. */
+static inline void gemm_share(const fnn_run *run, int64_t m, int64_t n, int64_t *m0, int64_t *m1, int64_t *p0,
+                              int64_t *p1) {
+    *m0 = *p0 = 0, *m1 = m, *p1 = panel_count(n);
+    if (run->threads == 1 || own_panels(n, run->thread, run->threads, p0, p1)) return;
+    *p0 = 0, *p1 = panel_count(n);
+    fnn_split(m, 1, run->thread, run->threads, m0, m1);
 }

@@ -16,7 +16,7 @@ from fastnn._engine.runtime cimport Buffer, Source, isa_named, op_named, team_ru
 
 from fastnn._engine.runtime import OPS, isas
 
-__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "peak", "row_stride", "unpack"]
+__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "panel_count", "peak", "row_stride", "unpack"]
 
 cnp.import_array()
 
@@ -66,6 +66,12 @@ def unpack(float[::1] packed, int64_t k, int64_t n, isa=None):
 def packed_floats(int64_t k, int64_t n, isa=None):
     """How many floats a packed k x n matrix takes."""
     return isa_named(isa).panel_floats(k, n)
+
+
+def panel_count(int64_t n, isa=None):
+    """How many panels a packed matrix of n columns has: of two vectors, the last one of up to three."""
+    cdef int64_t width = isa_named(isa).vector_floats
+    return max(1, (n + width - 1) // width // 2)
 
 
 def peak(int64_t rounds, isa=None):

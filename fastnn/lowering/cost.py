@@ -118,7 +118,8 @@ COUNTS = {
         "x=m*n gamma=n beta=n moving_mean=n moving_variance=n mean=n inv_std=n y=m*n",
     ),
     "batchnorm_backward": ("4*m*n dx=7*m*n", "x=m*n mean=n inv_std=n gamma=n dy=m*n dx=m*n dgamma+=n dbeta+=n"),
-    "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k dgamma=k dbeta=k"),
+    "batchnorm_dense_gradients": ("7*k*n", "w=k*n dw=2*k*n db=n gamma=k beta=k"),
+    "batchnorm_dense_sums": ("", "dgamma=k dbeta=k"),
     "dropout_forward": ("m*n", "x=m*n y=m*n mask=0.03125*m*n"),  # a bit for each value
     "callback": ("", ""),  # nobody knows
     "expression": ("m*n", "o0=m*n o1=m*n o2=m*n o3=m*n o4=m*n o5=m*n o6=m*n o7=m*n o8=m*n o9=m*n"),

@@ -9,6 +9,7 @@ from fastnn.optimizers.lamb import chunks
 from fastnn.variables import runs_of
 
 _CLIP_NORM, _CLIP_GLOBAL_NORM = 2, 3  # as csrc/ops/optimizer.h numbers them
+_WORTH_KEEPING = 32768  # bytes
 
 
 def emit_update(b, optimizer, variables):
@@ -38,16 +39,18 @@ def emit_update(b, optimizer, variables):
     norms = _emit_norms(b, pieces, clip) if clip in (_CLIP_NORM, _CLIP_GLOBAL_NORM) else {}
 
     def group(variable):
-        own = variable if optimizer.per_variable or clip == _CLIP_NORM else None
+        own = variable if optimizer.per_variable or clip == _CLIP_NORM or _is_matrix(variable) else None
         return optimizer.decays(variable), optimizer.learning_rate_multiplier(variable), own
 
-    for variable, at in _runs(pieces, group):
+    for index, (variable, at) in enumerate(_runs(pieces, group)):
         sums = norms.get(variable)
         decays, factor, _ = group(variable)
+        rows, columns = variable.shape if _is_matrix(variable) else (0, 0)
         optimizer.lower(
             b, at["param"], at["grad"], {name: at[name] for name in optimizer.slot_names}, at["param"][2] // 4,
             accumulation=accumulation, clip=clip, norms=sums, norm_count=sums[2] // 8 if sums else 0,
-            rate_factor=factor, decays=decays,
+            rate_factor=factor, decays=decays, matrix_rows=rows, matrix_columns=columns,
+            fence=index == 0,  # the others read and write elsewhere
         )  # fmt: skip
     if optimizer.use_ema:
         for _, at in _runs(pieces):
@@ -63,6 +66,11 @@ def emit_update(b, optimizer, variables):
             constraints.lower(b, variable.constraint, variable)
             _emit_mask(b, variable)  # a norm is that of what is left, and a function of one's own may change zeros
     b.label = ""
+
+
+def _is_matrix(variable):
+    """Is it a matrix in panels that is large enough for its threads to keep theirs in their caches?"""
+    return variable.layout == "panels" and variable.nbytes >= _WORTH_KEEPING
 
 
 def _emit_mask(b, variable):

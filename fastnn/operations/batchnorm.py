@@ -53,7 +53,7 @@ class BatchNorm(Operation):
         b.emit(
             "batchnorm_train" if of_batch else "batchnorm_infer",
             rows=x.rows_per_sample,
-            work_per_row=elementwise_cycles(x.n, 6 if of_batch else 3),
+            work_per_row=elementwise_cycles(x.n, 12 if of_batch else 3),
             x=x,
             gamma=variables["gamma"],
             beta=variables["beta"],

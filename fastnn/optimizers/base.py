@@ -290,7 +290,7 @@ class Optimizer(Applies):
             )
         missing = {name: None for name in OPS[self.op].optional if name not in slots and name != "norms"}
         b.emit(
-            self.op, work=elementwise_cycles(n, 12), commits=True, param=param, grad=grad, n=n, **common, **slots,
+            self.op, work=elementwise_cycles(n, 24), commits=True, param=param, grad=grad, n=n, **common, **slots,
             **missing, **self.switches(),
         )  # fmt: skip
 

@@ -197,10 +197,18 @@ def batchnorm_backward(m):
 
 
 def batchnorm_dense_gradients(m):
-    for k, n, affine in (3, 5, True), (33, 10, False), (50, 33, True), (20, 100, True):
+    """Of one panel: where the sums of several are depends on the instruction set."""
+    for k, n, affine in (3, 5, True), (33, 10, False), (50, 12, True), (20, 9, True):
         operands = dict(w=panels(m.normal(k, n)), dw=panels(m.normal(k, n)), db=vector(m.normal(n)))
         operands.update((key, vector(m.normal(k)) if affine else None) for key in ("gamma", "beta"))
-        operands.update(dgamma=vector(np.zeros(k)), dbeta=vector(np.zeros(k)) if affine else None)
+        operands["sums"] = Region(np.zeros((2, k)), -(-k // 16) * 16)
+        yield m.case(7, operands, same_bits=False, k=k, n=n)
+
+
+def batchnorm_dense_sums(m):
+    for k, n in (3, 5), (33, 10), (50, 12), (20, 9):
+        sums = Region(m.normal(2, k), -(-k // 16) * 16)
+        operands = dict(sums=sums, dgamma=vector(m.normal(k)), dbeta=vector(m.normal(k)) if k % 2 else None)
         yield m.case(7, operands, same_bits=False, k=k, n=n)
 
 
@@ -486,6 +494,7 @@ GENERATORS = {
     "batchnorm_infer": batchnorm_infer,
     "batchnorm_backward": batchnorm_backward,
     "batchnorm_dense_gradients": batchnorm_dense_gradients,
+    "batchnorm_dense_sums": batchnorm_dense_sums,
     "dropout_forward": dropout_forward,
     "dropout_backward": dropout_backward,
     "masked_forward": masked_forward,

@@ -56,7 +56,7 @@ def run(
     if op == "nadam":
         hyper.append(product(own["beta_1"], step + 1))
     operands = {**dict.fromkeys(OPS[op].optional), **arrays, "norms": norms}
-    dims = dict(n=arrays["param"].size, accumulation=accumulation, clip=clip,
+    dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=accumulation, clip=clip,
                 norm_count=0 if norms is None else norms.size, **dims)  # fmt: skip
     scalars = dict(rate_factor=1.0, decays=decay is not None)
     kernels.call(op, 1, operands, dims, scalars, isa=isa, step=step, hyper=hyper, threads=threads)
@@ -184,7 +184,7 @@ def test_lamb(isa, n):
     for threads in 1, 2, 3:
         arrays = {name: kernels.padded(array) for name, array in before.items()}
         sums = kernels.aligned(2 * -(-n // 4096), np.float64)
-        dims = dict(n=n, accumulation=0, clip=0, norm_count=0)
+        dims = dict(n=n, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0)
         common = dict(isa=isa, step=4, threads=threads, hyper=(0.01, 0.0, 0.0, 0.0, *BETAS.values()))
         kernels.call("lamb_direction", 1, {**arrays, "norms": None, "sums": sums}, dims,
                      dict(rate_factor=1.0, decays=0.0), **common)  # fmt: skip
@@ -207,3 +207,25 @@ def test_norms_that_are_not_finite(isa, clip):
         arrays["grad"][:] = 1
         run("sgd", arrays, isa, clip=clip, limit=1.0, norms=np.array([norm]))
         np.testing.assert_array_equal(arrays["param"], np.full(16, expected, np.float32))
+
+
+@pytest.mark.parametrize("isa", kernels.isas())
+@pytest.mark.parametrize(("k", "n"), [(5, 300), (33, 100), (7, 17), (40, 257)])
+def test_panels_of_a_matrix_are_shared_as_in_products(isa, k, n):
+    """Every thread updates its panels, all of them are updated once, with the bits of one thread."""
+    random = np.random.default_rng(n)
+    before = {name: kernels.pack(random.normal(size=(k, n)), isa) for name in ("param", "grad", "momentum")}
+    size = -(-before["param"].size // 16) * 16
+    results = []
+    for threads, matrix in (1, False), (1, True), (2, True), (3, True), (5, True), (8, True):
+        arrays = {name: kernels.aligned(size) for name in before}
+        for name, array in before.items():
+            arrays[name][: array.size] = array
+        dims = dict(n=size, matrix_rows=k * matrix, matrix_columns=n * matrix, accumulation=0, clip=0, norm_count=0)
+        kernels.call("sgd", 1, {**arrays, "norms": None}, dict(**dims, nesterov=0), dict(rate_factor=1.0, decays=0.0),
+                     isa=isa, hyper=(0.01, 0.0, 0.0, 0.0, 0.9), threads=threads)  # fmt: skip
+        results.append(arrays)
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name], err_msg=name)
+    assert (results[0]["param"][: before["param"].size] != before["param"])[before["grad"] != 0].all()
