@@ -47,43 +47,45 @@ if SANITIZE:
 
 
 class BuildWithEngine(build_ext):
-    """build_ext that first compiles kernels.c for every instruction set and links the objects into `runtime`.
+    """build_ext that compiles the C engine, too, and links it into `runtime`.
 
-    What will be installed gets the C library, too (csrc/fastnn.c). A build in place, as one makes it again and again,
-    does without: it would take a third longer.
+    What will be installed gets the C library as well (csrc/fastnn.c), of the same objects: everything is compiled once,
+    beside the other modules. A build in place does without the library.
     """
 
     def build_extensions(self):
-        headers = [str(path) for path in sorted(CSRC.rglob("*.[ch]"))]
-        for extension in self.extensions:
-            # Generated C is glue, off the hot path and not ours to keep warning-free: compile it quickly.
-            extension.extra_compile_args = [*C_FLAGS, "-w", "-O0" if DEBUG else "-O1"]
-            extension.extra_link_args = list(LINK_FLAGS)
-            if extension.name.endswith(".runtime"):
-                extension.extra_objects = self._engine_objects()
-                extension.depends = extension.depends + headers
-        super().build_extensions()
-        if not self.inplace:
-            objects = self._objects([CSRC / "fastnn.c"], ["-DFASTNN_DISPATCH", "-DFNN_INFERENCE"], "library-")
-            self.compiler.create_static_lib(objects, "fastnn", output_dir=os.path.join(self.build_lib, LIBRARY))
-
-    def _engine_objects(self):
-        return self._objects(COMMON_SOURCES)
-
-    def _objects(self, sources, common_flags=(), prefix=""):
-        """Those of sources, and of the kernels of every instruction set."""
-        jobs = [(str(KERNELS), [*flags, f"-DFNN_ISA={isa}"], isa) for isa, flags in ISA_FLAGS.items()]
-        jobs += [(str(path), [], "common") for path in sources]
-
-        def compile_one(job):
-            source, flags, name = job
-            out = os.path.join(self.build_temp, prefix + name)
-            return self.compiler.compile(
-                [source], output_dir=out, include_dirs=[str(CSRC)], extra_postargs=[*C_FLAGS, *flags, *common_flags]
-            )
-
+        inference, training, common = [], [], [(path, "common", []) for path in COMMON_SOURCES]
+        for isa, flags in ISA_FLAGS.items():
+            for jobs, part in (inference, "INFERENCE"), (training, "TRAINING"):
+                jobs.append((KERNELS, f"{isa}-{part.lower()}", [*flags, f"-DFNN_ISA={isa}", f"-DFNN_{part}"]))
+        library = [] if self.inplace else [(CSRC / "fastnn.c", "library", ["-DFASTNN_DISPATCH"])]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return [each for objects in pool.map(compile_one, jobs) for each in objects]
+            jobs = [*reversed(inference), *reversed(training), *common, *library]  # what takes longest comes first
+            objects = {job[:2]: pool.submit(self._compile, *job) for job in jobs}
+            for extension in self.extensions:
+                # Generated C is glue, off the hot path and not ours to keep warning-free: compile it quickly.
+                extension.extra_compile_args = [*C_FLAGS, "-w", "-O0" if DEBUG else "-O1"]
+                extension.extra_link_args = list(LINK_FLAGS)
+                if not extension.name.endswith(".runtime"):
+                    self.build_extension(extension)
+
+            def built(jobs):
+                return [each for job in jobs for each in objects[job[:2]].result()]
+
+            for extension in self.extensions:
+                if extension.name.endswith(".runtime"):
+                    extension.extra_objects = built([*inference, *training, *common])
+                    extension.depends = extension.depends + [str(path) for path in sorted(CSRC.rglob("*.[ch]"))]
+                    self.build_extension(extension)
+            if library:
+                folder = os.path.join(self.build_lib, LIBRARY)
+                self.compiler.create_static_lib(built([*inference, *library]), "fastnn", output_dir=folder)
+
+    def _compile(self, source, name, flags):
+        out = os.path.join(self.build_temp, name)
+        return self.compiler.compile(
+            [str(source)], output_dir=out, include_dirs=[str(CSRC)], extra_postargs=[*C_FLAGS, *flags]
+        )
 
 
 class BuildWithHeader(build_py):

@@ -11,8 +11,8 @@ import numpy as np
 
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_isa, fnn_run
-from fastnn._engine.runtime cimport Buffer, Source, data_of, isa_named, op_named, team_run
+from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_run, fnn_training
+from fastnn._engine.runtime cimport Buffer, Source, data_of, isa_named, op_named, team_run, training_named
 
 from fastnn._engine.runtime import OPS, isas
 
@@ -45,7 +45,7 @@ def padded(array, extra=0):
 
 def pack(matrix, isa=None):
     """A k x n matrix in the panels that the dense kernels read."""
-    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef const fnn_training *kernels = training_named(isa)
     cdef cnp.ndarray source = np.ascontiguousarray(matrix, np.float32)
     cdef float *values = <float *>data_of(source, 2, cnp.NPY_FLOAT32, "matrix")
     cdef cnp.ndarray packed = aligned(kernels.panel_floats(source.shape[0], source.shape[1]))
@@ -56,7 +56,7 @@ def pack(matrix, isa=None):
 
 def unpack(cnp.ndarray packed, int64_t k, int64_t n, isa=None):
     """The k x n matrix that `pack` packed."""
-    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef const fnn_training *kernels = training_named(isa)
     cdef float *values = <float *>data_of(packed, 1, cnp.NPY_FLOAT32, "packed")
     if packed.shape[0] < kernels.panel_floats(k, n):
         raise ValueError(
@@ -68,12 +68,12 @@ def unpack(cnp.ndarray packed, int64_t k, int64_t n, isa=None):
 
 def packed_floats(int64_t k, int64_t n, isa=None):
     """How many floats a packed k x n matrix takes."""
-    return isa_named(isa).panel_floats(k, n)
+    return training_named(isa).panel_floats(k, n)
 
 
 def peak(int64_t rounds, isa=None):
     """Multiply and add in registers alone, on this thread; returns how many floating-point operations that were."""
-    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef const fnn_training *kernels = training_named(isa)
     cdef float result
     cdef double flops
     with nogil:

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-import threading
+from _thread import allocate_lock, get_ident  # threading, which takes longer to import than this module, has them
 
 import numpy as np
 
@@ -165,7 +165,7 @@ cdef class Program:
         self.memory = memory or {}
         self.held = []
         self.callbacks = []
-        self.lock = threading.Lock()
+        self.lock = allocate_lock()
         self.owner = 0
         self.scratch_threads = 0
         for i, instruction in enumerate(instructions):
@@ -315,11 +315,11 @@ cdef class Program:
                 raise ValueError(
                     f"`times` must have the shape {(count, self.length)}. Received: {times.shape[0], times.shape[1]}")
         # The signal handlers that poll_signals runs are Python: they could come back here and wait for themselves.
-        if self.owner == threading.get_ident():
+        if self.owner == get_ident():
             raise RuntimeError(
                 "This model is running: a signal handler cannot use the model that it interrupts. Let it set a flag.")
         with self.lock:
-            self.owner = threading.get_ident()
+            self.owner = get_ident()
             try:
                 for source, values in sources:
                     if len(values) < (total if samples < 0 else samples):

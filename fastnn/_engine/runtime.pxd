@@ -5,10 +5,12 @@ cimport numpy as cnp
 
 from fastnn._engine.engine cimport (
     fastnn_net, fastnn_port, fastnn_session, fnn_isa, fnn_job, fnn_op, fnn_poll, fnn_source, fnn_team_function,
+    fnn_training,
 )
 
 cdef const fnn_isa *active_isa() noexcept
 cdef const fnn_isa *isa_named(str name) except NULL
+cdef const fnn_training *training_named(str isa) except NULL
 cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL
 cdef int64_t execute(fnn_job *job) noexcept nogil
 cdef int thread_limit() noexcept nogil

@@ -21,7 +21,8 @@ from fastnn._engine.engine cimport (
     FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
     fastnn_run_many, fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute,
     fnn_frozen_bind, fnn_frozen_memory, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas,
-    fnn_job, fnn_op, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fnn_job, fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fnn_training, fnn_training_of,
 )
 
 cdef extern from *:
@@ -80,12 +81,19 @@ def isas():
     return names
 
 
+cdef const fnn_training *training_named(str isa) except NULL:
+    return fnn_training_of(isa_named(isa))
+
+
 cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL:
-    cdef int i
+    cdef int i = 0
     cdef bytes wanted = name.encode()
-    for i in range(isa.op_count):
-        if strcmp(isa.ops[i].name, wanted) == 0:
-            return &isa.ops[i]
+    cdef const fnn_op *op = fnn_op_at(isa, 0)
+    while op != NULL:
+        if strcmp(op.name, wanted) == 0:
+            return op
+        i += 1
+        op = fnn_op_at(isa, i)
     raise KeyError(f"The engine has no operation named {name!r}.")
 
 
@@ -107,13 +115,13 @@ class OpInfo:
 
 
 def _read_ops():
-    cdef const fnn_op *op
+    cdef const fnn_op *op = fnn_op_at(_active, 0)
     infos = {}
-    for i in range(_active.op_count):
-        op = &_active.ops[i]
+    while op != NULL:
         info = OpInfo(op.name.decode(), op.operands.decode(), op.dims.decode(), op.scalars.decode(),
                       op.check != NULL)
         infos[info.name] = info
+        op = fnn_op_at(_active, len(infos))
     return infos
 
 
