@@ -1,7 +1,7 @@
-"""Builds the C engine once for each instruction set and the Cython modules that drive it.
+"""Builds the C engine for each instruction set, the Cython modules that drive it, and the C library.
 
-Everything else about the package is in pyproject.toml. `FASTNN_SANITIZE=1` builds with the address and undefined
-behaviour sanitizers, `FASTNN_DEBUG=1` without optimisation and with assertions.
+Everything else about the package is in pyproject.toml. `FASTNN_DEBUG=1` builds without optimisation, for quick rounds
+and for debuggers; sanitizers have builds of their own in tests/emulated.
 """
 
 import os
@@ -35,15 +35,11 @@ else:
     ISA_FLAGS = {"baseline": []}
 
 DEBUG = os.environ.get("FASTNN_DEBUG") == "1"
-SANITIZE = os.environ.get("FASTNN_SANITIZE") == "1"
 # -ffp-contract=off: the kernels say where a multiply-add is fused; the compiler must not decide, or bits would depend
 # on its version. -fno-math-errno and -fno-trapping-math allow vector sqrt and selects without changing a result.
 C_FLAGS = ["-std=c11", *(["-O0", "-g"] if DEBUG else ["-O3", "-g0"]), "-Wall", "-Wextra", "-fvisibility=hidden"]
 C_FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 LINK_FLAGS = ["-pthread", "-lm"]
-if SANITIZE:
-    C_FLAGS += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
-    LINK_FLAGS += ["-fsanitize=address,undefined"]
 
 
 class BuildWithEngine(build_ext):

@@ -31,7 +31,6 @@ cdef class Buffer:
     cdef char *data          # 64-byte aligned, zeroed at the start
     cdef void *block         # what malloc gave
     cdef readonly Py_ssize_t nbytes
-    cdef Py_ssize_t exports
 
 
 cdef class Source:
