@@ -50,34 +50,35 @@ class BuildWithEngine(build_ext):
     """
 
     def build_extensions(self):
-        inference, training, common = [], [], [(path, "common", []) for path in COMMON_SOURCES]
-        for isa, flags in ISA_FLAGS.items():
-            for jobs, part in (inference, "INFERENCE"), (training, "TRAINING"):
-                jobs.append((KERNELS, f"{isa}-{part.lower()}", [*flags, f"-DFNN_ISA={isa}", f"-DFNN_{part}"]))
-        library = [] if self.inplace else [(CSRC / "fastnn.c", "library", ["-DFASTNN_DISPATCH"])]
+        kernels = {  # the largest instruction set first, which takes longest
+            f"{isa}-{part}": (KERNELS, [*flags, f"-DFNN_ISA={isa}", f"-DFNN_{part.upper()}"])
+            for part in ("inference", "training")
+            for isa, flags in reversed(ISA_FLAGS.items())
+        }
+        common = {path.stem: (path, []) for path in COMMON_SOURCES}
+        library = {} if self.inplace else {"fastnn": (CSRC / "fastnn.c", ["-DFASTNN_DISPATCH"])}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = [*reversed(inference), *reversed(training), *common, *library]  # what takes longest comes first
-            objects = {job[:2]: pool.submit(self._compile, *job) for job in jobs}
-            for extension in self.extensions:
+            jobs = {**kernels, **common, **library}
+            objects = {name: pool.submit(self._compile, name, *job) for name, job in jobs.items()}
+
+            def compiled(names):
+                return [each for name in names for each in objects[name].result()]
+
+            # `runtime`, which waits for all of them, comes last.
+            for extension in sorted(self.extensions, key=lambda each: each.name.endswith(".runtime")):
                 # Generated C is glue, off the hot path and not ours to keep warning-free: compile it quickly.
                 extension.extra_compile_args = [*C_FLAGS, "-w", "-O0" if DEBUG else "-O1"]
                 extension.extra_link_args = list(LINK_FLAGS)
-                if not extension.name.endswith(".runtime"):
-                    self.build_extension(extension)
-
-            def built(jobs):
-                return [each for job in jobs for each in objects[job[:2]].result()]
-
-            for extension in self.extensions:
                 if extension.name.endswith(".runtime"):
-                    extension.extra_objects = built([*inference, *training, *common])
+                    extension.extra_objects = compiled([*kernels, *common])
                     extension.depends = extension.depends + [str(path) for path in sorted(CSRC.rglob("*.[ch]"))]
-                    self.build_extension(extension)
+                self.build_extension(extension)
             if library:
+                inference = [name for name in kernels if name.endswith("-inference")]
                 folder = os.path.join(self.build_lib, LIBRARY)
-                self.compiler.create_static_lib(built([*inference, *library]), "fastnn", output_dir=folder)
+                self.compiler.create_static_lib(compiled([*inference, *library]), "fastnn", output_dir=folder)
 
-    def _compile(self, source, name, flags):
+    def _compile(self, name, source, flags):
         out = os.path.join(self.build_temp, name)
         return self.compiler.compile(
             [str(source)], output_dir=out, include_dirs=[str(CSRC)], extra_postargs=[*C_FLAGS, *flags]
