@@ -75,8 +75,8 @@ typedef struct fastnn_port {
 } fastnn_port;
 
 /* Checks all of an image: version, checksum, and that no instruction can leave its memory, so that images from anywhere
- * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must be
- * a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has. */
+ * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must
+ * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has. */
 FASTNN_API fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net);
 
 /* The same of a file, which is mapped read-only: processes share one copy of its weights. */

@@ -1,14 +1,16 @@
-/* All operations for one instruction set, as one translation unit.
+/* All operations for one instruction set.
  *
- * setup.py compiles this file once for each set, with that set's flags and -DFNN_ISA=<name>. The table at the end is
- * the one place where an operation is declared to the engine: a file in ops/ defines `static const fnn_op fnn_op_<x>`
- * (names of its operands and its run function) and gets a line here. Everything in here is static but the table, so
- * that no code compiled for a better CPU can be linked into a worse one's path.
+ * This file is compiled twice for each set, with that set's flags and -DFNN_ISA=<name>: with -DFNN_INFERENCE for the
+ * operations that frozen images may have, a third of the code, which is what the library that runs them has (fastnn.c),
+ * and with -DFNN_TRAINING for all others. With neither of the two it has all: so tests compile it, and are told what
+ * nobody uses.
  *
- * With -DFNN_INFERENCE there are only the operations that frozen images may have: a third of the code, for the library
- * that runs them (fastnn.c).
+ * The tables at the end are the one place where an operation is declared to the engine: a file in ops/ defines
+ * `fnn_op_<x>` (names of its operands and its run function) and gets a line here. All names in here are of one
+ * instruction set, and all are static but the tables and what training takes of inference (gemm.c): no code compiled
+ * for a better CPU can be linked into a worse one's path.
  */
-#ifdef FNN_INFERENCE
+#if defined(FNN_INFERENCE) || defined(FNN_TRAINING)
 #pragma GCC diagnostic ignored "-Wunused-function" /* forward and backward passes are side by side */
 #endif
 #include "check.h"
@@ -20,11 +22,10 @@
 #define FNN_TEXT_(a) #a
 #define FNN_TEXT(a) FNN_TEXT_(a)
 
-/* what frozen images need */
+/* what frozen images need, much of which training does, too */
 #include "ops/activation.c"
 #include "ops/affine.c"
 #include "ops/gemm.c"
-#include "ops/dense.c"
 #include "ops/arrange.c"
 #include "ops/batchnorm.c"
 #include "ops/copy_rows.c"
@@ -41,6 +42,7 @@
 
 #ifndef FNN_INFERENCE /* and what training needs on top */
 #include "ops/batchnorm_dense.c"
+#include "ops/dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
 #include "ops/callback.c"
@@ -62,8 +64,9 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* most operations need no check, as no image has them */
+/* One line an operation; any order. Those that images may have, which are those with a check: */
+#ifndef FNN_TRAINING
 static const fnn_op ops[] = {
-    /* one line an operation; any order. First those that images may have, which are those with a check: */
     fnn_op_activation_forward,
     fnn_op_softmax_forward,
     fnn_op_affine_forward,
@@ -82,7 +85,11 @@ static const fnn_op ops[] = {
     fnn_op_reduce_rows,
     fnn_op_arrange,
     fnn_op_matmul,
+};
+#endif
+/* And all others: */
 #ifndef FNN_INFERENCE
+static const fnn_op training_ops[] = {
     fnn_op_activation_backward,
     fnn_op_softmax_backward,
     fnn_op_affine_backward,
@@ -175,19 +182,25 @@ static const fnn_op ops[] = {
     fnn_op_batch_size,
     fnn_op_pack_panels,
     fnn_op_unpack_panels,
-#endif
 };
+#endif
 #pragma GCC diagnostic pop
 
+#ifndef FNN_TRAINING
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {
     .name = FNN_TEXT(FNN_ISA),
     .vector_floats = VF,
     .ops = ops,
     .op_count = (int)(sizeof ops / sizeof ops[0]),
+};
+#endif
 #ifndef FNN_INFERENCE
+const fnn_training FNN_PASTE(fnn_training_, FNN_ISA) = {
+    .ops = training_ops,
+    .op_count = (int)(sizeof training_ops / sizeof training_ops[0]),
     .panel_floats = panel_floats,
     .panel_pack = panel_pack,
     .panel_unpack = panel_unpack,
     .peak = peak,
-#endif
 };
+#endif

@@ -1,7 +1,7 @@
 /* What becomes of whole numbers: rows of a table, and indicators. Numbers come as float32, which is exact to 2^24.
  *
- *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous). As in JAX, negative ids
- *                        count from the end, and NaN stands for one that is not in [-vocabulary, vocabulary)
+ *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous). As in JAX, negative
+ *                        ids count from the end, and NaN stands for one that is not in [-vocabulary, vocabulary)
  *   embedding_gradient:  dtable[vocabulary][n] (+)= sum of the rows of dy whose id is the row's, in their order
  *   category_encode:     ids -> y[rows][n], `per` of them to a row: 1 where there is such an id (count 0), or how many
  *                        there are (count 1); others than [0, n) count for nothing
@@ -110,5 +110,6 @@ static int discretize_check(const fnn_instr *in, const fnn_place *places, int64_
 #define fnn_op_embedding {"embedding", "ids table y", "ids_n ldids vocabulary n ldy", "", embedding, embedding_check}
 #define fnn_op_embedding_gradient                                                                                   \
     {"embedding_gradient", "ids dy dtable", "ids_n ldids vocabulary n lddy accumulate", "", embedding_gradient}
-#define fnn_op_category_encode {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode, category_check}
+#define fnn_op_category_encode \
+    {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode, category_check}
 #define fnn_op_discretize {"discretize", "x boundaries y", "n ldx ldy bins", "", discretize, discretize_check}

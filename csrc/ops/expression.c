@@ -113,8 +113,8 @@ static void expr_step(int32_t operation, float *y, const float *a, const float *
     }
 }
 
-/* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is worth
- * its start. */
+/* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is
+ * worth its start. */
 static inline int64_t expr_capacity(int32_t registers) {
     int64_t capacity = 9216 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
     return capacity > EXPR_LONGEST ? EXPR_LONGEST : capacity < EXPR_SHORTEST ? EXPR_SHORTEST : capacity;

@@ -141,6 +141,10 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
                              const float *bias, int first, ahead *next);
 
+/* By vectors and rows. Those for rows of A are compiled with inference, and training takes them from there. */
+#define micro_rows FNN_PASTE(fnn_micro_rows_, FNN_ISA)
+extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidden")));
+
 #define MULTIPLY(MR, NV, SIDE)   \
     VECTORS_##NV(NTH, b)         \
     REPEAT_##MR(FMA_##NV, SIDE##_) \
@@ -166,7 +170,17 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
         REPEAT_##MR(STORE_##NV, )                                                                                      \
     }
 
-#define SIDES(MR, NV) MICRO_KERNEL(MR, NV, A_ROW) MICRO_KERNEL(MR, NV, A_COLUMN)
+#ifndef FNN_TRAINING
+#define ROW_KERNEL(MR, NV) MICRO_KERNEL(MR, NV, A_ROW)
+#else
+#define ROW_KERNEL(MR, NV)
+#endif
+#ifndef FNN_INFERENCE
+#define COLUMN_KERNEL(MR, NV) MICRO_KERNEL(MR, NV, A_COLUMN)
+#else
+#define COLUMN_KERNEL(MR, NV)
+#endif
+#define SIDES(MR, NV) ROW_KERNEL(MR, NV) COLUMN_KERNEL(MR, NV)
 #define FOR_1_TO_4(X, NV) X(1, NV) X(2, NV) X(3, NV) X(4, NV)
 #define FOR_5_TO_6(X, NV) X(5, NV) X(6, NV)
 #define FOR_7_TO_8(X, NV) X(7, NV) X(8, NV)
@@ -199,8 +213,12 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
      {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2)},                                                                     \
      {FOR_1_TO_4(E, 3)}}
 #endif
-        static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+#ifndef FNN_TRAINING
+        const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+#endif
+#ifndef FNN_INFERENCE
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
+#endif
 static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 
 /* Covers m rows with tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. `a_step` is the
@@ -277,6 +295,7 @@ static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, 
 
 /* ---- transposed A, tile by tile ---------------------------------------------------------------------------------- */
 
+#ifndef FNN_INFERENCE
 enum { PACKED_VECTORS = 2 };
 
 /* `depth` rows of `count` columns of x, as tiles of two vectors take them: tile after tile, the rows of each behind
@@ -315,6 +334,7 @@ static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const fl
         c += rows * ldc;
     }
 }
+#endif
 
 /* Even blocks of at most `top`: 300 = 150 + 150, not 256 + 44. */
 static inline int64_t even_block(int64_t n, int64_t top) {

@@ -73,4 +73,5 @@ static int matmul_check(const fnn_instr *in, const fnn_place *places, int64_t *s
            places[2].writable && matmul_operand(in, &places[2], 1, m, n, in->d[5]);
 }
 
-#define fnn_op_matmul {"matmul", "a b y", "height k n lda ldb ldy groups a_groups b_groups turned", "", matmul, matmul_check}
+#define fnn_op_matmul \
+    {"matmul", "a b y", "height k n lda ldb ldy groups a_groups b_groups turned", "", matmul, matmul_check}

@@ -123,6 +123,8 @@ static int reduce_rows_check(const fnn_instr *in, const fnn_place *places, int64
            fnn_times(rows, ldy) <= fnn_floats_of(in, &places[1]) && places[1].writable;
 }
 
-#define fnn_op_reduce_columns {"reduce_columns", "x y", "n ldx ldy per kind fixed", "", reduce_columns, reduce_columns_check}
-#define fnn_op_reduce_rows {"reduce_rows", "x y", "n ldx ldy inner count kind fixed", "", reduce_rows, reduce_rows_check}
+#define fnn_op_reduce_columns \
+    {"reduce_columns", "x y", "n ldx ldy per kind fixed", "", reduce_columns, reduce_columns_check}
+#define fnn_op_reduce_rows \
+    {"reduce_rows", "x y", "n ldx ldy inner count kind fixed", "", reduce_rows, reduce_rows_check}
 #define fnn_op_batch_size {"batch_size", "y", "", "", batch_size}

@@ -118,7 +118,8 @@ static int rownorm_check(const fnn_instr *in, const fnn_place *places, int64_t *
 }
 
 #define fnn_op_rownorm_forward                                                                                      \
-    {"rownorm_forward", "x gamma? beta? y mean? inv?", "n ldx ldy subtract centre unit", "epsilon", rownorm_forward, rownorm_check}
+    {"rownorm_forward", "x gamma? beta? y mean? inv?", "n ldx ldy subtract centre unit", "epsilon", rownorm_forward, \
+     rownorm_check}
 #define fnn_op_rownorm_backward                                                                                     \
     {"rownorm_backward", "x mean? inv gamma? dy dx", "n ldx lddy lddx subtract centre unit", "epsilon",              \
      rownorm_backward}

@@ -2,7 +2,7 @@
 
 import os
 
-from . import models
+from fastnn.cli import models
 
 
 def add_parser(commands):

@@ -5,9 +5,8 @@ import os
 
 import numpy as np
 
+from fastnn.cli import models
 from fastnn.saving.files import check_target
-
-from . import models
 
 
 def add_parser(commands):

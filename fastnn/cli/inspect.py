@@ -5,7 +5,7 @@ import os
 import struct
 import zipfile
 
-from . import models
+from fastnn.cli import models
 
 
 def add_parser(commands):

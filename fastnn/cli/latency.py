@@ -11,10 +11,10 @@ from array import array
 
 import numpy as np
 
-from . import models
-from .bench import duration, processor
-from .demo import positive
-from .workloads import TRAINING
+from fastnn.cli import models
+from fastnn.cli.bench import duration, processor
+from fastnn.cli.demo import positive
+from fastnn.cli.workloads import TRAINING
 
 _PERCENTILES = (50, 90, 99, 99.9, 100)
 _LEAST_CALLS = 10

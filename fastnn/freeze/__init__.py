@@ -7,6 +7,7 @@
 ``precision``  which layer gets which, told or measured, by ``evaluation`` on data; ``calibrate``: ranges of inputs
 ``report``     what all this did
 ``image``      the network as one block of bytes, which C checks, maps and runs: what a file holds
+``description``  the part of it that Python reads
 ``predictor``  an image as a callable
 ``structured`` the same for several inputs or outputs
 """

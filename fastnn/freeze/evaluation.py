@@ -1,7 +1,5 @@
 """What a frozen network answers beside the model it was made from, on data."""
 
-import dataclasses
-
 import numpy as np
 
 from fastnn.freeze.heads import head_of
@@ -130,13 +128,13 @@ class Evaluation:
         report = OutputReport(self._names[number], largest, relative)
         if kind == "value":
             before, after = (float(np.sqrt(np.mean(np.square(each - answer)))) for each in (expected, found))
-            return dataclasses.replace(report, rmse=(before, after))
+            return report._replace(rmse=(before, after))
         if kind in ("class", "yes"):
             before, after = (each.argmax(axis=-1) if kind == "class" else each > 0.5 for each in (expected, found))
-            report = dataclasses.replace(report, changed=float(np.mean(before != after)))
+            report = report._replace(changed=float(np.mean(before != after)))
             if answer is not None:
                 right = tuple(float(np.mean(each == answer)) for each in (before, after))
-                report = dataclasses.replace(report, accuracy=right)
+                report = report._replace(accuracy=right)
         return report
 
 

@@ -7,15 +7,13 @@ import numpy as np
 
 from fastnn import _tree
 from fastnn._engine.predictor import FrozenProgram, Image
-from fastnn.eager import CHUNK
+from fastnn.freeze.description import NotInImage, damage_told, decode, description_of, encode
 from fastnn.freeze.heads import head_of
-from fastnn.freeze.image import NotInImage, damage_told, decode, description_of, encode, graph_of, looks_up, to_image
-from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.freeze.report import FreezeReport
-from fastnn.freeze.stored import table
-from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
-from fastnn.variables import move_to_arena
+
+# What a loaded predictor can do without (graphs, operations, files to write) is imported where it is used: a program
+# that serves one shall start quickly.
 
 SUFFIX = ".fnn"
 
@@ -62,9 +60,11 @@ class Predictor(FrozenProgram):
         self._graph = graph
         self._program = None
         if image is None:
-            move_to_arena(graph.variables)
-            from fastnn.lowering.programs import Prediction  # here: few networks need it, and it needs optimizers
+            from fastnn.eager import CHUNK
+            from fastnn.lowering.programs import Prediction
+            from fastnn.variables import move_to_arena
 
+            move_to_arena(graph.variables)
             self._program = Prediction(graph, CHUNK)
         else:
             self._open(image)
@@ -75,6 +75,8 @@ class Predictor(FrozenProgram):
     def graph(self):
         """The folded network."""
         if self._graph is None:
+            from fastnn.freeze.image import graph_of
+
             self.__dict__["_graph"] = graph_of(self.image)
         return self._graph
 
@@ -168,6 +170,8 @@ class Predictor(FrozenProgram):
             raise ValueError(f"Frozen networks are saved in files whose names end in {SUFFIX!r}. Received: {path!r}")
         if self.image is None:
             raise ValueError(f"Cannot save {self.name!r}: {self._description['why_no_image']}")
+        from fastnn.saving.files import check_target, replacing
+
         with replacing(check_target(path, overwrite)) as file:
             file.write(self.image)
 
@@ -182,6 +186,8 @@ class Predictor(FrozenProgram):
     def summary(self, print_fn=print):
         """Print what the network is made of: its operations with shapes, parameters, precisions and bytes, and what was
         folded into what."""
+        from fastnn.freeze.stored import table
+
         size = f"{self.nbytes:,} bytes as an image" if self.image is not None else self._description["why_no_image"]
         lines = [f"Frozen network {self.name!r}: {self.input_shape} -> {self.output_shape}, {size}", table(self.graph)]
         print_fn("\n".join([*lines, *(f" {note}" for note in self.notes)]))
@@ -241,6 +247,8 @@ class Predictor(FrozenProgram):
     def __reduce__(self):
         """Pickled and copied as the image; nothing of the model is needed to have it back."""
         if self.image is None:
+            from fastnn.freeze.plain import to_plain
+
             return _from_plain, (type(self), self._description, to_plain(self._graph))
         return from_image, (bytes(self.image),)
 
@@ -275,6 +283,7 @@ def predictor_of(graph, report, model):
     model : Model
         For its name, and the names and structure of its inputs and outputs.
     """
+    from fastnn.freeze.image import looks_up, to_image
     from fastnn.freeze.structured import StructuredPredictor
 
     single = len(graph.inputs) == len(graph.outputs) == 1
@@ -317,6 +326,8 @@ def from_image(image):
 
 
 def _from_plain(cls, description, plain):
+    from fastnn.freeze.plain import from_plain
+
     return cls(description, graph=from_plain(plain))
 
 

@@ -1,7 +1,7 @@
 """What folding did, and what the precisions cost."""
 
-import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -90,8 +90,7 @@ class FoldReport:
 _PLAIN = ("notes", "kept", "nodes", "parameters", "multiplications", "difference")
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerReport:
+class LayerReport(NamedTuple):
     """A dense layer of a frozen network.
 
     Attributes
@@ -117,8 +116,7 @@ class LayerReport:
     error: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class OutputReport:
+class OutputReport(NamedTuple):
     """An output of a frozen network beside the model's, on validation data.
 
     Attributes
@@ -200,8 +198,8 @@ class FreezeReport:
         """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
         return {
             "folding": self.folding.plain(),
-            "layers": [dataclasses.asdict(each) for each in self.layers],
-            "outputs": [dataclasses.asdict(each) for each in self.outputs],
+            "layers": [each._asdict() for each in self.layers],
+            "outputs": [each._asdict() for each in self.outputs],
             "samples": self.samples,
             "tolerance": self.tolerance,
         }

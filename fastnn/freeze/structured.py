@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn import _tree
-from fastnn.freeze.image import decode
+from fastnn.freeze.description import decode
 from fastnn.freeze.predictor import Predictor
 from fastnn.training.data import as_array, check_inputs
 

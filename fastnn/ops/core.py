@@ -9,8 +9,8 @@ import numpy as np
 
 from fastnn.eager import Array
 from fastnn.graph import Tensor
+from fastnn.lowering.primitives import PRIMITIVES
 from fastnn.operations import apply, tracing
-from fastnn.operations.primitives import PRIMITIVES
 from fastnn.variables import Variable, assigned
 
 

@@ -13,8 +13,8 @@ from emulated.parameter_cases import OF_PARAMETERS
 from emulated.recording import Region
 from fastnn._engine import kernels
 from fastnn.freeze.quantize import activation_limit, quantize
+from fastnn.lowering.primitives import PRIMITIVES
 from fastnn.operations.packed_dense import PRECISIONS, packed
-from fastnn.operations.primitives import PRIMITIVES
 from reference.activations import NAMES as ACTIVATIONS
 from reference.arrays import GARBAGE
 
