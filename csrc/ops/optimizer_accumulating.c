@@ -63,21 +63,20 @@ FNN_INLINE void adadelta_loop(const fnn_instr *in, const update *u, int plain) {
     }
 }
 
-/* a^power for a >= 0, where power is 1/2 in all but rare cases. */
-static inline vf ftrl_power(vf a, vf power, int root) {
+/* a^power for a >= 0, where power is 1/2 in all but rare cases; `of_zero` is 0^power. NaN stays. */
+static inline vf ftrl_power(vf a, vf power, vf of_zero, int root) {
     if (root) return vf_sqrt(a);
-    vf p = vf_exp(vf_mul(power, vf_log(vf_max(vf_set(FLT_MIN), a))));
-    return vf_select(vf_lt(vf_zero(), a), p, vf_select(vf_eq(power, vf_zero()), vf_set(1.0f), a));
+    return vf_select(vf_le(vf_set(FLT_MIN), a), vf_pow_positive(a, power), vf_add(a, of_zero));
 }
 
 FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, int root) {
     float *accumulator = in->p[OPT_STATE], *linear = in->p[OPT_STATE + 1];
     const double *own = u->own;
-    vf power = vf_set((float)-own[0]), l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
+    vf power = vf_set((float)-own[0]), of_zero = vf_set(own[0] == 0 ? 1.0f : 0.0f), l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
     vf per_rate = vf_set((float)(1.0 / u->rate)), constant = vf_set((float)(2.0 * own[2] + own[4] / u->rate));
     for (int64_t i = u->begin; i < u->end; i += VF) {
         vf g = clipped(u, i, plain), w = decayed(u, i, plain), a = vf_load(accumulator + i), b = vf_fma(g, g, a);
-        vf before = ftrl_power(a, power, root), after = ftrl_power(b, power, root);
+        vf before = ftrl_power(a, power, of_zero, root), after = ftrl_power(b, power, of_zero, root);
         vf z = vf_add(vf_load(linear + i), vf_fma(shrinkage, w, g));
         z = vf_fnma(vf_mul(vf_sub(after, before), per_rate), w, z);
         vf quadratic = vf_fma(after, per_rate, constant);

@@ -38,14 +38,15 @@ def emit_update(b, optimizer, variables):
     norms = _emit_norms(b, pieces, clip) if clip in (_CLIP_NORM, _CLIP_GLOBAL_NORM) else {}
 
     def group(variable):
-        own = variable if optimizer.per_variable or clip == _CLIP_NORM else None
+        own = variable if optimizer.is_alone(variable) or clip == _CLIP_NORM else None
         return optimizer.decays(variable), optimizer.learning_rate_multiplier(variable), own
 
     for variable, at in _runs(pieces, group):
         sums = norms.get(variable)
         decays, factor, _ = group(variable)
         optimizer.lower(
-            b, at["param"], at["grad"], {name: at[name] for name in optimizer.slot_names}, at["param"][2] // 4,
+            b, variable, at["param"], at["grad"], {name: at[name] for name in optimizer.slots_of(variable)},
+            at["param"][2] // 4,
             accumulation=accumulation, clip=clip, norms=sums, norm_count=sums[2] // 8 if sums else 0,
             rate_factor=factor, decays=decays,
         )  # fmt: skip
@@ -91,7 +92,7 @@ def _runs(pieces, key=lambda variable: None):
     each run and its places."""
     runs = []
     for variable, at in pieces:
-        if runs and runs[-1][1] == key(variable) and all(_adjacent(runs[-1][2][name], at[name]) for name in at):
+        if runs and runs[-1][1] == key(variable) and _follows(runs[-1][2], at):
             joined = runs[-1][2]
             runs[-1][2] = {name: (*joined[name][:2], joined[name][2] + at[name][2]) for name in at}
         else:
@@ -100,8 +101,11 @@ def _runs(pieces, key=lambda variable: None):
         yield variable, at
 
 
-def _adjacent(run, piece):
-    return run[0] is piece[0] and run[1] + run[2] == piece[1]
+def _follows(run, piece):
+    """Does everything of a piece lie behind what the run has of it?"""
+    return run.keys() == piece.keys() and all(
+        run[name][0] is at[0] and run[name][1] + run[name][2] == at[1] for name, at in piece.items()
+    )
 
 
 class Update:
