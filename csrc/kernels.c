@@ -157,6 +157,8 @@ static const fnn_op ops[] = {
     fnn_op_muon_apply,
     fnn_op_accumulate_gradients,
     fnn_op_sum_squares,
+    fnn_op_prepare_update,
+    fnn_op_update_numbers,
     fnn_op_average_weights,
     fnn_op_norm_constraint,
     fnn_op_non_negative,

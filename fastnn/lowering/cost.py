@@ -110,6 +110,8 @@ COUNTS = {
     "muon_apply": ("2*height*columns", "param=2*height*columns x=height*columns"),
     "accumulate_gradients": ("n", "grad=n accumulator=2*n"),
     "sum_squares": ("2*n", "x=n"),
+    "prepare_update": ("4*n", "param=2*n grad=2*n"),
+    "update_numbers": ("", "rate=1 iterations=1 updates=1"),
     "average_weights": ("3*n", "param=n average=2*n"),
     "norm_constraint": ("3*k*n", "w=2*k*n"),
     "masked_weights": ("", "w=2*n mask=n"),

@@ -1,9 +1,12 @@
 """The end of a training step: gradients are added up and clipped, parameters updated, averaged, and held in bounds."""
 
+from functools import partial
+
 import numpy as np
 
 from fastnn import constraints
 from fastnn._engine.runtime import Buffer
+from fastnn.lowering import traced
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.optimizers.lamb import chunks
 from fastnn.variables import runs_of
@@ -21,7 +24,7 @@ def emit_update(b, optimizer, variables):
     variables : list of Variable
     """
     b.label = optimizer.name
-    optimizer.build(variables)
+    optimizer.prepare(variables)
     pieces = []  # of each variable, in memory order: where everything is
     for variable in (each for run in runs_of(variables) for each in run):
         grad = b.variable_gradient(variable)[0]
@@ -38,13 +41,14 @@ def emit_update(b, optimizer, variables):
     norms = _emit_norms(b, pieces, clip) if clip in (_CLIP_NORM, _CLIP_GLOBAL_NORM) else {}
 
     def group(variable):
-        own = variable if optimizer.is_alone(variable) or clip == _CLIP_NORM else None
+        own = variable if optimizer.is_traced or optimizer.is_alone(variable) or clip == _CLIP_NORM else None
         return optimizer.decays(variable), optimizer.learning_rate_multiplier(variable), own
 
     for variable, at in _runs(pieces, group):
         sums = norms.get(variable)
         decays, factor, _ = group(variable)
-        optimizer.lower(
+        lower = optimizer.lower if not optimizer.is_traced else partial(traced.update_step, optimizer=optimizer)
+        lower(
             b, variable, at["param"], at["grad"], {name: at[name] for name in optimizer.slots_of(variable)},
             at["param"][2] // 4,
             accumulation=accumulation, clip=clip, norms=sums, norm_count=sums[2] // 8 if sums else 0,

@@ -9,6 +9,7 @@ from fastnn._naming import unique_name
 from fastnn.optimizers import settings
 from fastnn.optimizers.applying import Applies
 from fastnn.optimizers.live import Count, Rate, Scalar, State
+from fastnn.optimizers.own import OwnRule
 from fastnn.optimizers.schedules import LearningRateSchedule
 from fastnn.optimizers.schedules import deserialize as deserialize_schedule
 from fastnn.optimizers.schedules import serialize as serialize_schedule
@@ -17,7 +18,7 @@ _TABLE_ROWS = 16384  # steps that one table of numbers is made for: 1 MB
 _CLIPS = ("clipvalue", "clipnorm", "global_clipnorm")  # numbered from 1, as csrc/ops/optimizer.h does
 
 
-class Optimizer(Applies):
+class Optimizer(OwnRule, Applies):
     """Base class of optimizers.
 
     Parameters
@@ -109,6 +110,8 @@ class Optimizer(Applies):
         self.name = name or unique_name(type(self).__name__)
         self.steps = 0
         self.state = {}
+        self._added = []  # variables of a rule of one's own
+        self._counted = None  # `iterations` while such a rule is traced
         self._own_shaped = {}  # the slots that have a shape of their own, as variables
         self._values = {}
         self._constants = None  # hyper() where nothing depends on the step
@@ -203,6 +206,8 @@ class Optimizer(Applies):
 
     @property
     def iterations(self):
+        if self._counted is not None:
+            return self._counted
         return Count(self.steps // (self.gradient_accumulation_steps or 1), self)
 
     @iterations.setter
@@ -297,8 +302,8 @@ class Optimizer(Applies):
 
         if self.op is None:
             raise ValueError(
-                f"{type(self).__name__} has no compiled form. Derive it from one of the optimizers of "
-                "fastnn.optimizers; an update rule in Python is not supported."
+                f"{type(self).__name__} has no compiled form. Give it an `update_step(gradient, variable, "
+                "learning_rate)` composed of fastnn.ops, or derive it from one of the optimizers of fastnn.optimizers."
             )
         missing = {name: None for name in OPS[self.op].optional if name not in slots and name != "norms"}
         b.emit(
@@ -393,7 +398,7 @@ class Optimizer(Applies):
         for group in [["average"], ["gradient_accumulator"], *self._slot_groups()]:
             found = [self.remembered(variable, name) for variable in self.state for name in group]
             result += [each for each in found if each is not None]
-        return result
+        return result + self._added
 
     def remembered(self, variable, slot):
         """What a slot holds of a variable, with `numpy()` and `assign()`; None where there is no such slot."""

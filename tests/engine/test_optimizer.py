@@ -32,6 +32,8 @@ CASES = {
     "adadelta": ("adadelta", (), dict(rho=0.95, epsilon=1e-6), {}),
     "ftrl": ("ftrl", (), dict(power=-0.5, l1=0.1, l2=0.01, shrinkage=0.1, beta=0.2), {}),
     "ftrl of another power": ("ftrl", (), dict(power=-0.8, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of power 0": ("ftrl", (), dict(power=0.0, l1=0.1, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of a high power": ("ftrl", (), dict(power=-1.5, l1=0.0, l2=0.1, shrinkage=0.0, beta=0.0), {}),
 }
 SQUARES = {"velocity", "velocity_hat", "norm", "accumulator", "accumulated_grad", "accumulated_delta_var"}
 
@@ -99,7 +101,7 @@ def test_one_update(isa, case, n, seed, step):
         for name, array in results[0].items():
             np.testing.assert_array_equal(array, other[name])
     for name, array in expected_of(case, before, 0.01, step + 1).items():
-        loose = case in ("centered", "ftrl of another power")  # a difference, a power
+        loose = case in ("centered", "ftrl of another power", "ftrl of a high power")  # a difference, a power
         tolerance = 1e-4 if loose else 5e-6
         scale = max(1.0, np.abs(array).max())
         np.testing.assert_allclose(results[0][name], array, rtol=tolerance, atol=tolerance * scale, err_msg=name)
@@ -172,6 +174,26 @@ def test_sums_of_squares(isa, n):
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
     assert results[0].sum() == pytest.approx((x.astype(np.float64) ** 2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("power", [0.05, 0.3, 0.7, 0.95, 1.0])
+def test_powers_of_ftrl(isa, power):
+    """From tiny to large accumulators, by small and by large gradients: z shows the difference of the powers."""
+    n = 4096
+    random = np.random.default_rng(1)
+    accumulator = np.exp(random.uniform(-60, 20, n)).astype(np.float32)
+    accumulator[:4] = 0, 1e-37, 1, 1e9
+    growth = np.exp(random.uniform(-12, 3, n))
+    grad = np.sqrt(accumulator * growth).astype(np.float32)
+    arrays = dict(param=np.ones(n), grad=grad, accumulator=accumulator, linear=np.zeros(n))
+    arrays = {name: kernels.padded(each.astype(np.float32)) for name, each in arrays.items()}
+    CASES["here"] = "ftrl", (), dict(power=-power, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}
+    run("here", arrays, isa, rate=1.0)
+    del CASES["here"]
+    a, g = accumulator.astype(np.float64), grad.astype(np.float64)
+    after = np.float64(arrays["accumulator"]) ** power
+    np.testing.assert_allclose(arrays["linear"], g - (after - a**power), rtol=1e-5, atol=2e-6 * np.maximum(after, g))
 
 
 @pytest.mark.parametrize("isa", ISAS)
