@@ -220,6 +220,66 @@ def test_lamb(isa, n):
     np.testing.assert_allclose(results[0]["param"], w, rtol=1e-5, atol=1e-5)
 
 
+def in_memory(value, layout, isa):
+    """A matrix, or several, as the engine has it: panels, rows of whole lines, or rows without gaps."""
+    if layout == "panels":
+        return kernels.padded(kernels.pack(value, isa=isa))
+    stride = value.shape[-1] if layout == "flat" else -(-value.shape[-1] // 16) * 16
+    rows = np.zeros((value[..., 0].size, stride), np.float32)
+    rows[:, : value.shape[-1]] = value.reshape(len(rows), -1)
+    return kernels.padded(rows.ravel())
+
+
+def from_memory(memory, shape, layout, isa):
+    if layout == "panels":
+        return kernels.unpack(memory, *shape, isa=isa)
+    stride = shape[-1] if layout == "flat" else -(-shape[-1] // 16) * 16
+    rows = int(np.prod(shape[:-1]))
+    return memory[: rows * stride].reshape(rows, stride)[:, : shape[-1]].reshape(shape)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((37, 70), "panels"), ((9, 3), "panels"), ((130, 17), "panels"), ((2, 3, 5, 21), "rows"), ((11, 20), "flat")],
+)
+def test_adafactor(isa, shape, layout):
+    random = np.random.default_rng(3)
+    *batches, height, columns = shape
+    batches = int(np.prod(batches))
+    w, g = (random.normal(size=shape).astype(np.float32) for _ in range(2))
+    g[..., 0, :] = g[..., :, 1] = 0  # a row and a column whose product is too small for a float
+    slots = {"r": random.uniform(0.1, 1, shape[:-1]), "c": random.uniform(0.1, 1, (*shape[:-2], columns))}
+    slots["r"][..., 0] = slots["c"][..., 1] = 1e-30
+    slots = {name: value.astype(np.float32) for name, value in slots.items()}
+    own = dict(beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=0.9)
+    count = batches * (columns // 8 + 1)
+    results = []
+    for threads in 1, 2, 3:
+        arrays = {name: in_memory(each, layout, isa) for name, each in (("param", w), ("grad", g))}
+        arrays |= {name: in_memory(each, "rows", isa) for name, each in slots.items()}
+        scratch = dict(partial=kernels.aligned(count * height + 16), sums=kernels.aligned(2 * count, np.float64),
+                       root=kernels.aligned(batches * (height + 16)))  # fmt: skip
+        dims = dict(n=arrays["param"].size, accumulation=0, clip=0, norm_count=0, batches=batches, height=height,
+                    columns=columns, ld=0 if layout == "panels" else columns if layout == "flat" else 32, count=count,
+                    size=w.size)  # fmt: skip
+        places = {**arrays, **scratch, "norms": None, "direction": arrays["grad"]}
+        for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
+            kernels.call(
+                op, 1, {key: places[key] for key in OPS[op].operands}, {key: dims[key] for key in OPS[op].dims},
+                {key: dict(rate_factor=1.0, decays=0.0)[key] for key in OPS[op].scalars}, isa=isa, step=6,
+                threads=threads, hyper=(0.1, 0, 0, 0, *own.values()),
+            )  # fmt: skip
+        results.append(arrays)
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name])
+    expected, after = optimizers.adafactor(w, g, slots, 0.1, 7, **own)
+    np.testing.assert_allclose(from_memory(results[0]["param"], shape, layout, isa), expected, rtol=1e-5, atol=1e-6)
+    for name, value in after.items():
+        np.testing.assert_allclose(from_memory(results[0][name], value.shape, "rows", isa), value, rtol=1e-5)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("clip", [2, 3])
 def test_norms_that_are_not_finite(isa, clip):
