@@ -207,7 +207,8 @@ static void adafactor_apply(const fnn_instr *in, const fnn_run *run) {
     const double *sums = in->p[2], *own = run->hyper + HYPER_OWN;
     int64_t n = in->d[0], every = in->d[1] > 1 ? in->d[1] : 1, count = in->d[2], begin, end;
     if ((run->step + 1) % every) return;
-    double root = sqrt((double)in->d[3]), weight = norm_of(sums, count) / root, step = norm_of(sums + count, count) / root;
+    double root = sqrt((double)in->d[3]), weight = norm_of(sums, count) / root,
+           step = norm_of(sums + count, count) / root;
     double bound = 1.0 / sqrt((double)(run->step / every + 1)), rate = run->hyper[HYPER_RATE];
     double excess = step / own[3], alpha = (weight < own[2] ? own[2] : weight) * (rate < bound ? rate : bound);
     vf factor = vf_set((float)(alpha * in->s[0] / (excess < 1.0 ? 1.0 : excess)));

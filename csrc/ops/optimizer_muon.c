@@ -78,10 +78,10 @@ static void muon_product(const fnn_instr *in, const fnn_run *run) {
     int64_t m = in->d[1], k = in->d[2], n = in->d[3], ldx = in->d[4], ldy = in->d[5], turned = in->d[6];
     fnn_run rows = *run;
     rows.samples = m; /* whatever the batch is */
-    fnn_instr forward = {.rows_per_sample = 1, .p = {in->p[0], in->p[1], NULL, in->p[2], NULL}, .d = {k, n, ldx, ldy, 0}};
-    fnn_instr backward = {.rows_per_sample = 1,
-                          .p = {in->p[0], in->p[1], NULL, in->p[2]},
-                          .d = {k, n, ldx, 0, ldy, 0, 0}};
+    fnn_instr forward = {
+        .rows_per_sample = 1, .p = {in->p[0], in->p[1], NULL, in->p[2], NULL}, .d = {k, n, ldx, ldy, 0}};
+    fnn_instr backward = {
+        .rows_per_sample = 1, .p = {in->p[0], in->p[1], NULL, in->p[2]}, .d = {k, n, ldx, 0, ldy, 0, 0}};
     if (turned) dense_backward_input(&backward, &rows);
     else dense_forward(&forward, &rows);
 }
@@ -92,7 +92,8 @@ static void muon_blend(const fnn_instr *in, const fnn_run *run) {
     float *y = in->p[1];
     int64_t n = in->d[2], ldx = in->d[3], ldy = in->d[4], begin, end;
     const double *own = run->hyper + HYPER_OWN;
-    vf of_x = vf_set(in->d[5] ? (float)own[in->d[5] - 1] : 1.0f), of_y = vf_set(in->d[6] ? (float)own[in->d[6] - 1] : 1.0f);
+    vf of_x = vf_set(in->d[5] ? (float)own[in->d[5] - 1] : 1.0f),
+       of_y = vf_set(in->d[6] ? (float)own[in->d[6] - 1] : 1.0f);
     fnn_split(in->d[1], 1, run->thread, run->threads, &begin, &end);
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < n; j += VF) {

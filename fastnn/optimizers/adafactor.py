@@ -117,7 +117,9 @@ class _Product(State):
         """The values, computed anew."""
         r, c = self._r.numpy(), self._c.numpy()
         mean = r.mean(-1, keepdims=True)
-        return (np.divide(r, mean, out=np.zeros_like(r), where=mean > 0)[..., None] * c[..., None, :]).astype(np.float32)
+        return (np.divide(r, mean, out=np.zeros_like(r), where=mean > 0)[..., None] * c[..., None, :]).astype(
+            np.float32
+        )
 
     def assign(self, value):
         """Nothing but a check of the shape: assign what it is the product of."""

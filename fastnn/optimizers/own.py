@@ -44,7 +44,9 @@ class OwnRule:
         -----
         Numbers that are attributes of the optimizer become constants of the program.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement update_step(gradient, variable, learning_rate).")
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement update_step(gradient, variable, learning_rate)."
+        )
 
     @property
     def is_traced(self):

@@ -57,9 +57,7 @@ def adafactor(m):
                         size=batches * height * columns, decays=1, rate_factor=0.5, clip=1)  # fmt: skip
         program = []
         for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
-            parts = [
-                {key: settings.get(key, 0) for key in names} for names in (OPS[op].dims, OPS[op].scalars)
-            ]
+            parts = [{key: settings.get(key, 0) for key in names} for names in (OPS[op].dims, OPS[op].scalars)]
             program.append(Instruction(op, {key: places[key] for key in OPS[op].operands}, *parts, 1))
         hyper = [0.3, 0.1, 0.8, 0.0, -0.8, 1e-10, 1e-3, 0.7]
         yield Recording(m.op, program, regions, batch=1, step=2, hyper=hyper)

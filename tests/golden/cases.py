@@ -234,7 +234,9 @@ CASES = {
     "Accuracy": of_stream("Accuracy", LABELS, GUESSES),
     "IoU": of_stream("IoU", LABELS, GUESSES, num_classes=3, target_class_ids=[0, 2], dtype="float32"),
     "MeanIoU": of_stream("MeanIoU", LABELS, GUESSES, num_classes=3, dtype="float32"),
-    "IoU, ignoring": of_stream("IoU", LABELS, GUESSES, num_classes=3, target_class_ids=[1], ignore_class=2, dtype="float32"),
+    "IoU, ignoring": of_stream(
+        "IoU", LABELS, GUESSES, num_classes=3, target_class_ids=[1], ignore_class=2, dtype="float32"
+    ),
     # regularizers and constraints
     "L1": of_weights(kernel_regularizer=("regularizers", "L1", {"l1": 0.02})),
     "L2": of_weights(bias_regularizer=("regularizers", "L2", {"l2": 0.1})),
