@@ -150,3 +150,22 @@ def test_what_cannot_be_is_explained():
     optimizer.apply([np.ones(3)], [first])
     with pytest.raises(ValueError, match="Unknown variable: 'second'"):
         optimizer.apply([np.ones(3), np.ones(3)], [first, second])
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Muon"])
+def test_keras_goes_on_from_their_files(tmp_path, keras, name):
+    """And the reverse: the memory lies in the order of Keras's."""
+    x, y = random.normal(size=(16, 4)).astype(np.float32), random.normal(size=(16, 3)).astype(np.float32)
+    models = []
+    for k in fastnn, keras:
+        model = k.Sequential([k.Input((4,)), k.layers.Dense(6, "tanh"), k.layers.Dense(3)])
+        model.compile(getattr(k.optimizers, name)(0.05), "mse")
+        model.fit(x, y, batch_size=8, verbose=0)
+        model.save(tmp_path / f"{k.__name__}.keras")
+        models.append(model)
+    for model, other in zip(models, (keras, fastnn), strict=True):
+        loaded = other.models.load_model(tmp_path / f"{'fastnn' if other is keras else 'keras'}.keras")
+        for each in model, loaded:
+            each.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        for one, two in zip(model.get_weights(), loaded.get_weights(), strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
