@@ -41,8 +41,9 @@ def _in_rows(values):
 
 
 def adafactor(m):
-    """The four passes over a matrix, each of which sees what those before it have left in its scratch memory."""
-    for batches, height, columns, ld in (1, 23, 70, 0), (1, 9, 5, 0), (2, 9, 21, 32), (1, 11, 20, 20):
+    """The passes over a matrix, each of which sees what those before it have left in its scratch memory. The last one
+    goes over all floats, whose number is the same for every instruction set only where the width suits the widest."""
+    for batches, height, columns, ld in (1, 23, 70, 0), (1, 9, 5, 0), (1, 23, 80, 0), (2, 9, 21, 32), (1, 12, 20, 20):
         made = panels if ld == 0 else Region if ld == columns else _in_rows
         regions = {name: made(m.normal(batches * height, columns)) for name in ("param", "grad")}
         for name, n in ("r", height), ("c", columns):
@@ -56,7 +57,8 @@ def adafactor(m):
         settings = dict(n=floats, batches=batches, height=height, columns=columns, ld=ld, count=count,
                         size=batches * height * columns, decays=1, rate_factor=0.5, clip=1)  # fmt: skip
         program = []
-        for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
+        passes = ["adafactor_moments", "adafactor_rows", "adafactor_direction"]
+        for op in passes + ["adafactor_apply"] * (ld > 0 or columns % 16 == 0):
             parts = [{key: settings.get(key, 0) for key in names} for names in (OPS[op].dims, OPS[op].scalars)]
             program.append(Instruction(op, {key: places[key] for key in OPS[op].operands}, *parts, 1))
         hyper = [0.3, 0.1, 0.8, 0.0, -0.8, 1e-10, 1e-3, 0.7]
