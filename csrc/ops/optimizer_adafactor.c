@@ -13,7 +13,7 @@
  *                        grad = u = g / sqrt(v), sums
  *   adafactor_apply      w -= max(epsilon_2, rms(w)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / clip_threshold)
  *
- * A variable is `batches` matrices of height x columns, in rows that are `ld` floats apart or, where that is 0, in panels.
+ * A variable is `batches` matrices of height x columns, in rows `ld` floats apart or, where that is 0, in panels.
  * Either way it is cut into strips: columns that lie side by side. r and c have rows of whole cache lines, one for each
  * matrix. sums[2][count]: count is at least the number of strips, or of a vector's chunks.
  */

@@ -1,4 +1,4 @@
-/* Muon (Jordan et al., 2024; its step's size: Liu et al., arXiv:2502.16982): the momentum of a matrix, with its singular
+/* Muon (Jordan et al., 2024; its step's size: Liu et al., arXiv:2502.16982): the momentum of a matrix, its singular
  * values brought to about 1 by a few Newton-Schulz iterations. See optimizer.h for what all optimizers share.
  *
  *   hyper beta_1 beta_2 epsilon ratio adam_decay   of Adam, for what is no matrix, with its part of the learning rate
