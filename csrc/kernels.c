@@ -56,10 +56,12 @@
 #include "ops/montecarlo.c"
 #include "ops/optimizer.c"
 #include "ops/optimizer_accumulating.c"
+#include "ops/optimizer_adafactor.c"
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 #include "ops/regularizer.c"
+#include "ops/optimizer_muon.c" /* reads panels as regularizers do */
 #endif
 
 #pragma GCC diagnostic push
@@ -149,8 +151,21 @@ static const fnn_op training_ops[] = {
     fnn_op_ftrl,
     fnn_op_lamb_direction,
     fnn_op_lamb_apply,
+    fnn_op_adafactor_moments,
+    fnn_op_adafactor_rows,
+    fnn_op_adafactor_direction,
+    fnn_op_adafactor_vector,
+    fnn_op_adafactor_apply,
+    fnn_op_muon_adam,
+    fnn_op_muon_momentum,
+    fnn_op_muon_start,
+    fnn_op_muon_product,
+    fnn_op_muon_blend,
+    fnn_op_muon_apply,
     fnn_op_accumulate_gradients,
     fnn_op_sum_squares,
+    fnn_op_prepare_update,
+    fnn_op_update_numbers,
     fnn_op_average_weights,
     fnn_op_norm_constraint,
     fnn_op_non_negative,

@@ -86,11 +86,14 @@ static int begin_update(const fnn_instr *in, const fnn_run *run, update *u) {
 }
 
 /* The gradient and the parameters at i, clipped and decayed. `plain` is a constant where this is inlined. */
-static inline vf clipped(const update *u, int64_t i, int plain) {
-    vf g = vf_load(u->grad + i);
-    if (plain) return g;
+static inline vf clip_vector(const update *u, vf g) {
     /* NaN passes, as the second argument */
     return vf_min(u->bound, vf_max(vf_neg(u->bound), vf_mul(u->scale, g)));
+}
+
+static inline vf clipped(const update *u, int64_t i, int plain) {
+    vf g = vf_load(u->grad + i);
+    return plain ? g : clip_vector(u, g);
 }
 
 static inline vf decayed(const update *u, int64_t i, int plain) {

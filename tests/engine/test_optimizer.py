@@ -32,6 +32,8 @@ CASES = {
     "adadelta": ("adadelta", (), dict(rho=0.95, epsilon=1e-6), {}),
     "ftrl": ("ftrl", (), dict(power=-0.5, l1=0.1, l2=0.01, shrinkage=0.1, beta=0.2), {}),
     "ftrl of another power": ("ftrl", (), dict(power=-0.8, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of power 0": ("ftrl", (), dict(power=0.0, l1=0.1, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of a high power": ("ftrl", (), dict(power=-1.5, l1=0.0, l2=0.1, shrinkage=0.0, beta=0.0), {}),
 }
 SQUARES = {"velocity", "velocity_hat", "norm", "accumulator", "accumulated_grad", "accumulated_delta_var"}
 
@@ -99,7 +101,7 @@ def test_one_update(isa, case, n, seed, step):
         for name, array in results[0].items():
             np.testing.assert_array_equal(array, other[name])
     for name, array in expected_of(case, before, 0.01, step + 1).items():
-        loose = case in ("centered", "ftrl of another power")  # a difference, a power
+        loose = case in ("centered", "ftrl of another power", "ftrl of a high power")  # a difference, a power
         tolerance = 1e-4 if loose else 5e-6
         scale = max(1.0, np.abs(array).max())
         np.testing.assert_allclose(results[0][name], array, rtol=tolerance, atol=tolerance * scale, err_msg=name)
@@ -175,6 +177,27 @@ def test_sums_of_squares(isa, n):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("power", [0.05, 0.3, 0.7, 0.95, 1.0])
+def test_powers_of_ftrl(isa, power):
+    """From tiny to large accumulators, by small and by large gradients: z shows the difference of the powers."""
+    n = 4096
+    random = np.random.default_rng(1)
+    accumulator = np.exp(random.uniform(-60, 20, n)).astype(np.float32)
+    accumulator[:4] = 0, 1e-37, 1, 1e9
+    growth = np.exp(random.uniform(-12, 3, n))
+    grad = np.sqrt(accumulator * growth).astype(np.float32)
+    arrays = dict(param=np.ones(n), grad=grad, accumulator=accumulator, linear=np.zeros(n))
+    arrays = {name: kernels.padded(each.astype(np.float32)) for name, each in arrays.items()}
+    CASES["here"] = "ftrl", (), dict(power=-power, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}
+    run("here", arrays, isa, rate=1.0)
+    del CASES["here"]
+    a, g = accumulator.astype(np.float64), grad.astype(np.float64)
+    after = np.float64(arrays["accumulator"]) ** power
+    wrong = np.abs(arrays["linear"] - (g - (after - a**power))) / np.maximum(after, g).clip(1e-30)
+    assert wrong.max() < 3e-6
+
+
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("n", [16, 4112, 20000])
 def test_lamb(isa, n):
     random = np.random.default_rng(n)
@@ -196,6 +219,66 @@ def test_lamb(isa, n):
             np.testing.assert_array_equal(array, other[name])
     w, _ = optimizers.lamb(before["param"], before["grad"], before, 0.01, 5, **BETAS)
     np.testing.assert_allclose(results[0]["param"], w, rtol=1e-5, atol=1e-5)
+
+
+def in_memory(value, layout, isa):
+    """A matrix, or several, as the engine has it: panels, rows of whole lines, or rows without gaps."""
+    if layout == "panels":
+        return kernels.padded(kernels.pack(value, isa=isa))
+    stride = value.shape[-1] if layout == "flat" else -(-value.shape[-1] // 16) * 16
+    rows = np.zeros((value[..., 0].size, stride), np.float32)
+    rows[:, : value.shape[-1]] = value.reshape(len(rows), -1)
+    return kernels.padded(rows.ravel())
+
+
+def from_memory(memory, shape, layout, isa):
+    if layout == "panels":
+        return kernels.unpack(memory, *shape, isa=isa)
+    stride = shape[-1] if layout == "flat" else -(-shape[-1] // 16) * 16
+    rows = int(np.prod(shape[:-1]))
+    return memory[: rows * stride].reshape(rows, stride)[:, : shape[-1]].reshape(shape)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((37, 70), "panels"), ((9, 3), "panels"), ((130, 17), "panels"), ((2, 3, 5, 21), "rows"), ((11, 20), "flat")],
+)
+def test_adafactor(isa, shape, layout):
+    random = np.random.default_rng(3)
+    *batches, height, columns = shape
+    batches = int(np.prod(batches))
+    w, g = (random.normal(size=shape).astype(np.float32) for _ in range(2))
+    g[..., 0, :] = g[..., :, 1] = 0  # a row and a column whose product is too small for a float
+    slots = {"r": random.uniform(0.1, 1, shape[:-1]), "c": random.uniform(0.1, 1, (*shape[:-2], columns))}
+    slots["r"][..., 0] = slots["c"][..., 1] = 1e-30
+    slots = {name: value.astype(np.float32) for name, value in slots.items()}
+    own = dict(beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=0.9)
+    count = batches * (columns // 8 + 1)
+    results = []
+    for threads in 1, 2, 3:
+        arrays = {name: in_memory(each, layout, isa) for name, each in (("param", w), ("grad", g))}
+        arrays |= {name: in_memory(each, "rows", isa) for name, each in slots.items()}
+        scratch = dict(partial=kernels.aligned(count * height + 16), sums=kernels.aligned(2 * count, np.float64),
+                       root=kernels.aligned(batches * (height + 16)))  # fmt: skip
+        dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0, batches=batches, height=height,
+                    columns=columns, ld=0 if layout == "panels" else columns if layout == "flat" else 32, count=count,
+                    size=w.size)  # fmt: skip
+        places = {**arrays, **scratch, "norms": None, "direction": arrays["grad"]}
+        for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
+            kernels.call(
+                op, 1, {key: places[key] for key in OPS[op].operands}, {key: dims[key] for key in OPS[op].dims},
+                {key: dict(rate_factor=1.0, decays=0.0)[key] for key in OPS[op].scalars}, isa=isa, step=6,
+                threads=threads, hyper=(0.1, 0, 0, 0, *own.values()),
+            )  # fmt: skip
+        results.append(arrays)
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name])
+    expected, after = optimizers.adafactor(w, g, slots, 0.1, 7, **own)
+    np.testing.assert_allclose(from_memory(results[0]["param"], shape, layout, isa), expected, rtol=1e-5, atol=1e-6)
+    for name, value in after.items():
+        np.testing.assert_allclose(from_memory(results[0][name], value.shape, "rows", isa), value, rtol=1e-5)
 
 
 @pytest.mark.parametrize("isa", ISAS)
