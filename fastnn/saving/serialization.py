@@ -20,7 +20,7 @@ PLAIN_TYPES = (str, int, float, bool)
 # Where the classes and functions of a module of Keras are here. The order matters for configurations without a module.
 _CLASS_ROOMS = (
     "layers", "models", "initializers", "optimizers", "optimizers.schedules", "losses", "metrics", "regularizers",
-    "constraints", "interop",
+    "constraints", "interop", "utils",
 )  # fmt: skip
 _FUNCTION_ROOMS = ("activations", "losses", "metrics", "regularizers", "constraints")
 _NOT_OBJECTS = {"get", "serialize", "deserialize", "resolve"}  # functions that are no activation or loss

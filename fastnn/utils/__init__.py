@@ -1,5 +1,7 @@
 """Small helpers around a training run."""
 
+import sys
+
 from fastnn import _random
 from fastnn.backend import clear_session, is_keras_tensor, standardize_dtype
 from fastnn.config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
@@ -30,6 +32,7 @@ Sequence = PyDataset  # the older name
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
@@ -56,6 +59,18 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+
+def __getattr__(name):
+    if name == "FeatureSpace":  # which is a model: whoever wants something else here shall not wait for it
+        from fastnn.utils.feature_space import FeatureSpace
+
+        return FeatureSpace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
 
 
 def get_source_inputs(tensor):
