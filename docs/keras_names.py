@@ -138,7 +138,6 @@ MISSING = {
     "optimizers.Optimizer.add_variable_from_reference": "as `add_variable`",
     "optimizers.Optimizer.add_optimizer_variables": "as `add_variable`",
     "optimizers.Optimizer.update_step": "as `add_variable`",
-    "utils.model_to_dot": "`plot_model` draws without Graphviz",
     "saving.KerasFileEditor": "files are JSON and safetensors or HDF5, which other tools edit",
 }
 
