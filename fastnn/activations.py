@@ -270,6 +270,7 @@ FUNCTIONS = {
     )
 }  # fmt: skip
 FUNCTIONS |= {"swish": silu, "hard_swish": hard_silu}
+__all__ = [*FUNCTIONS, "deserialize", "get", "serialize"]
 
 
 def get(identifier):

@@ -190,6 +190,7 @@ __all__ = [
     "serialize",
     *(cls.__name__ for cls in _FUNCTIONS.values()),
     *(function.__name__ for function in _FUNCTIONS),
+    *"kld KLD kullback_leibler_divergence logcosh mae MAE mape MAPE mse MSE msle MSLE".split(),
 ]
 # Short names, for code of Keras 2.
 kld = KLD = kullback_leibler_divergence = kl_divergence

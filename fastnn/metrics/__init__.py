@@ -162,6 +162,7 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_focal_crossentropy",
     "huber",
+    *"kld KLD kullback_leibler_divergence logcosh mae MAE mape MAPE mse MSE msle MSLE".split(),
 ]
 # Short names, for code of Keras 2.
 kld = KLD = kullback_leibler_divergence = kl_divergence
