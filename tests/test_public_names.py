@@ -12,7 +12,8 @@ import fastnn
 
 ROOMS = (
     "activations backend callbacks config constraints datasets export freeze initializers interop layers losses "
-    "metrics models optimizers optimizers.legacy optimizers.schedules pretraining pruning random regularizers saving utils"
+    "metrics models optimizers optimizers.legacy optimizers.schedules pretraining pruning random regularizers saving "
+    "utils"
 ).split()
 
 
