@@ -51,6 +51,7 @@
 #include "ops/loss.c"
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
+#include "ops/loss_pairs.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
 #include "ops/montecarlo.c"
@@ -124,6 +125,8 @@ static const fnn_op training_ops[] = {
     fnn_op_categorical_focal_crossentropy,
     fnn_op_generalized_crossentropy,
     fnn_op_tversky,
+    fnn_op_circle,
+    fnn_op_circle_gradient,
     fnn_op_rescale_loss,
     fnn_op_ignore_labels,
     fnn_op_accumulate,

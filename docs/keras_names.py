@@ -132,10 +132,6 @@ DIFFERS = {
 
 # What is not here, and why.
 MISSING = {
-    "losses.Circle": "a loss of pairs of samples, which a step of rows does not know",
-    "losses.circle": "as `Circle`",
-    "utils.FeatureSpace": "the preprocessing layers are here; what would choose among them is not",
-    "utils.model_to_dot": "`plot_model` draws without Graphviz",
     "saving.KerasFileEditor": "files are JSON and safetensors or HDF5, which other tools edit",
 }
 

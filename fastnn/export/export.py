@@ -4,8 +4,8 @@ import itertools
 import math
 import re
 import textwrap
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,18 +57,24 @@ _STORAGE = """\
 #endif
 """
 
-ExportedC = namedtuple("ExportedC", "name files rom_bytes ram_bytes")
-ExportedC.__doc__ = """What `export_c` has written.
 
-Attributes
-----------
-name : str
-    What all the names of the C interface begin with.
-files : tuple of Path
-    The source, the header, and the test if there is one.
-rom_bytes, ram_bytes : int
-    Of weights and tables, and of the memory between the layers; code and stack are not counted.
-"""
+class ExportedC(NamedTuple):
+    """What `export_c` has written.
+
+    Attributes
+    ----------
+    name : str
+        What all the names of the C interface begin with.
+    files : tuple of Path
+        The source, the header, and the test if there is one.
+    rom_bytes, ram_bytes : int
+        Of weights and tables, and of the memory between the layers; code and stack are not counted.
+    """
+
+    name: str
+    files: tuple
+    rom_bytes: int
+    ram_bytes: int
 
 
 def export_c(predictor, path, precision=None, name=None, *, self_test=None, tolerance=1e-5):

@@ -67,6 +67,8 @@ COUNTS = {
     "categorical_focal_crossentropy": ("14*m*n dp=3*m*n", f"{_PROBABILITIES} targets=m*n"),
     "tversky": ("4*m*n dp=3*m*n", f"{_PROBABILITIES} targets=m*n"),
     "generalized_crossentropy": ("3*m", "p=m labels=m weights=m row_loss=m dp=m*n"),
+    "circle": ("2*m*m*n", "p=m*n labels=m row_loss=m weights=m positive=m negative=m unit=m counted=m"),
+    "circle_gradient": ("4*m*m*n", "p=m*n labels=m positive=m negative=m unit=m dp=m*n"),
     "rescale_loss": ("m dp=m*n", "weights=m labels=m row_loss=2*m dp=2*m*n"),
     "ignore_labels": ("m", "labels=m out=m"),
     "accumulate": ("m weights=2*m", "values=m weights=m acc=8"),

@@ -37,7 +37,7 @@ def trace(function, shapes, names, kind):
     from fastnn.ops import core, reductions
 
     inputs = [Tensor(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
-    with calling(None):
+    with calling(None), core.counting_samples():
         output = function(*inputs)
         if isinstance(output, (list, tuple)) or output is None:
             raise TypeError(
@@ -105,6 +105,8 @@ def update_state(b, metric, prediction, target, weights):
     weights : Slot or None
         One for each sample.
     """
+    from fastnn.ops.core import counting_samples
+
     shape = b.output_shape(prediction)
     target_shape = shape
     if target.n != prediction.n:
@@ -114,7 +116,7 @@ def update_state(b, metric, prediction, target, weights):
     if weights is not None:
         weighted = {"sample_weight": Tensor((None,), name="sample_weight")}
         inputs[weighted["sample_weight"]] = weights
-    with calling(None), recording_assignments() as changed:
+    with calling(None), counting_samples(), recording_assignments() as changed:
         metric.update_state(*arguments, **weighted)
     for variable, tensor in changed.items():
         if tensor.shape != variable.shape:

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from fastnn._naming import unique_name
+from fastnn._suggestions import of_argument
 from fastnn.optimizers import settings
 from fastnn.optimizers.applying import Applies
 from fastnn.optimizers.live import Count, Rate, Scalar, State
@@ -106,7 +107,8 @@ class Optimizer(OwnRule, Applies):
                 stacklevel=4,
             )
         if others:
-            raise ValueError(f"Argument(s) not recognized: {others}")
+            hint = of_argument(next(iter(others)), type(self))
+            raise ValueError(f"Argument(s) not recognized: {others}.{hint}")
         self.name = name or unique_name(type(self).__name__)
         self.steps = 0
         self.state = {}

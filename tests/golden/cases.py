@@ -202,6 +202,7 @@ CASES = {
     "CategoricalFocalCrossentropy": of_loss("CategoricalFocalCrossentropy", ONE_HOT, "softmax"),
     "CategoricalGeneralizedCrossEntropy": of_loss("CategoricalGeneralizedCrossEntropy", LABELS, "softmax"),
     "CategoricalHinge": of_loss("CategoricalHinge", ONE_HOT),
+    "Circle": of_loss("Circle", LABELS, None, WEIGHTS, rate=0.01, gamma=4.0, margin=0.3),
     "CosineSimilarity": of_loss("CosineSimilarity", NUMBERS),
     "Dice": of_loss("Dice", BITS, "sigmoid"),
     "Hinge": of_loss("Hinge", 2 * BITS - 1),

@@ -97,7 +97,12 @@ def test_every_primitive():
 def test_layers_that_work_on_more_axes():
     sample = layers.Dense(4, "relu"), layers.BatchNormalization(), layers.Dense(3, use_bias=False), layers.Softmax()
     compare(sequential((2, 5), *sample))
-    names = layers.BatchNormalization(axis=1), layers.LayerNormalization(axis=[1, 2]), layers.Permute((2, 1))
+    names = (
+        layers.BatchNormalization(axis=1),
+        layers.BatchNormalization(axis=[1, 2]),
+        layers.LayerNormalization(axis=[1, 2]),
+        layers.Permute((2, 1)),
+    )
     compare(sequential((3, 4), *names, layers.UnitNormalization(), layers.Reshape((2, 6)), layers.PReLU(shared_axes=1)))
     norms = layers.RMSNormalization(), layers.LayerNormalization(rms_scaling=True), layers.GroupNormalization(2)
     compare(sequential((3, 4), *norms, layers.Normalization(mean=0.3, variance=2.0), layers.Rescaling(0.5, 0.1)))
