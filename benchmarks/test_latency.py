@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import embedded_peers, engines, latency, latency_native, measure
+from benchmarks import engines, latency, latency_native, measure
 from benchmarks.engines import PREDICTORS
 from benchmarks.latency_network import Network
 from benchmarks.workloads import INFERENCE
@@ -101,17 +101,3 @@ def test_it_refuses_wrong_arguments(arguments, capsys):
     with pytest.raises(SystemExit):
         latency.main(arguments)
     assert arguments[0] in capsys.readouterr().err
-
-
-def test_embedded_peers(tmp_path, capsys, monkeypatch):
-    """What is missing is said; what answers does so rightly, or its cell says otherwise."""
-    if latency_native.compiler() is None:
-        pytest.skip("no C compiler")
-    monkeypatch.setattr(embedded_peers, "limit_threads", lambda threads: None)  # it pins the process
-    options = ["--networks", "sensor", "effect", "--rounds", "1", "--seconds", "0.001"]
-    embedded_peers.main([*options, "--out", str(tmp_path)])
-    page = (tmp_path / "embedded.md").read_text(encoding="utf-8")
-    assert page in capsys.readouterr().out
-    assert "| sensor: 6-8-3 relu |" in page
-    assert "| effect: 1-8-8-1 tanh |" in page
-    assert "wrong" not in page
