@@ -1,5 +1,7 @@
 """Is the comparison of single predictions a fair one? Every engine computes the same network, and the page says so."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -86,12 +88,13 @@ def test_looks_are_means_of_calls_that_take_long_enough():
 def test_the_page(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     options = ["--networks", "tiny", "--batches", "1", "16", "--engines", "fastnn:out", "numpy", "--rounds", "1"]
-    options += ["--seconds", "0.01", "--epochs", "0"]
+    options += ["--seconds", "0.01", "--epochs", "0", "--cpu", "baseline"]
     latency.main([*options, "--out", str(tmp_path)])
     page = (tmp_path / "latency.md").read_text(encoding="utf-8")
     assert page in capsys.readouterr().out
     assert page.splitlines()[2].startswith(f"Made by `python -m benchmarks.latency {' '.join(options)}")
     assert "| tiny | 16 | NumPy | " in page
+    assert re.search(r"fastnn [0-9.]+\S* \(baseline\)", page)
     assert "failed" not in page
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
 
