@@ -58,6 +58,9 @@ static inline void net_products(const int16_t *restrict q, const int8_t *restric
     if (rows == 4) {
         const int8_t *w1 = w + k, *w2 = w1 + k, *w3 = w2 + k;
         int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#ifdef __GNUC__
+#pragma GCC unroll 1 /* compilers that know a small k write it out, and find no dot product in it any more */
+#endif
         for (i = 0; i < k; i++) {
             const int32_t value = q[i];
             s0 += value * w[i];
