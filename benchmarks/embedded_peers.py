@@ -113,7 +113,6 @@ def aligned(x):
 def main(arguments=None):
     options = parse(arguments)
     about = machine()
-    limit_threads(1)
     given = ["DIR" if each == str(options.rtneural) else each for each in arguments or sys.argv[1:]]
     about["command"] = f"python -m benchmarks.embedded_peers {shlex.join(given)}"
 
@@ -121,8 +120,8 @@ def main(arguments=None):
         print(line, file=sys.stderr, flush=True)
 
     networks = {name: Network(NETWORKS[name]) for name in options.networks}
-    found = ways(networks, options.rtneural, progress)
-    results = {}
+    found, results = ways(networks, options.rtneural, progress), {}
+    limit_threads(1)
     for name, network in networks.items():
         progress(f"{name}: measuring")
         calls = {way: found[way] if isinstance(found[way], str) else found[way][name] for way in found}

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def compiler():
 
 
 def ways(folder, networks, progress):
-    """Compile every network for every backend.
+    """Compile every network for every backend, several at a time: that takes minutes.
 
     Parameters
     ----------
@@ -86,33 +87,40 @@ def ways(folder, networks, progress):
     dict
         Way to ``{network: callable}``, or to why there is none.
     """
+    progress("compiling RTNeural")
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        libraries = pool.map(lambda backend: _library(folder, backend, networks.values()), BACKENDS)
     found = {}
-    for backend, (macro, headers, instructions, alignment) in BACKENDS.items():
-        names = {kind: f"RTNeural {kind}, {backend}" for kind in ("static", "dynamic")}
-        include = None if folder is None else Path(folder, headers).resolve()
-        if include is None:
-            found |= dict.fromkeys(names.values(), "no sources: see --rtneural")
-            continue
-        if not include.is_dir():
-            found |= dict.fromkeys(names.values(), f"missing: no {headers} in RTNeural's folder")
-            continue
-        progress(f"compiling RTNeural on {backend}")
-        defined = (f"-D{macro}=1", f"-DRTNEURAL_DEFAULT_ALIGNMENT={alignment}")
-        flags = (*FLAGS, *instructions, *defined, f"-I{Path(folder).resolve()}", f"-I{include}")
-        try:
-            library = compiled(compiler(), flags, _source(networks.values()), ".cpp")
-        except OSError as error:
-            progress(str(error))
-            found |= dict.fromkeys(names.values(), "missing: it does not compile")
-            continue
-        for i, network in enumerate(networks.values()):
-            getattr(library, f"load{i}")(_json(network).encode())
-        for kind, name in names.items():
-            found[name] = {
+    for backend, library in zip(BACKENDS, libraries, strict=True):
+        for kind in ("static", "dynamic"):
+            way = f"RTNeural {kind}, {backend}"
+            if isinstance(library, str):
+                found[way] = library
+                continue
+            found[way] = {
                 each: Function(library, f"{kind}{i}", _outputs(library, f"{kind}{i}_outputs"))
                 for i, each in enumerate(networks)
             }
     return found
+
+
+def _library(folder, backend, networks):
+    """All networks on one backend, with their weights loaded; or why not."""
+    if folder is None:
+        return "no sources: see --rtneural"
+    macro, headers, instructions, alignment = BACKENDS[backend]
+    include = Path(folder, headers).resolve()
+    if not include.is_dir():
+        return f"missing: no {headers} in RTNeural's folder"
+    defined = (f"-D{macro}=1", f"-DRTNEURAL_DEFAULT_ALIGNMENT={alignment}")
+    flags = (*FLAGS, *instructions, *defined, f"-I{Path(folder).resolve()}", f"-I{include}")
+    try:
+        library = compiled(compiler(), flags, _source(networks), ".cpp")
+    except OSError as error:
+        return f"missing: {error}".splitlines()[0]
+    for i, network in enumerate(networks):
+        getattr(library, f"load{i}")(_json(network).encode())
+    return library
 
 
 def _source(networks):
