@@ -16,7 +16,7 @@ from fastnn.graph import Graph
 from fastnn.lowering.layout import body
 from fastnn.saving.files import replacing
 
-_LIBRARY = Path(__file__).with_name("library.h")
+_LIBRARY = [Path(__file__).with_name(each) for each in ("functions.h", "layers.h")]
 _PRECISIONS = ("float32", "float16", "int8")
 _BYTES = {"float": 4, "uint16_t": 2, "int8_t": 1}
 _A_LINE = {"float": 8, "uint16_t": 16, "int8_t": 20}
@@ -317,7 +317,7 @@ def _library(code):
     """The functions of the library that some code calls, and those that they call, in the library's order."""
     functions = {}
     comment = []
-    lines = iter(_LIBRARY.read_text().splitlines())
+    lines = (line for path in _LIBRARY for line in path.read_text().splitlines())
     for line in lines:
         if line.startswith("static"):
             text = [*comment, line]

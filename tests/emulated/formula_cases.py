@@ -4,7 +4,7 @@ import numpy as np
 
 from emulated.making import PRODUCTS, SHAPES, matrix, panels, result, vector
 from emulated.recording import Region
-from fastnn.operations.primitives import PRIMITIVES
+from fastnn.lowering.primitives import PRIMITIVES
 
 
 def numbers(values, dtype):
