@@ -9,6 +9,7 @@
 ``image``      the network as one block of bytes, which C checks, maps and runs: what a file holds
 ``predictor``  an image as a callable
 ``structured`` the same for several inputs or outputs
+``serving``    `predict` and `evaluate` with Keras's arguments
 """
 
 from fastnn.freeze.predictor import LookupPredictor, Predictor, from_image, load_frozen, predictor_of
