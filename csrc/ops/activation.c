@@ -219,15 +219,13 @@ static void softmax_backward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static int activation_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int activation_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     return in->d[3] <= ACT_MISH && fnn_reads(in, &places[0], n, in->d[1]) && fnn_writes(in, &places[1], n, in->d[2]) &&
            fnn_absent(&places[2]);
 }
 
-static int softmax_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
-    (void)scratch;
+static int softmax_check(const fnn_instr *in, const fnn_place *places) {
     return fnn_reads(in, &places[0], in->d[0], in->d[1]) && fnn_writes(in, &places[1], in->d[0], in->d[2]);
 }
 
