@@ -34,8 +34,10 @@ class Predictor(FrozenProgram):
         What was folded into what.
     input_shape, output_shape : tuple
         With None for the batch; structures of such, where there are several.
-    input_names : tuple of str
-        By which dictionaries of arrays are read.
+    input_names, output_names : tuple of str
+        By which dictionaries of arrays, and of targets, are read.
+    sample_shapes, output_sample_shapes : list of tuple
+        Of one sample of each input, and of each output.
     graph : Graph
         The folded network. After loading, kernels of float16 and int8 have their rounded values.
     precision : str
@@ -62,10 +64,11 @@ class Predictor(FrozenProgram):
         self._own = own or {}  # classes and functions of the user's that `compile` was given, by name
         self.name = description["name"]
         self.input_names = tuple(description["input_names"])
-        self._sample_shapes = [tuple(shape) for shape in description["sample_shapes"]]
+        self.sample_shapes = [tuple(shape) for shape in description["sample_shapes"]]
         self.report = FreezeReport.from_plain(decode(description["report"]))
         self.notes = tuple(self.report.folding.notes)
         self.heads = tuple(description["heads"])
+        self.output_names = tuple(description.get("output_names") or (f"output_{n}" for n in range(len(self.heads))))
         self._graph = graph
         self._program = None
         if image is None:
@@ -283,7 +286,7 @@ class Predictor(FrozenProgram):
             return [x[name] for name in names]
         if len(names) == 1:  # as the model's `predict`: a list of one array is that array
             listed = isinstance(x, (list, tuple)) and len(x) == 1
-            return list(x) if listed and getattr(x[0], "ndim", 0) >= min(2, len(self._sample_shapes[0]) + 1) else [x]
+            return list(x) if listed and getattr(x[0], "ndim", 0) >= min(2, len(self.sample_shapes[0]) + 1) else [x]
         if not isinstance(x, (list, tuple)) or len(x) != len(names):
             got = f"{len(x)} in a {type(x).__name__}" if isinstance(x, (list, tuple)) else type(x).__name__
             raise ValueError(
@@ -296,10 +299,10 @@ class Predictor(FrozenProgram):
 
     def _array(self, number, value):
         """What was given for an input as an array; text only where it is looked up."""
-        return as_array(value, f"Input {self.input_names[number]!r} of {self.name!r}", text=number in self._looked_up)
+        return as_array(value, f"Input {self.input_names[number]!r} of {self.name!r}", text=number in self.looked_up)
 
     @functools.cached_property
-    def _looked_up(self):
+    def looked_up(self):
         """Numbers of the inputs that pass through a table first."""
         if self.image is not None:
             return {number for number, node in self._description["reads"] if node is not None}
@@ -310,7 +313,7 @@ class Predictor(FrozenProgram):
         """Arrays in the shapes of a batch of inputs, and how many samples they have."""
         arrays = [
             check_inputs(each, shape, f"Input {name!r} of {self.name!r}")
-            for each, name, shape in zip(arrays, self.input_names, self._sample_shapes, strict=True)
+            for each, name, shape in zip(arrays, self.input_names, self.sample_shapes, strict=True)
         ]
         lengths = {len(each) for each in arrays}
         if len(lengths) > 1:
@@ -321,8 +324,9 @@ class Predictor(FrozenProgram):
         """As of a model: an array for each input, of the shape of a batch, and how many samples they have."""
         return self._batch([self._array(number, value) for number, value in enumerate(self._values(x))])
 
-    def _output_shapes(self):
-        """Of a sample of each output."""
+    @property
+    def output_sample_shapes(self):
+        """The shape of a sample of each output."""
         if self.image is None:
             return [each.shape[1:] for each in self._graph.outputs]
         return self.output_shapes

@@ -93,7 +93,7 @@ def evaluate(frozen, x, y, batch_size, verbose, sample_weight, steps, return_dic
     if told["loss"] is None:
         targets = known if isinstance(known, (dict, list, tuple)) and len(names) > 1 else [known]
         targets = per_output(targets, names, len(names), "y")
-        found = [_by_head(*each) for each in zip(frozen.heads, targets, frozen._output_shapes(), strict=True)]
+        found = [_by_head(*each) for each in zip(frozen.heads, targets, frozen.output_sample_shapes, strict=True)]
         told["loss"] = [each for each, _ in found]
         if told["metrics"] is None:
             told["metrics"] = [each for _, each in found]
@@ -128,7 +128,7 @@ def _identity(frozen):
     from fastnn import layers
     from fastnn.models import Model
 
-    shapes = frozen._output_shapes()
+    shapes = frozen.output_sample_shapes
     names = frozen._description.get("output_names") or [None] * len(shapes)
     given = [layers.Input(shape, name=f"prediction_{number}") for number, shape in enumerate(shapes)]
     passed, made = [], {}

@@ -57,7 +57,7 @@ class StructuredPredictor(Predictor):
         """
         arrays, lone = self._arrays(self._values(x))
         arrays, rows = self._batch(arrays)
-        shapes = self._output_shapes()
+        shapes = self.output_sample_shapes
         results = self._results(out, shapes if lone else [(rows, *shape) for shape in shapes])
         if self.image is None:
             inputs = dict(zip(self._graph.inputs, arrays, strict=True))
@@ -74,16 +74,16 @@ class StructuredPredictor(Predictor):
     def _arrays(self, values):
         """An array for each input, and whether they are one sample, which then is a batch of one."""
         arrays, certain = [], False
-        for number, (value, shape) in enumerate(zip(values, self._sample_shapes, strict=True)):
+        for number, (value, shape) in enumerate(zip(values, self.sample_shapes, strict=True)):
             one_value = shape in ((), (1,))
             if one_value and getattr(value, "ndim", 0 if np.isscalar(value) else 1) == 0:
                 value, one_value = np.reshape(value, 1), False
             arrays.append(self._array(number, value))
             certain |= not one_value  # an array of one value may be a batch: what the other inputs are decides
         if certain and all(
-            each.shape == (shape or (1,)) for each, shape in zip(arrays, self._sample_shapes, strict=True)
+            each.shape == (shape or (1,)) for each, shape in zip(arrays, self.sample_shapes, strict=True)
         ):
-            return [each.reshape(1, *shape) for each, shape in zip(arrays, self._sample_shapes, strict=True)], True
+            return [each.reshape(1, *shape) for each, shape in zip(arrays, self.sample_shapes, strict=True)], True
         return arrays, False
 
     def _results(self, out, shapes):
