@@ -40,7 +40,7 @@ def written(folder):
     from fuzz import corpus
 
     folder = Path(folder) / "corpus"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name, image in corpus.images().items():
         (folder / f"{name}.fnn").write_bytes(image)
     return sorted(folder.iterdir())
