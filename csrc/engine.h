@@ -65,10 +65,13 @@ typedef struct fnn_place {
 } fnn_place;
 
 /* Does an instruction of an image, which anybody may have written, stay inside of its memory? `in` has its numbers, all
- * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Once that is known, it is asked again with a
- * `scratch` that is not NULL, and quickly adds to it what it needs of fnn_run.scratch, in floats. See check.h. */
+ * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. See check.h. */
 enum { FNN_LARGEST_DIM = 0x7fffffff };
-typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
+typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places);
+
+/* How many floats of fnn_run.scratch does a thread alone need for an instruction that has been checked, with up to so
+ * many samples? More samples never need less. */
+typedef int64_t (*fnn_op_scratch)(const fnn_instr *in, const fnn_place *places, int64_t samples);
 
 /* A function that an instruction calls (ops/callback.c); nonzero stops the job. */
 typedef struct fnn_callback {
@@ -83,7 +86,8 @@ typedef struct fnn_op {
     const char *dims;     /* names of d[] */
     const char *scalars;  /* names of s[] */
     fnn_op_run run;
-    fnn_op_check check; /* NULL: not allowed in images */
+    fnn_op_check check;     /* NULL: not allowed in images */
+    fnn_op_scratch scratch; /* NULL: needs none. For images only: programs have FNN_SCRATCH_FLOATS for everyone */
 } fnn_op;
 
 /* ---- one instruction set: the same sources compiled with its flags ----------------------------------------------- */

@@ -82,6 +82,9 @@ size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_
 fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t bytes, int64_t max_rows,
                               fastnn_session **session);
 
+/* As fastnn_run_many, with arguments that are known to be right. */
+void fnn_frozen_run(fastnn_session *session, const float *const *inputs, int64_t rows, float *const *outputs);
+
 /* Points a session's inputs and outputs at sample `first` of the arrays. */
 static inline void fnn_frozen_aim(fastnn_session *session, const float *const *inputs, float *const *outputs,
                                   int64_t first) {

@@ -19,8 +19,9 @@ enum {
     LINES_WORTH_FETCHING = 512, /* they are half of the first-level cache */
 };
 
-/* Asks at once for all of what the whole team has written: the products would wait for one line after the other of those
- * that another processor has in its cache. More than that comes in long rows, which processors fetch ahead themselves. */
+/* Asks at once for all of what the whole team has written: the products would wait for one line after the other of
+ * those that another processor has in its cache. More than that comes in long rows, which processors fetch ahead
+ * themselves. */
 static inline void fetch_shared(const fnn_run *run, const float *x, int64_t ldx, int64_t rows, int64_t columns) {
     int64_t lines = (columns + FNN_ALIGN_FLOATS - 1) / FNN_ALIGN_FLOATS;
     if (run->threads == 1 || rows * lines > LINES_WORTH_FETCHING) return;

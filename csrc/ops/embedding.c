@@ -87,22 +87,19 @@ static int ids_check(const fnn_place *ids, int64_t ids_n, int64_t ld, int64_t co
            fnn_times(count / ids_n, ld) <= ids->per_sample;
 }
 
-static int embedding_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int embedding_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[3];
-    (void)scratch;
     return ids_check(&places[0], in->d[0], in->d[1], in->rows_per_sample) &&
            fnn_times(in->d[2], n) <= places[1].fixed && fnn_writes(in, &places[2], n, in->d[4]);
 }
 
-static int category_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
-    (void)scratch;
+static int category_check(const fnn_instr *in, const fnn_place *places) {
     return ids_check(&places[0], in->d[0], in->d[1], fnn_times(in->rows_per_sample, in->d[2])) &&
            fnn_writes(in, &places[1], in->d[3], in->d[4]);
 }
 
-static int discretize_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int discretize_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     return fnn_reads(in, &places[0], n, in->d[1]) && in->d[3] <= places[1].fixed &&
            fnn_writes(in, &places[2], n, in->d[2]);
 }

@@ -344,9 +344,9 @@ static inline int64_t even_block(int64_t n, int64_t top) {
 }
 
 /* The panels of a matrix of n columns that are this thread's in every operation: it multiplies with them, makes their
- * gradient and updates them, so that they stay in the caches of its processor. What another processor has changed takes
- * as long to read as the product takes to compute. Returns 0 where panels cannot be shared evenly: when one thread would
- * have a third more than its part. */
+ * gradient and updates them, so that they stay in the caches of its processor. What another processor has changed
+ * takes as long to read as the product takes to compute. Returns 0 where panels cannot be shared evenly: when one
+ * thread would have a third more than its part. */
 static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, int64_t *p1) {
     int64_t vectors = panel_vectors(n), panels = panel_count(n), largest = 0, begin = 0;
     if (panels < threads) return 0;

@@ -6,8 +6,9 @@
  *   loss = softplus(logsumexp of the positive logits + logsumexp of the negative ones); 0 without one of either kind
  *
  *   circle           p[rows][n], labels[rows]; refs[count][n] and ref_labels[count], or none: then p and labels.
- *                    row_loss[rows], times the weight; counted[rows] = -1 where the loss is 0, else 0; what the gradient
- *                    wants: positive[rows] and negative[rows], those logarithms, and unit[rows] = weight sigmoid(sum)
+ *                    row_loss[rows], times the weight; counted[rows] = -1 where the loss is 0, else 0; what the
+ *                    gradient wants: positive[rows] and negative[rows], those logarithms, and
+ *                    unit[rows] = weight sigmoid(sum)
  *   circle_gradient  dp[rows][n], the gradient of scale * sum(row_loss) / rows, without refs: each row is one of a pair
  *                    and the other of one
  *

@@ -177,6 +177,6 @@ cdef extern from "frozen.h" nogil:
     fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t nbytes,
                                   int64_t max_rows, fastnn_session **session)
     void fnn_frozen_aim(fastnn_session *session, const float **inputs, float **outputs, int64_t first)
-    fastnn_status fastnn_run_many(fastnn_session *session, const float **inputs, int64_t rows, float **outputs)
+    void fnn_frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs)
     int fnn_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
                      fnn_poll poll, void *poll_arg)

@@ -20,7 +20,7 @@ cdef int frozen_port(const fastnn_net *net, bint output, int number, fastnn_port
 cdef size_t frozen_memory(const fastnn_net *net, int64_t max_rows) noexcept nogil
 cdef int frozen_bind(const fastnn_net *net, void *memory, size_t nbytes, int64_t max_rows,
                      fastnn_session **session) noexcept nogil
-cdef int frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil
+cdef void frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil
 cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
                          fnn_poll poll, void *poll_arg) noexcept nogil
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil

@@ -19,9 +19,9 @@ import numpy as np
 from fastnn._engine.engine cimport (
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I16, FNN_I32, FNN_I64, FNN_I8, FNN_MAX_AXES, FNN_U16,
     FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
-    fastnn_run_many, fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute,
-    fnn_frozen_bind, fnn_frozen_memory, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas,
-    fnn_job, fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_frozen_bind,
+    fnn_frozen_memory, fnn_frozen_run, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job,
+    fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
     fnn_training, fnn_training_of,
 )
 
@@ -164,8 +164,8 @@ cdef int frozen_bind(const fastnn_net *net, void *memory, size_t nbytes, int64_t
     return fnn_frozen_bind(net, _active, memory, nbytes, max_rows, session)
 
 
-cdef int frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil:
-    return fastnn_run_many(session, inputs, rows, outputs)
+cdef void frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil:
+    fnn_frozen_run(session, inputs, rows, outputs)
 
 
 cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,

@@ -4,8 +4,9 @@
 
 #include "functions.h"
 
-/* y[rows][n] = x[rows][k] . w[k][n] + bias; each sum is one chain in ascending order of k, from the bias. The outputs are
- * the inner loop, which compilers vectorise; four inputs at a time, so that sums are loaded and stored less often. */
+/* y[rows][n] = x[rows][k] . w[k][n] + bias; each sum is one chain in ascending order of k, from the bias. The outputs
+ * are the inner loop, which compilers vectorise; four inputs at a time, so that sums are loaded and stored less
+ * often. */
 static void net_dense(const float *restrict x, float *restrict y, int rows, int k, int n, const float *restrict w,
                       const float *restrict bias) {
     int r, i, j;

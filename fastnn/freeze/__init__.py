@@ -10,6 +10,7 @@
 ``description``  the part of it that Python reads
 ``predictor``  an image as a callable
 ``structured`` the same for several inputs or outputs
+``serving``    `predict` and `evaluate` with Keras's arguments
 """
 
 from fastnn.freeze.predictor import LookupPredictor, Predictor, from_image, load_frozen, predictor_of

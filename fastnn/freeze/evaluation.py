@@ -81,6 +81,11 @@ class Evaluation:
     def __len__(self):
         return len(self.arrays[0])
 
+    @property
+    def has_labels(self):
+        """Has an output the classes of its samples?"""
+        return any(kind in ("class", "yes") and answer is not None for kind, answer in self._answers)
+
     def some(self, count):
         """The same with at most so many of the samples, evenly spread, and without targets."""
         if len(self) <= count:

@@ -37,7 +37,7 @@ _READS_UNPADDED = {
     "embedding": ("ids", "ldids"),
     "category_encode": ("ids", "ldids"),
 }
-_WRITES_UNPADDED = {"packed_dense": ("y", "ldy"), "copy_rows": ("y", "ldy")}
+_WRITES_UNPADDED = dict.fromkeys(("packed_dense", "copy_rows", "softmax_forward"), ("y", "ldy"))
 
 
 class _Port:

@@ -8,6 +8,9 @@ import numpy as np
 from fastnn import _tree
 from fastnn.lowering.layout import body, is_batched
 
+# What a tolerance may be of, in words.
+MEASURES = {"accuracy": "accuracy", "error": "relative error"}
+
 
 class FoldReport:
     """What became of a network when it was folded.
@@ -171,8 +174,9 @@ class FreezeReport:
         How far each output is from the model's; empty without data.
     samples : int
         How many they were measured on.
-    tolerance : float or None
-        What was permitted: of lost accuracy, or of relative error.
+    tolerance : float, dict or None
+        What was permitted: a float of lost accuracy, or of relative error; a dictionary of "accuracy", of "error", or
+        of both.
     """
 
     def __init__(self, folding, layers=(), outputs=(), samples=0, tolerance=None):
@@ -183,16 +187,35 @@ class FreezeReport:
         self.tolerance = tolerance
 
     @property
-    def loss(self):
-        """What a tolerance is about: the largest loss of accuracy of any output that has labels; where none has, the
-        largest relative RMS error of any. None without data."""
+    def losses(self):
+        """The largest loss of "accuracy" of any output that has labels, if one has, and the largest relative RMS
+        "error" of any output; empty without data."""
         lost = [each.lost for each in self.outputs if each.lost is not None]
-        return max(lost or [each.relative for each in self.outputs], default=None)
+        found = {"accuracy": max(lost)} if lost else {}
+        return {**found, "error": max(each.relative for each in self.outputs)} if self.outputs else {}
+
+    @property
+    def loss(self):
+        """What a tolerance that is one number is about: the loss of accuracy where there are labels, else the relative
+        error. None without data."""
+        return next(iter(self.losses.values()), None)
 
     @property
     def measure(self):
         """What `loss` is of: "accuracy" or "relative error"."""
-        return "accuracy" if any(each.accuracy for each in self.outputs) else "relative error"
+        return MEASURES[next(iter(self.losses), "error")]
+
+    @property
+    def limits(self):
+        """The tolerance as a dictionary of "accuracy", "error" or both; empty where all was permitted."""
+        if self.tolerance is None or isinstance(self.tolerance, dict):
+            return self.tolerance or {}
+        return {next(iter(self.losses), "error"): self.tolerance}
+
+    @property
+    def missed(self):
+        """Those of `limits` that are not kept."""
+        return {name: limit for name, limit in self.limits.items() if not self.losses[name] <= limit}
 
     def plain(self):
         """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
@@ -231,8 +254,8 @@ class FreezeReport:
                 lines.append("  ".join([f"{name:{widths[0]}}", *rest]).rstrip())
         if self.outputs:
             lines += ["", f"beside the model, on {self.samples:,} samples:", *map(str, self.outputs)]
-        if self.tolerance is not None:
-            lines.append(f"tolerance {self.tolerance:g} of {self.measure}: kept with {self.loss:.2g}")
+        for name, limit in self.limits.items():
+            lines.append(f"tolerance {limit:g} of {MEASURES[name]}: kept with {self.losses[name]:.2g}")
         return "\n".join(lines)
 
 

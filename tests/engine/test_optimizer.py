@@ -261,8 +261,9 @@ def test_adafactor(isa, shape, layout):
         arrays |= {name: in_memory(each, "rows", isa) for name, each in slots.items()}
         scratch = dict(partial=kernels.aligned(count * height + 16), sums=kernels.aligned(2 * count, np.float64),
                        root=kernels.aligned(batches * (height + 16)))  # fmt: skip
-        dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0, batches=batches, height=height,
-                    columns=columns, ld=0 if layout == "panels" else columns if layout == "flat" else 32, count=count,
+        dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0,
+                    batches=batches, height=height, columns=columns,
+                    ld=0 if layout == "panels" else columns if layout == "flat" else 32, count=count,
                     size=w.size)  # fmt: skip
         places = {**arrays, **scratch, "norms": None, "direction": arrays["grad"]}
         for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
