@@ -1,7 +1,7 @@
-"""Builds the C engine once for each instruction set and the Cython modules that drive it.
+"""Builds the C engine for each instruction set, the Cython modules that drive it, and the C library.
 
-Everything else about the package is in pyproject.toml. `FASTNN_SANITIZE=1` builds with the address and undefined
-behaviour sanitizers, `FASTNN_DEBUG=1` without optimisation and with assertions.
+Everything else about the package is in pyproject.toml. `FASTNN_DEBUG=1` builds without optimisation, for quick rounds
+and for debuggers; sanitizers have builds of their own in tests/emulated.
 """
 
 import os
@@ -35,55 +35,54 @@ else:
     ISA_FLAGS = {"baseline": []}
 
 DEBUG = os.environ.get("FASTNN_DEBUG") == "1"
-SANITIZE = os.environ.get("FASTNN_SANITIZE") == "1"
 # -ffp-contract=off: the kernels say where a multiply-add is fused; the compiler must not decide, or bits would depend
 # on its version. -fno-math-errno and -fno-trapping-math allow vector sqrt and selects without changing a result.
 C_FLAGS = ["-std=c11", *(["-O0", "-g"] if DEBUG else ["-O3", "-g0"]), "-Wall", "-Wextra", "-fvisibility=hidden"]
 C_FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC"]
 LINK_FLAGS = ["-pthread", "-lm"]
-if SANITIZE:
-    C_FLAGS += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined"]
-    LINK_FLAGS += ["-fsanitize=address,undefined"]
 
 
 class BuildWithEngine(build_ext):
-    """build_ext that first compiles kernels.c for every instruction set and links the objects into `runtime`.
+    """build_ext that compiles the C engine, too, and links it into `runtime`.
 
-    What will be installed gets the C library, too (csrc/fastnn.c). A build in place, as one makes it again and again,
-    does without: it would take a third longer.
+    What will be installed gets the C library as well (csrc/fastnn.c), of the same objects: everything is compiled once,
+    beside the other modules. A build in place does without the library.
     """
 
     def build_extensions(self):
-        headers = [str(path) for path in sorted(CSRC.rglob("*.[ch]"))]
-        for extension in self.extensions:
-            # Generated C is glue, off the hot path and not ours to keep warning-free: compile it quickly.
-            extension.extra_compile_args = [*C_FLAGS, "-w", "-O0" if DEBUG else "-O1"]
-            extension.extra_link_args = list(LINK_FLAGS)
-            if extension.name.endswith(".runtime"):
-                extension.extra_objects = self._engine_objects()
-                extension.depends = extension.depends + headers
-        super().build_extensions()
-        if not self.inplace:
-            objects = self._objects([CSRC / "fastnn.c"], ["-DFASTNN_DISPATCH", "-DFNN_INFERENCE"], "library-")
-            self.compiler.create_static_lib(objects, "fastnn", output_dir=os.path.join(self.build_lib, LIBRARY))
-
-    def _engine_objects(self):
-        return self._objects(COMMON_SOURCES)
-
-    def _objects(self, sources, common_flags=(), prefix=""):
-        """Those of sources, and of the kernels of every instruction set."""
-        jobs = [(str(KERNELS), [*flags, f"-DFNN_ISA={isa}"], isa) for isa, flags in ISA_FLAGS.items()]
-        jobs += [(str(path), [], "common") for path in sources]
-
-        def compile_one(job):
-            source, flags, name = job
-            out = os.path.join(self.build_temp, prefix + name)
-            return self.compiler.compile(
-                [source], output_dir=out, include_dirs=[str(CSRC)], extra_postargs=[*C_FLAGS, *flags, *common_flags]
-            )
-
+        kernels = {  # the largest instruction set first, which takes longest
+            f"{isa}-{part}": (KERNELS, [*flags, f"-DFNN_ISA={isa}", f"-DFNN_{part.upper()}"])
+            for part in ("inference", "training")
+            for isa, flags in reversed(ISA_FLAGS.items())
+        }
+        common = {path.stem: (path, []) for path in COMMON_SOURCES}
+        library = {} if self.inplace else {"fastnn": (CSRC / "fastnn.c", ["-DFASTNN_DISPATCH"])}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return [each for objects in pool.map(compile_one, jobs) for each in objects]
+            jobs = {**kernels, **common, **library}
+            objects = {name: pool.submit(self._compile, name, *job) for name, job in jobs.items()}
+
+            def compiled(names):
+                return [each for name in names for each in objects[name].result()]
+
+            # `runtime`, which waits for all of them, comes last.
+            for extension in sorted(self.extensions, key=lambda each: each.name.endswith(".runtime")):
+                # Generated C is glue, off the hot path and not ours to keep warning-free: compile it quickly.
+                extension.extra_compile_args = [*C_FLAGS, "-w", "-O0" if DEBUG else "-O1"]
+                extension.extra_link_args = list(LINK_FLAGS)
+                if extension.name.endswith(".runtime"):
+                    extension.extra_objects = compiled([*kernels, *common])
+                    extension.depends = extension.depends + [str(path) for path in sorted(CSRC.rglob("*.[ch]"))]
+                self.build_extension(extension)
+            if library:
+                inference = [name for name in kernels if name.endswith("-inference")]
+                folder = os.path.join(self.build_lib, LIBRARY)
+                self.compiler.create_static_lib(compiled([*inference, *library]), "fastnn", output_dir=folder)
+
+    def _compile(self, name, source, flags):
+        out = os.path.join(self.build_temp, name)
+        return self.compiler.compile(
+            [str(source)], output_dir=out, include_dirs=[str(CSRC)], extra_postargs=[*C_FLAGS, *flags]
+        )
 
 
 class BuildWithHeader(build_py):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ class Client:
         A name of `benchmarks.engines.ENGINES`.
     threads : int
         The processors that it is pinned to.
+    environment : dict, optional
+        Variables that its process has beside those of this one.
 
     Attributes
     ----------
@@ -28,13 +31,14 @@ class Client:
         Why the engine cannot run here.
     """
 
-    def __init__(self, engine, threads=1):
+    def __init__(self, engine, threads=1, environment=None):
         self.engine = engine
         self.threads = threads
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (lives as long as the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", engine, "--threads", str(threads)],
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

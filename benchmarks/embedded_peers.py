@@ -1,186 +1,140 @@
-"""Networks as C source beside emlearn's: ``python -m benchmarks.embedded_peers``.
+"""Small networks from C, beside RTNeural's and emlearn's: ``python -m benchmarks.embedded_peers``.
 
-Writes ``embedded.md`` into ``docs/`` (or ``--out``) and prints it. All of them are compiled by the same compiler with
-the same flags, and called from C.
+Writes ``embedded.md`` into ``docs/`` (or ``--out``) and prints it. All of them run in one process, and take turns.
 """
 
 import argparse
-import ctypes
-import functools
 import shlex
-import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ROOT, latency_native, measure
+from benchmarks import ROOT, embedded_page, embedded_rtneural, embedded_sizes, embedded_ways, measure
 from benchmarks.engines import fastnn, installed, versions
 from benchmarks.latency_network import Network
-from benchmarks.latency_page import nanoseconds
-from benchmarks.measure import ratio
-from benchmarks.render import table, times
 from benchmarks.report import machine
 from benchmarks.threads import limit_threads
 from benchmarks.workloads import ADAM, Workload
 
-FLAGS = ("-std=gnu11", "-O3", "-march=native")
+
+def _network(name, *sizes, activation="relu", loss="mse"):
+    return Workload(name, sizes, loss, ADAM, 1, 1, activation=activation)
+
+
 NETWORKS = {
     each.name: each
     for each in (
-        Workload("sensor", (6, 8, 3), "crossentropy", ADAM, 1, 1),
-        Workload("effect", (1, 8, 8, 1), "mse", ADAM, 1, 1, activation="tanh"),
-        Workload("tiny", (8, 16, 16, 1), "mse", ADAM, 1, 1),
-        Workload("tabular", (32, 64, 64, 10), "crossentropy", ADAM, 1, 1),
-        Workload("digits", (64, 32, 10), "crossentropy", ADAM, 1, 1),
-        Workload("book", (784, 300, 100, 10), "crossentropy", ADAM, 1, 1),
+        # The layers of RTNeural's benchmarks, and its activations between two of them.
+        *(_network(f"dense{n}", n, n) for n in (4, 8, 16, 32, 64)),
+        _network("dense24to1", 24, 1),
+        *(_network(f"{each}16", 16, 16, 16, activation=each) for each in ("tanh", "relu", "sigmoid")),
+        _network("effect", 1, 8, 8, 1, activation="tanh"),  # the dense part of its example of a guitar's effect
+        # The networks of emlearn's tests and examples.
+        _network("binary", 3, 16, 8, 1, loss="binary_crossentropy"),
+        _network("wine", 2, 10, 10, 3, loss="crossentropy"),
+        # Ours.
+        _network("tiny", 8, 16, 16, 1),
+        _network("tabular", 32, 64, 64, 10, loss="crossentropy"),
+        _network("digits", 64, 32, 10, loss="crossentropy"),
+        _network("book", 784, 300, 100, 10, loss="crossentropy"),
     )
 }
 
 
-class Compiled:
-    """A C function ``int run(void *, const float *x, int64_t rows, float *y)`` for one row, to call and to time."""
-
-    def __init__(self, source, include=()):
-        with tempfile.TemporaryDirectory() as folder:
-            path, library = Path(folder, "run.c"), Path(folder, "run.so")
-            path.write_text("#include <stdint.h>\n" + source, encoding="utf-8")
-            command = [latency_native.compiler(), *FLAGS, "-w", *(f"-I{each}" for each in include)]
-            done = subprocess.run(
-                [*command, "-shared", "-fPIC", path, "-o", library, "-lm"], capture_output=True, text=True
-            )
-            if done.returncode:
-                raise OSError(f"it does not compile: {done.stderr}")
-            self._library = ctypes.CDLL(str(library))
-
-    def __call__(self, x, y):
-        self._timed(x, y, 1, 1)
-        return y
-
-    def times(self, x, y, seconds):
-        """Nanoseconds of single calls; see `latency_native.looks`."""
-        return latency_native.looks(functools.partial(self._timed, x, y), seconds)
-
-    def _timed(self, x, y, repeat, count):
-        nanoseconds = np.empty(count, np.int64)
-        run = ctypes.cast(self._library.run, ctypes.c_void_p)
-        if status := latency_native.compiled().time_runs(run, None, x, 1, y, repeat, count, nanoseconds):
-            raise RuntimeError(f"the network answers with status {status}")
-        return nanoseconds
-
-
-def exported(network, precision):
-    """fastnn's export to C."""
-    from fastnn.export import export_c
-
-    with tempfile.TemporaryDirectory() as folder:
-        export_c(network.model().freeze(), Path(folder, "net.c"), precision=precision, name="net")
-        source = Path(folder, "net.c").read_text(encoding="utf-8")
-        call = "net_predict(x, y); return 0;"
-        return Compiled(
-            f"{source}\nint run(void *net, const float *x, int64_t rows, float *y) {{ {call} }}\n", include=[folder]
-        )
-
-
-def in_image(network):
-    """fastnn's C interface."""
-    with tempfile.TemporaryDirectory() as folder:
-        network.model().freeze().save(Path(folder, "net.fnn"))
-        return latency_native.Session(Path(folder, "net.fnn"), 1)
-
-
-def emlearn(network):
-    """emlearn's float network, which its `eml_net.h` walks. Its other way, "inline", calls the same loops."""
-    import emlearn
-    from emlearn import net
-
-    activations = [activation or "identity" for _, _, activation in network.layers]
-    kernels, biases = ([layer[i] for layer in network.layers] for i in range(2))
-    source = net.c_generate_net_loadable(activations, kernels, biases, prefix="net")
-    inputs, outputs = network.workload.sizes[0], network.workload.sizes[-1]
-    call = f"return net_regress(x, {inputs}, y, {outputs});"
-    return Compiled(
-        f"{source}\nint run(void *unused, const float *x, int64_t rows, float *y) {{ {call} }}\n",
-        include=[emlearn.includedir],
-    )
-
-
-WAYS = {
-    "fastnn.h": in_image,
-    "export_c": lambda network: exported(network, "float32"),
-    "export_c, int8": lambda network: exported(network, "int8"),
-    "emlearn": emlearn,
-}
-
-
-def measured(name, rounds, seconds):
-    """The median nanoseconds of each way in each round, or why there are none."""
-    network = Network(NETWORKS[name])
-    x, results, ready = network.data(1), {}, {}
-    y = np.empty((1, network.workload.sizes[-1]), np.float32)
-    for way, made in WAYS.items():
-        try:
-            call = made(network)
-        except (ImportError, OSError, AttributeError) as error:
-            results[way] = f"missing: {error}"
-            continue
-        difference = network.difference(x, call(x, y))
-        if difference > (measure.TOLERANCES["int8"] if "int8" in way else measure.TOLERANCE):
-            results[way] = f"wrong: off by {difference:.1e}"
-            continue
-        results[way], ready[way] = [], call
-    for i in range(rounds):
-        for way in list(ready)[:: -1 if i % 2 else 1]:
-            results[way].append(float(np.median(ready[way].times(x, y, seconds))))
-    return results
-
-
-def page(results, about):
-    """A table, and what it says."""
-    rows = []
-    for name, found in results.items():
-        row = [f"{name}: {'-'.join(map(str, NETWORKS[name].sizes))} {NETWORKS[name].activation}"]
-        peer = found["emlearn"]
-        for way in WAYS:
-            if isinstance(found[way], str):
-                row.append(found[way])
-                continue
-            text = nanoseconds(statistics.median(found[way]) / 1e3)
-            if way != "emlearn" and not isinstance(peer, str):
-                text += f" ({times(ratio(peer, found[way])[0])})"
-            row.append(text)
-        rows.append(row)
-    return "\n".join(
-        [
-            "# Networks in C\n",
-            f"Made by `{about['command'].strip()}` on {about['date']}; not edited by hand.\n",
-            f"- Processor: {about['processor']}\n- Load: {about['load']}\n- Compiled with `{' '.join(FLAGS)}`\n"
-            f"- {about['versions']}\n",
-            "Nanoseconds of one answer, from C, one thread, data in the cache; medians over rounds in which all take "
-            "turns. In brackets, how many times as fast as emlearn.\n",
-            table(["network", *WAYS], rows),
-        ]
-    )
-
-
-def main(arguments=None):
+def parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedded_peers", description=__doc__.splitlines()[0])
+    parser.add_argument("--rtneural", type=Path, metavar="DIR", help="RTNeural's sources, with their submodules")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.1, help="of one way in one round")
+    parser.add_argument("--seconds", type=float, default=0.05, help="of one way in one round")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1. Received: {options.rounds}")
+    if options.rtneural is not None and not (options.rtneural / "RTNeural" / "RTNeural.h").is_file():
+        parser.error(f"--rtneural must be a folder that has RTNeural/RTNeural.h. Received: {str(options.rtneural)!r}")
+    return options
+
+
+def ways(networks, rtneural, progress):
+    """Everything that is compared: ``{way: {network: callable or why there is none}}``."""
+    found = {}
+    for way, made in embedded_ways.WAYS.items():
+        found[way] = {}
+        progress(f"building {way}")
+        for name, network in networks.items():
+            try:
+                found[way][name] = made(network)
+            except (ImportError, OSError) as error:
+                found[way][name] = f"missing: {str(error).splitlines()[0]}"
+    return found | embedded_rtneural.ways(rtneural, networks, progress)
+
+
+def measured(network, calls, rounds, seconds):
+    """The median nanoseconds of each way in each round, or why there are none.
+
+    Parameters
+    ----------
+    network : Network
+    calls : dict
+        Way to a callable or a reason.
+    """
+    x, y = aligned(network.data(1)), np.empty((1, network.workload.sizes[-1]), np.float32)
+    results = {}
+    for way, call in calls.items():
+        results[way] = call if isinstance(call, str) else _why_not(network, way, call, x, y) or []
+    ready = [way for way, found in results.items() if isinstance(found, list)]
+    for i in range(rounds):
+        for way in ready[:: -1 if i % 2 else 1]:
+            results[way].append(float(np.median(calls[way].times(x, y, seconds))))
+    return results
+
+
+def _why_not(network, way, call, x, y):
+    """Why a way's answer cannot be the network's, or None."""
+    try:
+        difference = network.difference(x, call(x, y))
+    except RuntimeError as error:
+        return f"refused: {error}"
+    tolerance = measure.TOLERANCES["int8"] if "int8" in way else measure.TOLERANCE
+    return None if difference <= tolerance else f"wrong: off by {difference:.1e}"
+
+
+def aligned(x):
+    """A copy that begins on a cache line and has zeros behind it: RTNeural loads whole vectors."""
+    memory = np.zeros(x.size + 64, np.float32)
+    start = -(memory.ctypes.data // 4) % 16
+    copy = memory[start : start + x.size].reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def main(arguments=None):
+    options = parse(arguments)
     about = machine()
+    given = ["DIR" if each == str(options.rtneural) else each for each in arguments or sys.argv[1:]]
+    about["command"] = f"python -m benchmarks.embedded_peers {shlex.join(given)}"
+
+    def progress(line):
+        print(line, file=sys.stderr, flush=True)
+
+    networks = {name: Network(NETWORKS[name]) for name in options.networks}
+    found, results = ways(networks, options.rtneural, progress), {}
     limit_threads(1)
-    about["command"] = "python -m benchmarks.embedded_peers " + shlex.join(
-        sys.argv[1:] if arguments is None else arguments
-    )
-    about["versions"] = ", ".join([fastnn.version(), *([versions("emlearn")] if installed("emlearn") else [])])
-    text = page({name: measured(name, options.rounds, options.seconds) for name in options.networks}, about)
+    for name, network in networks.items():
+        progress(f"{name}: measuring")
+        calls = {way: found[way] if isinstance(found[way], str) else found[way][name] for way in found}
+        results[name] = measured(network, calls, options.rounds, options.seconds)
+    about["versions"] = [
+        fastnn.version(),
+        versions("emlearn") if installed("emlearn") else "no emlearn",
+        embedded_rtneural.version(options.rtneural) if options.rtneural else "no RTNeural",
+        embedded_ways.compiler_version(),
+        *filter(None, [embedded_sizes.version()]),
+    ]
+    progress("sizes on Cortex-M")
+    text = embedded_page.page(NETWORKS, results, embedded_sizes.measured(networks), about)
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "embedded.md").write_text(text, encoding="utf-8")

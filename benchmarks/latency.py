@@ -27,6 +27,9 @@ def parse(arguments):
     parser.add_argument("--networks", nargs="+", choices=INFERENCE, default=list(INFERENCE), metavar="NAME")
     parser.add_argument("--batches", nargs="+", type=int, default=list(INFERENCE_BATCHES), metavar="N")
     parser.add_argument("--engines", nargs="+", choices=PREDICTORS, default=list(PREDICTORS), metavar="NAME")
+    parser.add_argument(
+        "--cpu", choices=("baseline", "avx2", "avx512", "neon"), help="fastnn's instructions; peers choose their own"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="of one engine in one round")
     parser.add_argument("--epochs", type=int, default=5, help="on Fashion-MNIST; 0: no accuracies")
@@ -59,7 +62,8 @@ def main(arguments=None):
         print(line, file=sys.stderr, flush=True)
 
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(engine)) for engine in engines]
+        environment = {"FASTNN_CPU": options.cpu} if options.cpu else {}
+        clients = [stack.enter_context(Client(engine, environment=environment)) for engine in engines]
         for client in clients:
             progress(f"{client.name}: {client.missing or client.version}")
             if client.missing_details:

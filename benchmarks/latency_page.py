@@ -89,8 +89,9 @@ class Page:
             + "\n",
             "One call after the other, from NumPy arrays to NumPy arrays, of networks of `benchmarks/workloads.py`. "
             "Every engine has the same weights, a process of its own, one thread and one processor; its outputs are "
-            "compared with float64 first. Batch normalisation is folded by hand for the peers, by `freeze` for fastnn; "
-            "where a peer is faster with arrays that it was given before, it has them. One engine runs at a time, and "
+            "compared with float64 first. Batch normalisation is folded for the peers, too: those that read ONNX get "
+            "what `to_onnx` writes. Where a peer is faster with arrays that it was given before, it has them. One "
+            "engine runs at a time, and "
             f"in each of the {self.options.rounds} rounds all take turns for about {self.options.seconds:g} s. Figures "
             "are medians over the rounds; a ratio is taken within each round, and its median shown: above 1 fastnn is "
             "faster. *out* is `frozen(x, out)`.\n",

@@ -1,9 +1,11 @@
 """Is the comparison of single predictions a fair one? Every engine computes the same network, and the page says so."""
 
+import re
+
 import numpy as np
 import pytest
 
-from benchmarks import embedded_peers, engines, latency, latency_native, measure
+from benchmarks import engines, latency, latency_native, measure
 from benchmarks.engines import PREDICTORS
 from benchmarks.latency_network import Network
 from benchmarks.workloads import INFERENCE
@@ -86,12 +88,13 @@ def test_looks_are_means_of_calls_that_take_long_enough():
 def test_the_page(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     options = ["--networks", "tiny", "--batches", "1", "16", "--engines", "fastnn:out", "numpy", "--rounds", "1"]
-    options += ["--seconds", "0.01", "--epochs", "0"]
+    options += ["--seconds", "0.01", "--epochs", "0", "--cpu", "baseline"]
     latency.main([*options, "--out", str(tmp_path)])
     page = (tmp_path / "latency.md").read_text(encoding="utf-8")
     assert page in capsys.readouterr().out
     assert page.splitlines()[2].startswith(f"Made by `python -m benchmarks.latency {' '.join(options)}")
     assert "| tiny | 16 | NumPy | " in page
+    assert re.search(r"fastnn [0-9.]+\S* \(baseline\)", page)
     assert "failed" not in page
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
 
@@ -101,17 +104,3 @@ def test_it_refuses_wrong_arguments(arguments, capsys):
     with pytest.raises(SystemExit):
         latency.main(arguments)
     assert arguments[0] in capsys.readouterr().err
-
-
-def test_embedded_peers(tmp_path, capsys, monkeypatch):
-    """What is missing is said; what answers does so rightly, or its cell says otherwise."""
-    if latency_native.compiler() is None:
-        pytest.skip("no C compiler")
-    monkeypatch.setattr(embedded_peers, "limit_threads", lambda threads: None)  # it pins the process
-    options = ["--networks", "sensor", "effect", "--rounds", "1", "--seconds", "0.001"]
-    embedded_peers.main([*options, "--out", str(tmp_path)])
-    page = (tmp_path / "embedded.md").read_text(encoding="utf-8")
-    assert page in capsys.readouterr().out
-    assert "| sensor: 6-8-3 relu |" in page
-    assert "| effect: 1-8-8-1 tanh |" in page
-    assert "wrong" not in page

@@ -21,7 +21,8 @@ static inline int64_t fnn_floats_of(const fnn_instr *in, const fnn_place *place)
 
 /* Are there `rows` rows of n values, `ld` apart, of which whole vectors are touched? Rows may be closer than that, the
  * last one then ends behind its place. With floats f for a sample, so many as s samples have s * f, and need
- * (s * rows - 1) * ld + padded: it is enough that one sample has room for rows * ld, and for what the last row has more. */
+ * (s * rows - 1) * ld + padded: it is enough that one sample has room for rows * ld, and for what the last row has
+ * more. */
 static inline int fnn_fits(int64_t floats, int64_t rows, int64_t n, int64_t ld) {
     int64_t taken = fnn_times(rows, ld), more = fnn_padded(n) > ld ? fnn_padded(n) - ld : 0;
     return n >= 1 && rows >= 1 && ld >= 1 && taken <= floats && more <= floats - taken;

@@ -16,6 +16,32 @@ const fnn_isa *const fnn_isas[] = {
     NULL,
 };
 
+#ifndef FASTNN_DISPATCH /* the library of frozen networks, which do not learn, has no such kernels */
+static const fnn_training *const trainings[] = {
+#if defined(__aarch64__)
+    &fnn_training_neon,
+#else
+    &fnn_training_baseline,
+#if defined(__x86_64__)
+    &fnn_training_avx2,
+    &fnn_training_avx512,
+#endif
+#endif
+};
+
+const fnn_training *fnn_training_of(const fnn_isa *isa) {
+    int i = 0;
+    while (fnn_isas[i] != isa) i++;
+    return trainings[i];
+}
+
+const fnn_op *fnn_op_at(const fnn_isa *isa, int i) {
+    const fnn_training *training = fnn_training_of(isa);
+    if (i < isa->op_count) return &isa->ops[i];
+    return i < isa->op_count + training->op_count ? &training->ops[i - isa->op_count] : NULL;
+}
+#endif
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 /* Conversions from float16; not every compiler's __builtin_cpu_supports has the name. */

@@ -65,10 +65,13 @@ typedef struct fnn_place {
 } fnn_place;
 
 /* Does an instruction of an image, which anybody may have written, stay inside of its memory? `in` has its numbers, all
- * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. Once that is known, it is asked again with a
- * `scratch` that is not NULL, and quickly adds to it what it needs of fnn_run.scratch, in floats. See check.h. */
+ * of dims and rows_per_sample being 0 to FNN_LARGEST_DIM, and no pointers. See check.h. */
 enum { FNN_LARGEST_DIM = 0x7fffffff };
-typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places, int64_t *scratch);
+typedef int (*fnn_op_check)(const fnn_instr *in, const fnn_place *places);
+
+/* How many floats of fnn_run.scratch does a thread alone need for an instruction that has been checked, with up to so
+ * many samples? More samples never need less. */
+typedef int64_t (*fnn_op_scratch)(const fnn_instr *in, const fnn_place *places, int64_t samples);
 
 /* A function that an instruction calls (ops/callback.c); nonzero stops the job. */
 typedef struct fnn_callback {
@@ -83,7 +86,8 @@ typedef struct fnn_op {
     const char *dims;     /* names of d[] */
     const char *scalars;  /* names of s[] */
     fnn_op_run run;
-    fnn_op_check check; /* NULL: not allowed in images */
+    fnn_op_check check;     /* NULL: not allowed in images */
+    fnn_op_scratch scratch; /* NULL: needs none. For images only: programs have FNN_SCRATCH_FLOATS for everyone */
 } fnn_op;
 
 /* ---- one instruction set: the same sources compiled with its flags ----------------------------------------------- */
@@ -91,22 +95,31 @@ typedef struct fnn_op {
 typedef struct fnn_isa {
     const char *name;  /* "baseline", "avx2", "avx512", "neon" */
     int vector_floats; /* lanes of one register */
-    const fnn_op *ops; /* the same operations, in the same order, for every instruction set */
+    const fnn_op *ops; /* those that frozen images may have; the same, in the same order, for every instruction set */
+    int op_count;
+} fnn_isa;
+
+/* And what training needs on top, which the library of frozen networks does without. */
+typedef struct fnn_training {
+    const fnn_op *ops;
     int op_count;
     /* panel-packed weights (layout in ops/gemm.c) */
     int64_t (*panel_floats)(int64_t k, int64_t n); /* size of a packed k x n matrix */
     void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed); /* zero in the padding */
     void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
     double (*peak)(int64_t rounds, float *result); /* what the processor can do at most (ops/peak.c) */
-} fnn_isa;
+} fnn_training;
 
 extern const fnn_isa fnn_isa_baseline, fnn_isa_avx2, fnn_isa_avx512, fnn_isa_neon; /* those that there are */
+extern const fnn_training fnn_training_baseline, fnn_training_avx2, fnn_training_avx512, fnn_training_neon;
 
 /* The sets compiled into this binary; NULL-terminated, best last. */
 extern const fnn_isa *const fnn_isas[];
 const fnn_isa *fnn_isa_best(void);         /* the best that this CPU can run */
 int fnn_isa_supported(const fnn_isa *isa); /* can this CPU run it? */
-int64_t fnn_additions(int64_t count);      /* does so many, one a cycle: with a watch, it tells the clock's rate */
+const fnn_training *fnn_training_of(const fnn_isa *isa);
+const fnn_op *fnn_op_at(const fnn_isa *isa, int i); /* the i-th of all its operations, or NULL */
+int64_t fnn_additions(int64_t count);               /* does so many, one a cycle: with a watch, it tells the clock */
 
 /* ---- running a program ------------------------------------------------------------------------------------------- */
 

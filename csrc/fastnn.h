@@ -38,7 +38,7 @@ extern "C" {
 
 typedef enum fastnn_status {
     FASTNN_OK = 0,
-    FASTNN_BAD_ARGUMENT,      /* a pointer that is NULL, a number of rows below 1 */
+    FASTNN_BAD_ARGUMENT,      /* a pointer that is NULL (in an array, too), a number of rows below 1 */
     FASTNN_NO_FILE,           /* the file cannot be opened, read or mapped; errno says why */
     FASTNN_NOT_AN_IMAGE,      /* these are other bytes, or were changed as text is */
     FASTNN_TRUNCATED,         /* there are fewer bytes than the image says it has */
@@ -46,7 +46,7 @@ typedef enum fastnn_status {
     FASTNN_NEWER,             /* of a format that a newer library has written */
     FASTNN_INVALID,           /* something in it would read or write outside of its memory, or makes no sense */
     FASTNN_UNKNOWN_OPERATION, /* it needs an operation that this library does not have, or has in another form */
-    FASTNN_MISALIGNED,        /* the image does not start at a multiple of FASTNN_ALIGNMENT bytes */
+    FASTNN_MISALIGNED,        /* the image is at no multiple of FASTNN_ALIGNMENT bytes, or an array at none of 4 */
     FASTNN_TOO_LITTLE_MEMORY, /* the memory has fewer bytes than fastnn_memory says */
     FASTNN_UNSUPPORTED        /* this machine is big-endian, or has no files to map */
 } fastnn_status;
@@ -75,8 +75,8 @@ typedef struct fastnn_port {
 } fastnn_port;
 
 /* Checks all of an image: version, checksum, and that no instruction can leave its memory, so that images from anywhere
- * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must be
- * a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has. */
+ * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must
+ * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has. */
 FASTNN_API fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net);
 
 /* The same of a file, which is mapped read-only: processes share one copy of its weights. */
@@ -102,8 +102,9 @@ FASTNN_API size_t fastnn_memory(const fastnn_net *net, int64_t max_rows);
 FASTNN_API fastnn_status fastnn_bind(const fastnn_net *net, void *memory, size_t bytes, int64_t max_rows,
                                      fastnn_session **session);
 
-/* Runs any number of samples through a network of one input and one output, max_rows at a time. x and y must not
- * overlap. Subnormal numbers count as zero meanwhile; the caller's floating-point mode comes back. */
+/* Runs any number of samples through a network of one input and one output, max_rows at a time: more than the session
+ * was made for are several turns, and never more memory. x and y must not overlap. Subnormal numbers count as zero
+ * meanwhile; the caller's floating-point mode comes back. */
 FASTNN_API fastnn_status fastnn_run(fastnn_session *session, const float *x, int64_t rows, float *y);
 
 /* The same with an array for each input and each output. */

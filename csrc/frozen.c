@@ -35,7 +35,8 @@ const char *fastnn_message(fastnn_status status) {
         return "The frozen network needs an operation that this version of fastnn lacks or has in another form: freeze "
                "the "
                "model again with this version, or use the one that has written it.";
-    case FASTNN_MISALIGNED: return "A frozen network must start at a multiple of 64 bytes: align its array.";
+    case FASTNN_MISALIGNED:
+        return "A frozen network must start at a multiple of 64 bytes, arrays of numbers at one of 4: align them.";
     case FASTNN_TOO_LITTLE_MEMORY: return "The memory has fewer bytes than fastnn_memory says.";
     case FASTNN_UNSUPPORTED: return "This machine is big-endian, or this build cannot map files.";
     }
@@ -219,7 +220,7 @@ static fastnn_status code_is_valid(const fnn_image_header *h, const fnn_isa *isa
             if (!place_of(h, &operands[p], &places[p])) return FASTNN_INVALID;
             if (operands[p].section == FNN_AT_OUTPUT) written |= (uint64_t)1 << operands[p].port;
         }
-        if (!op->op->check(&in, places, NULL)) return FASTNN_INVALID;
+        if (!op->op->check(&in, places)) return FASTNN_INVALID;
     }
     uint64_t all = h->outputs == 64 ? ~(uint64_t)0 : ((uint64_t)1 << h->outputs) - 1;
     return code.left == 0 && written == all ? FASTNN_OK : FASTNN_INVALID;
@@ -269,10 +270,11 @@ void fastnn_close(fastnn_net *net) {
 fastnn_status fastnn_open_file(const char *path, fastnn_net *net) {
     struct stat about;
     if (!path || !net) return FASTNN_BAD_ARGUMENT;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* or a pipe without a writer would be waited for */
     if (file < 0) return FASTNN_NO_FILE;
-    if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
-        int why = S_ISDIR(about.st_mode) ? EISDIR : errno ? errno : EINVAL;
+    int failed = fstat(file, &about);
+    if (failed || !S_ISREG(about.st_mode) || (uintmax_t)about.st_size > SIZE_MAX) {
+        int why = failed ? errno : S_ISDIR(about.st_mode) ? EISDIR : S_ISREG(about.st_mode) ? EFBIG : EINVAL;
         close(file);
         errno = why;
         return FASTNN_NO_FILE;
@@ -354,13 +356,12 @@ static plan plan_memory(const fnn_image_header *h, const bound_op *ops, int64_t 
         fnn_image_operand operands[FNN_MAX_OPERANDS];
         fnn_place places[FNN_MAX_OPERANDS];
         const bound_op *op;
-        int64_t needed = 0;
         next_instr(&code, h, ops, &in, &op, operands);
         for (int k = 0; k < op->operands; k++) {
             place_of(h, &operands[k], &places[k]);
             p.aim_count += operands[k].section == FNN_AT_INPUT || operands[k].section == FNN_AT_OUTPUT;
         }
-        op->op->check(&in, places, &needed);
+        int64_t needed = op->op->scratch ? op->op->scratch(&in, places, max_rows) : 0;
         scratch = needed > scratch ? needed : scratch;
     }
     p.end = fnn_round_up((int64_t)sizeof(fastnn_session), FNN_ALIGN_BYTES);
@@ -435,9 +436,7 @@ fastnn_status fastnn_bind(const fastnn_net *net, void *memory, size_t bytes, int
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-fastnn_status fastnn_run_many(fastnn_session *session, const float *const *inputs, int64_t rows,
-                              float *const *outputs) {
-    if (!session || !inputs || !outputs || rows < 1) return FASTNN_BAD_ARGUMENT;
+void fnn_frozen_run(fastnn_session *session, const float *const *inputs, int64_t rows, float *const *outputs) {
     fnn_run run = {.threads = 1, .scratch = session->scratch};
     float_mode mode = flush_subnormals();
     for (int64_t first = 0; first < rows; first += session->max_rows) {
@@ -446,10 +445,26 @@ fastnn_status fastnn_run_many(fastnn_session *session, const float *const *input
         for (const fnn_instr *in = session->instrs, *end = in + session->count; in < end; in++) in->run(in, &run);
     }
     restore_float_mode(mode);
+}
+
+static fastnn_status arrays_are_valid(const float *const *arrays, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        if (!arrays[i]) return FASTNN_BAD_ARGUMENT;
+        if ((uintptr_t)arrays[i] % _Alignof(float)) return FASTNN_MISALIGNED;
+    }
     return FASTNN_OK;
 }
 
+fastnn_status fastnn_run_many(fastnn_session *session, const float *const *inputs, int64_t rows,
+                              float *const *outputs) {
+    if (!session || !inputs || !outputs || rows < 1) return FASTNN_BAD_ARGUMENT;
+    fastnn_status status = arrays_are_valid(inputs, session->inputs);
+    if (status == FASTNN_OK) status = arrays_are_valid((const float *const *)outputs, session->outputs);
+    if (status == FASTNN_OK) fnn_frozen_run(session, inputs, rows, outputs);
+    return status;
+}
+
 fastnn_status fastnn_run(fastnn_session *session, const float *x, int64_t rows, float *y) {
-    if (!session || !x || !y || session->inputs != 1 || session->outputs != 1) return FASTNN_BAD_ARGUMENT;
+    if (!session || session->inputs != 1 || session->outputs != 1) return FASTNN_BAD_ARGUMENT;
     return fastnn_run_many(session, &x, rows, &y);
 }

@@ -3,11 +3,11 @@
  * All numbers are little-endian. Offsets are in bytes from the start of the image, which is aligned to 64 bytes.
  *
  *   header
- *   names      NUL-terminated texts: first the signatures of the operations, "name operands;dims;scalars" as declared in
- *              csrc/ops (an image is refused where they differ), then the names of the ports
+ *   names      NUL-terminated texts: first the signatures of the operations, "name operands;dims;scalars" as declared
+ *              in csrc/ops (an image is refused where they differ), then the names of the ports
  *   ports      the inputs, then the outputs: fnn_image_port
- *   code       the instructions: fnn_image_instr, then a fnn_image_operand for each operand, then the dims as int64, then
- *              the scalars as float32, padded to 8 bytes
+ *   code       the instructions: fnn_image_instr, then a fnn_image_operand for each operand, then the dims as int64,
+ *              then the scalars as float32, padded to 8 bytes
  *   constants  64-byte aligned, so is each of them: float32, float16, int8, int32 or int64, as the operation has it
  *   json       a description for Python; C does not read it
  *
@@ -82,6 +82,9 @@ size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_
 fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t bytes, int64_t max_rows,
                               fastnn_session **session);
 
+/* As fastnn_run_many, with arguments that are known to be right. */
+void fnn_frozen_run(fastnn_session *session, const float *const *inputs, int64_t rows, float *const *outputs);
+
 /* Points a session's inputs and outputs at sample `first` of the arrays. */
 static inline void fnn_frozen_aim(fastnn_session *session, const float *const *inputs, float *const *outputs,
                                   int64_t first) {
@@ -92,8 +95,8 @@ static inline void fnn_frozen_aim(fastnn_session *session, const float *const *i
     }
 }
 
-/* Runs samples by a team, each thread with a session of its own (of as many rows, and of the same net), a stretch of rows
- * at a time: what a row gives does not depend on the others. Returns 0 if poll stopped it. */
+/* Runs samples by a team, each thread with a session of its own (of as many rows, and of the same net), a stretch of
+ * rows at a time: what a row gives does not depend on the others. Returns 0 if poll stopped it. */
 int fnn_run_rows(fastnn_session *const *sessions, int threads, const float *const *inputs, int64_t rows,
                  float *const *outputs, int (*poll)(void *), void *poll_arg);
 

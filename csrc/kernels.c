@@ -1,14 +1,16 @@
-/* All operations for one instruction set, as one translation unit.
+/* All operations for one instruction set.
  *
- * setup.py compiles this file once for each set, with that set's flags and -DFNN_ISA=<name>. The table at the end is
- * the one place where an operation is declared to the engine: a file in ops/ defines `static const fnn_op fnn_op_<x>`
- * (names of its operands and its run function) and gets a line here. Everything in here is static but the table, so
- * that no code compiled for a better CPU can be linked into a worse one's path.
+ * This file is compiled twice for each set, with that set's flags and -DFNN_ISA=<name>: with -DFNN_INFERENCE for the
+ * operations that frozen images may have, a third of the code, which is what the library that runs them has (fastnn.c),
+ * and with -DFNN_TRAINING for all others. With neither of the two it has all: so tests compile it, and are told what
+ * nobody uses.
  *
- * With -DFNN_INFERENCE there are only the operations that frozen images may have: a third of the code, for the library
- * that runs them (fastnn.c).
+ * The tables at the end are the one place where an operation is declared to the engine: a file in ops/ defines
+ * `fnn_op_<x>` (names of its operands and its run function) and gets a line here. All names in here are of one
+ * instruction set, and all are static but the tables and what training takes of inference (gemm.c): no code compiled
+ * for a better CPU can be linked into a worse one's path.
  */
-#ifdef FNN_INFERENCE
+#if defined(FNN_INFERENCE) || defined(FNN_TRAINING)
 #pragma GCC diagnostic ignored "-Wunused-function" /* forward and backward passes are side by side */
 #endif
 #include "check.h"
@@ -20,11 +22,10 @@
 #define FNN_TEXT_(a) #a
 #define FNN_TEXT(a) FNN_TEXT_(a)
 
-/* what frozen images need */
+/* what frozen images need, much of which training does, too */
 #include "ops/activation.c"
 #include "ops/affine.c"
 #include "ops/gemm.c"
-#include "ops/dense.c"
 #include "ops/arrange.c"
 #include "ops/batchnorm.c"
 #include "ops/copy_rows.c"
@@ -41,6 +42,7 @@
 
 #ifndef FNN_INFERENCE /* and what training needs on top */
 #include "ops/batchnorm_dense.c"
+#include "ops/dense.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
 #include "ops/callback.c"
@@ -49,21 +51,25 @@
 #include "ops/loss.c"
 #include "ops/loss_points.c"
 #include "ops/loss_rows.c"
+#include "ops/loss_pairs.c"
 #include "ops/metric.c"
 #include "ops/metric_state.c"
 #include "ops/montecarlo.c"
 #include "ops/optimizer.c"
 #include "ops/optimizer_accumulating.c"
+#include "ops/optimizer_adafactor.c"
 #include "ops/optimizer_around.c"
 #include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 #include "ops/regularizer.c"
+#include "ops/optimizer_muon.c" /* reads panels as regularizers do */
 #endif
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* most operations need no check, as no image has them */
+/* One line an operation; any order. Those that images may have, which are those with a check: */
+#ifndef FNN_TRAINING
 static const fnn_op ops[] = {
-    /* one line an operation; any order. First those that images may have, which are those with a check: */
     fnn_op_activation_forward,
     fnn_op_softmax_forward,
     fnn_op_affine_forward,
@@ -82,7 +88,11 @@ static const fnn_op ops[] = {
     fnn_op_reduce_rows,
     fnn_op_arrange,
     fnn_op_matmul,
+};
+#endif
+/* And all others: */
 #ifndef FNN_INFERENCE
+static const fnn_op training_ops[] = {
     fnn_op_activation_backward,
     fnn_op_softmax_backward,
     fnn_op_affine_backward,
@@ -115,6 +125,8 @@ static const fnn_op ops[] = {
     fnn_op_categorical_focal_crossentropy,
     fnn_op_generalized_crossentropy,
     fnn_op_tversky,
+    fnn_op_circle,
+    fnn_op_circle_gradient,
     fnn_op_rescale_loss,
     fnn_op_ignore_labels,
     fnn_op_accumulate,
@@ -142,8 +154,21 @@ static const fnn_op ops[] = {
     fnn_op_ftrl,
     fnn_op_lamb_direction,
     fnn_op_lamb_apply,
+    fnn_op_adafactor_moments,
+    fnn_op_adafactor_rows,
+    fnn_op_adafactor_direction,
+    fnn_op_adafactor_vector,
+    fnn_op_adafactor_apply,
+    fnn_op_muon_adam,
+    fnn_op_muon_momentum,
+    fnn_op_muon_start,
+    fnn_op_muon_product,
+    fnn_op_muon_blend,
+    fnn_op_muon_apply,
     fnn_op_accumulate_gradients,
     fnn_op_sum_squares,
+    fnn_op_prepare_update,
+    fnn_op_update_numbers,
     fnn_op_average_weights,
     fnn_op_norm_constraint,
     fnn_op_non_negative,
@@ -157,6 +182,7 @@ static const fnn_op ops[] = {
     fnn_op_batchnorm_train,
     fnn_op_batchnorm_backward,
     fnn_op_batchnorm_dense_gradients,
+    fnn_op_batchnorm_dense_sums,
     fnn_op_dropout_forward,
     fnn_op_dropout_backward,
     fnn_op_masked_forward,
@@ -174,19 +200,25 @@ static const fnn_op ops[] = {
     fnn_op_batch_size,
     fnn_op_pack_panels,
     fnn_op_unpack_panels,
-#endif
 };
+#endif
 #pragma GCC diagnostic pop
 
+#ifndef FNN_TRAINING
 const fnn_isa FNN_PASTE(fnn_isa_, FNN_ISA) = {
     .name = FNN_TEXT(FNN_ISA),
     .vector_floats = VF,
     .ops = ops,
     .op_count = (int)(sizeof ops / sizeof ops[0]),
+};
+#endif
 #ifndef FNN_INFERENCE
+const fnn_training FNN_PASTE(fnn_training_, FNN_ISA) = {
+    .ops = training_ops,
+    .op_count = (int)(sizeof training_ops / sizeof training_ops[0]),
     .panel_floats = panel_floats,
     .panel_pack = panel_pack,
     .panel_unpack = panel_unpack,
     .peak = peak,
-#endif
 };
+#endif

@@ -378,14 +378,37 @@ static NOT_INLINED vf vf_load_column(const float *p, int64_t ld, int n) {
 #endif
 }
 
+/* As vf_sum adds: the halves of each vector, then the halves of those; each time two vectors become one. */
 static inline vf vf_sums(const vf *a) {
+#if VF == 16
+#define FNN_HALVES(x, y) \
+    _mm512_add_ps(_mm512_shuffle_f32x4(x, y, _MM_SHUFFLE(1, 0, 1, 0)), \
+                  _mm512_shuffle_f32x4(x, y, _MM_SHUFFLE(3, 2, 3, 2)))
+#define FNN_QUARTERS(x, y) \
+    _mm512_add_ps(_mm512_shuffle_f32x4(x, y, _MM_SHUFFLE(2, 0, 2, 0)), \
+                  _mm512_shuffle_f32x4(x, y, _MM_SHUFFLE(3, 1, 3, 1)))
+#define FNN_PAIRS(x, y, low, high) _mm512_add_ps(_mm512_shuffle_ps(x, y, low), _mm512_shuffle_ps(x, y, high))
+    vf fours[4];
+    for (int i = 0; i < 4; i++) fours[i] = FNN_QUARTERS(FNN_HALVES(a[i], a[4 + i]), FNN_HALVES(a[8 + i], a[12 + i]));
+#elif VF == 8
+#define FNN_HALVES(x, y) _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31))
+#define FNN_PAIRS(x, y, low, high) _mm256_add_ps(_mm256_shuffle_ps(x, y, low), _mm256_shuffle_ps(x, y, high))
+    vf fours[4];
+    for (int i = 0; i < 4; i++) fours[i] = FNN_HALVES(a[i], a[4 + i]);
+#endif
+#if VF >= 8
+    enum { LOW = _MM_SHUFFLE(1, 0, 1, 0), HIGH = _MM_SHUFFLE(3, 2, 3, 2) };
+    enum { EVEN = _MM_SHUFFLE(2, 0, 2, 0), ODD = _MM_SHUFFLE(3, 1, 3, 1) };
+    vf twos = FNN_PAIRS(fours[0], fours[1], LOW, HIGH), more = FNN_PAIRS(fours[2], fours[3], LOW, HIGH);
+    return FNN_PAIRS(twos, more, EVEN, ODD);
+#undef FNN_HALVES
+#undef FNN_QUARTERS
+#undef FNN_PAIRS
+#else
     float lanes[VF * VF];
-    vf s[VF];
     vf_transpose((const float *)a, VF, VF, lanes, VF);
-    for (int i = 0; i < VF; i++) s[i] = vf_load(lanes + i * VF);
-    for (int half = VF / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) s[i] = vf_add(s[i], s[i + half]);
-    return s[0];
+    return vf_add(vf_add(vf_load(lanes), vf_load(lanes + 8)), vf_add(vf_load(lanes + 4), vf_load(lanes + 12)));
+#endif
 }
 
 /* In assembler because compilers broadcast a number that is used twice only once. */

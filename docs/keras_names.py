@@ -132,16 +132,6 @@ DIFFERS = {
 
 # What is not here, and why.
 MISSING = {
-    "optimizers.Adafactor": "keeps its memory by rows and columns of a matrix, for which no kernel is written",
-    "optimizers.Muon": "orthogonalises its steps by products of matrices, for which no kernel is written",
-    "optimizers.Optimizer.add_variable": "an update rule in Python is not supported: updates are kernels",
-    "optimizers.Optimizer.add_variable_from_reference": "as `add_variable`",
-    "optimizers.Optimizer.add_optimizer_variables": "as `add_variable`",
-    "optimizers.Optimizer.update_step": "as `add_variable`",
-    "losses.Circle": "a loss of pairs of samples, which a step of rows does not know",
-    "losses.circle": "as `Circle`",
-    "utils.FeatureSpace": "the preprocessing layers are here; what would choose among them is not",
-    "utils.model_to_dot": "`plot_model` draws without Graphviz",
     "saving.KerasFileEditor": "files are JSON and safetensors or HDF5, which other tools edit",
 }
 

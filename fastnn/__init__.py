@@ -103,7 +103,8 @@ def __getattr__(name):
     if name in _MODULES:
         return _import_module(f"fastnn.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+        here = _import_module("fastnn")  # for Python's "Did you mean"
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}", name=name, obj=here)
     module, _, its_name = _HOMES[name].partition(":")
     found = getattr(_import_module(f"fastnn.{module}"), its_name or name)
     globals()[name] = found  # asked for once

@@ -9,7 +9,7 @@ import numpy as np
 from fastnn.training.data import as_array, check_labels
 
 
-class _Slot:
+class Slot:
     """An array where a program would have a slot."""
 
     rows_per_sample = 1
@@ -24,22 +24,22 @@ class _Runner:
     """Stands in for a program's builder."""
 
     def __init__(self, rows):
-        self.rows = rows
+        self.rows = self.batch = rows
 
     def matrix(self, rows_per_sample, n):
         from fastnn._engine import kernels
 
-        return _Slot(kernels.aligned((self.rows, kernels.row_stride(n))), n)
+        return Slot(kernels.aligned((self.rows, kernels.row_stride(n))), n)
 
     def per_row(self, rows_per_sample):
         from fastnn._engine import kernels
 
-        return _Slot(kernels.aligned(self.rows))
+        return Slot(kernels.aligned(self.rows))
 
     def constant(self, values):
         from fastnn._engine import kernels
 
-        return _Slot(kernels.padded(values))
+        return Slot(kernels.padded(values))
 
     def emit(self, op, rows=1, work_per_row=0.0, **bindings):
         from fastnn._engine import kernels
@@ -63,7 +63,7 @@ def row_values(lower, target_kind, y_true, y_pred):
     ----------
     lower : callable (b, prediction, target, values)
         Emits the operation.
-    target_kind : {"labels", "values"}
+    target_kind : {"labels", "groups", "values"}
     y_true, y_pred : array_like
         ``(..., n)``; labels are ``(...)`` or ``(..., 1)``. As in Keras, a last axis of length 1 may
         be missing from either.
@@ -81,11 +81,12 @@ def row_values(lower, target_kind, y_true, y_pred):
     """
     from fastnn._engine import kernels
 
+    labels = target_kind in ("labels", "groups")
     y_true, y_pred = same_rank(as_array(y_true, "y_true"), as_array(y_pred, "y_pred"))
     *shape, n = y_pred.shape
-    if target_kind == "labels" and y_true.shape == (*shape, 1):
+    if labels and y_true.shape == (*shape, 1):
         y_true = y_true[..., 0]
-    expected = tuple(shape) if target_kind == "labels" else y_pred.shape
+    expected = tuple(shape) if labels else y_pred.shape
     if y_true.shape != expected:
         raise ValueError(
             f"Expected y_true of shape {expected} for y_pred of shape {y_pred.shape}. "
@@ -96,13 +97,13 @@ def row_values(lower, target_kind, y_true, y_pred):
     rows = y_pred.size // n
     if rows == 0:
         return np.zeros(shape, np.float32)
-    if target_kind == "labels":
-        check_labels(y_true, n, "y_true")
-        target = _Slot(np.ascontiguousarray(y_true.reshape(rows), np.int32))
+    if labels:
+        check_labels(y_true, None if target_kind == "groups" else n, "y_true")
+        target = Slot(np.ascontiguousarray(y_true.reshape(rows), np.int32))
     else:
-        target = _Slot(kernels.padded(y_true.reshape(rows, n)), n)
-    values = _Slot(kernels.aligned(rows))
-    lower(_Runner(rows), _Slot(kernels.padded(y_pred.reshape(rows, n)), n), target, values)
+        target = Slot(kernels.padded(y_true.reshape(rows, n)), n)
+    values = Slot(kernels.aligned(rows))
+    lower(_Runner(rows), Slot(kernels.padded(y_pred.reshape(rows, n)), n), target, values)
     return values.array.reshape(shape)
 
 
@@ -176,12 +177,12 @@ def accumulate(emit, y_true, y_pred, weights, state):
     if rows == 0:
         return
     if y_true.ndim == 1:
-        target = _Slot(np.ascontiguousarray(y_true, np.int32))
+        target = Slot(np.ascontiguousarray(y_true, np.int32))
     else:
-        target = _Slot(kernels.padded(y_true), y_true.shape[1])
+        target = Slot(kernels.padded(y_true), y_true.shape[1])
     if weights is not None:
-        weights = _Slot(np.ascontiguousarray(weights, np.float32))
-    emit(_Runner(rows), _Slot(kernels.padded(y_pred), n), target, weights, _Slot(state))
+        weights = Slot(np.ascontiguousarray(weights, np.float32))
+    emit(_Runner(rows), Slot(kernels.padded(y_pred), n), target, weights, Slot(state))
 
 
 def changed(obj, **counterparts):

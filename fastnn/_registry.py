@@ -7,6 +7,7 @@ How a configuration looks is said in `fastnn.saving.serialization`.
 
 import inspect
 
+from fastnn._suggestions import did_you_mean
 from fastnn.saving import registration
 from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -79,9 +80,7 @@ def deserialize(config, objects, kind):
 
 
 def _unknown(name, objects, kind):
-    import difflib
-
-    near = difflib.get_close_matches(name, objects, n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    known = ", ".join(sorted(k for k, v in objects.items() if inspect.isclass(v)))
+    hint = did_you_mean(name, {**registration.custom_objects_here(), **objects})
+    classes = [key for key, value in objects.items() if inspect.isclass(value)]
+    known = ", ".join(sorted(classes or objects))
     return f"Could not interpret {kind} identifier: {name!r}.{hint} Known names: {known}."

@@ -15,7 +15,7 @@ from fastnn.eager import Array
 from fastnn.operations import apply
 from fastnn.operations.activation import KERNELS
 from fastnn.ops import core, elementwise, reductions, shapes
-from fastnn.saving.registration import CustomObjectScope, custom_objects_here, get_registered_object
+from fastnn.saving.registration import CustomObjectScope, custom_objects_here
 from fastnn.saving.serialization import serialize_keras_object
 
 
@@ -270,6 +270,7 @@ FUNCTIONS = {
     )
 }  # fmt: skip
 FUNCTIONS |= {"swish": silu, "hard_swish": hard_silu}
+__all__ = [*FUNCTIONS, "deserialize", "get", "serialize"]
 
 
 def get(identifier):
@@ -285,12 +286,7 @@ def get(identifier):
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        found = get_registered_object(identifier, module_objects=FUNCTIONS)
-        if found is None:
-            raise ValueError(
-                f"Could not interpret activation function identifier: {identifier!r}. Known names: {sorted(FUNCTIONS)}"
-            )
-        return found
+        return _registry.get(identifier, FUNCTIONS, "activation function")
     if inspect.isclass(identifier):
         return identifier()
     if callable(identifier):

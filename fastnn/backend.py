@@ -5,6 +5,12 @@ import gc
 
 from fastnn import _naming
 
+__all__ = [
+    "backend", "clear_session", "epsilon", "floatx", "get_uid", "get_value", "image_data_format", "is_float_dtype",
+    "is_int_dtype", "is_keras_tensor", "result_type", "set_epsilon", "set_floatx", "set_image_data_format", "set_value",
+    "standardize_dtype",
+]  # fmt: skip
+
 _EPSILON = 1e-7
 
 

@@ -1,5 +1,6 @@
 """The C library as a C programmer meets it: built by one command or by CMake, linked, called from C, C++ and Rust."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from fastnn._engine.runtime import active_isa_name
 
 import fastnn
+from fastnn import layers
 from freeze import networks
 
 ROOT = Path(__file__).parents[1]
@@ -137,6 +139,35 @@ def test_the_program_on_the_page(library, network, tmp_path):
     assert "the first of 7 probabilities: 0." in run(tmp_path / "page", cwd=network)
 
 
+def table_of_memory(library):
+    """The rows of the page's table: bytes of images and of sessions for so many rows, with this processor's kernels."""
+    opened = ctypes.CDLL(library)
+    opened.fastnn_memory.restype = ctypes.c_size_t
+    opened.fastnn_memory.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+    opened.fastnn_open.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    for sizes in (8, 16, 16, 1), (784, 300, 100, 10):
+        hidden = [layers.Dense(size, "relu") for size in sizes[1:-1]]
+        model = fastnn.Sequential([fastnn.Input(sizes[:1]), *hidden, layers.Dense(sizes[-1])], name="net")
+        for precision in "float32", "float16", "int8":
+            image = np.frombuffer(model.freeze(precision).image, np.uint8)
+            net = ctypes.create_string_buffer(64)
+            assert opened.fastnn_open(image.ctypes.data, image.nbytes, net) == 0
+            nbytes = [image.nbytes, *(opened.fastnn_memory(net, rows) for rows in (1, 16, 64, 256))]
+            yield "-".join(map(str, sizes)), precision, *(round(each / 1000) for each in nbytes)
+
+
+def test_the_table_of_memory(library):
+    compiler, folder = library
+    if active_isa_name() != "avx512" or compiler == "clang":
+        pytest.skip("the page has the numbers of AVX-512, once")
+    page = (ROOT / "docs" / "c_interface.md").read_text()
+    shown = re.findall(r"^\| ([\d-]+) \| (\w+) \| (.*) \|$", page, re.MULTILINE)
+    for (network, precision, *nbytes), row in zip(table_of_memory(folder / "libfastnn.so"), shown, strict=True):
+        assert row[:2] == (network, precision)
+        numbers = [int(each.removesuffix(" kB")) for each in row[2].split(" | ")]
+        assert numbers == pytest.approx(nbytes, rel=0.05, abs=1), (network, precision)
+
+
 def test_from_rust(library, network, tmp_path):
     need("rustc")
     compiler, folder = library
@@ -230,6 +261,20 @@ def test_threads_share_a_net(network, tmp_path):
     sources = [CSRC / "fastnn.c", Path(__file__).with_name("c_threads.c")]
     run("gcc", *flags, *sources, "-pthread", "-lm", "-o", tmp_path / "threads")
     assert run(tmp_path / "threads", network / "net.fnn", 4) == "the same\n"
+
+
+def test_every_function_refuses_what_is_wrong(network, tmp_path):
+    need("gcc")
+    flags = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", *STRICT, f"-I{CSRC}"]
+    (tmp_path / "empty.c").write_text("int main(void) { return 0; }\n")
+    if subprocess.run(["gcc", *flags, "empty.c", "-o", "empty"], cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("needs gcc's sanitizers")
+    sources = [CSRC / "fastnn.c", Path(__file__).with_name("c_arguments.c")]
+    run("gcc", *flags, *sources, "-lm", "-o", tmp_path / "arguments")
+    networks.several().freeze(precision="int8").save(tmp_path / "several.fnn")
+    os.mkfifo(tmp_path / "pipe.fnn")
+    files = network / "net.fnn", tmp_path / "several.fnn", tmp_path / "pipe.fnn", tmp_path
+    assert run(tmp_path / "arguments", *files) == "as it should be\n"
 
 
 def test_a_big_endian_machine_refuses(tmp_path):

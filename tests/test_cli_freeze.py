@@ -78,7 +78,7 @@ def test_freeze_misses_the_tolerance(path, x, tmp_path, capsys):
 
 
 def test_freeze_refuses(path, x, tmp_path, capsys):
-    np.savez(tmp_path / "x.npz", x=x)
+    np.savez(tmp_path / "two.npz", x=x, y=x)
     for args, message in [
         (["net.txt"], "A model is a file that ends in .fastnn, .keras"),
         ([tmp_path / "nothing.fastnn"], "There is no file"),
@@ -87,11 +87,54 @@ def test_freeze_refuses(path, x, tmp_path, capsys):
         ([path, "--precision", "mixed"], "--precision mixed needs --data"),
         ([path, "-o", tmp_path / "nowhere" / "net.fnn"], "Make it first"),
         ([path, "-o", "net.bin"], "-o: a frozen network is a file that ends in .fnn. Received: 'net.bin'"),
-        ([path, "--data", tmp_path / "x.npz"], "--data: expected one array"),
+        ([path, "--data", tmp_path / "two.npz"], "--data: expected an array for each of ['input"),
         ([path, "--data", tmp_path / "nothing.npy"], "No such file"),
     ]:
         assert run("freeze", *args) == 1
         assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def several(tmp_path):
+    """The path of a model with two inputs and two outputs, data for it, and targets."""
+    a, b = fastnn.Input((5,), name="a"), fastnn.Input((3,), name="b")
+    y = layers.Dense(64, "relu")(layers.Dense(80, "relu")(layers.Concatenate()([a, b])))
+    heads = [layers.Dense(1, name="value")(y), layers.Dense(4, "softmax", name="kind")(y)]
+    fastnn.Model([a, b], heads).save(tmp_path / "several.fastnn")
+    random = np.random.default_rng(0)
+    data = {"a": random.normal(size=(40, 5)), "b": random.normal(size=(40, 3))}
+    targets = {"kind": random.integers(0, 4, 40), "value": random.normal(size=40)}
+    np.savez(tmp_path / "x.npz", **data)
+    np.savez(tmp_path / "y.npz", **targets)
+    return tmp_path / "several.fastnn", data, targets
+
+
+def test_freeze_with_several_inputs_and_outputs(several, tmp_path, capsys):
+    path, data, targets = several
+    options = ["--data", tmp_path / "x.npz", "--calibration", tmp_path / "x.npz", "--precision", "mixed"]
+    assert run("freeze", path, *options, "--labels", tmp_path / "y.npz") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"output 'value': .*RMSE.*\noutput 'kind': .*accuracy", printed)
+    np.savez(tmp_path / "kind.npz", kind=targets["kind"])
+    assert run("freeze", path, *options, "--labels", tmp_path / "kind.npz") == 0
+    assert "RMSE" not in capsys.readouterr().out
+    expected = fastnn.models.load_model(path).predict(data, verbose=0)
+    for found, each in zip(fastnn.load_frozen(tmp_path / "several.fnn")(data), expected, strict=True):
+        np.testing.assert_allclose(found, each, atol=0.05)
+    np.savez(tmp_path / "part.npz", a=data["a"])
+    np.save(tmp_path / "a.npy", data["a"])
+    for name, message in (
+        ("part.npz", r"numpy\.savez\('.*part\.npz', a=a, b=b\).*Received: .* with \['a'\]"),
+        ("a.npy", r"numpy\.savez\('.*a\.npz', a=a, b=b\).*one array"),
+    ):
+        assert run("freeze", path, "--data", tmp_path / name) == 1
+        assert re.search(message, capsys.readouterr().err)
+
+
+def test_an_archive_of_one_array_may_have_any_name(path, x, tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", whatever=x)
+    assert run("freeze", path, "--data", tmp_path / "x.npz") == 0
+    assert "on 20 samples" in capsys.readouterr().out
 
 
 # ---- inspect -----------------------------------------------------------------------------------
@@ -112,6 +155,15 @@ def test_inspect_a_model(path, capsys):
     assert output.splitlines()[0] == first
     assert "BatchNormalization" in output
     check_table(output)
+
+
+def test_inspect_names_inputs_and_outputs(several, capsys):
+    path, _, _ = several
+    assert run("freeze", path) == 0
+    for each in path, path.with_suffix(".fnn"):
+        capsys.readouterr()
+        assert run("inspect", each) == 0
+        assert capsys.readouterr().out.splitlines()[1:3] == ["inputs: a (5,), b (3,)", "outputs: value (1,), kind (4,)"]
 
 
 def test_inspect_an_archive_of_keras(model, tmp_path, capsys):
@@ -228,14 +280,20 @@ def test_latency_of_a_frozen_file(path, tmp_path, capsys):
     assert "--precision: " in capsys.readouterr().err
 
 
+def test_latency_of_several_inputs(several, capsys):
+    path, _, _ = several
+    assert run("latency", path, "--seconds", "0.01", "--batch", 3) == 0
+    assert "batch 3" in capsys.readouterr().out
+
+
 def test_latency_refuses(tmp_path, capsys):
-    a, b = fastnn.Input((2,)), fastnn.Input((2,))
-    fastnn.Model([a, b], layers.Add()([a, b])).save(tmp_path / "two.fastnn")
+    text = fastnn.Input((1,), dtype="string")
+    fastnn.Model(text, layers.StringLookup(vocabulary=["a"])(text)).save(tmp_path / "text.fastnn")
     for args, message in [
         (["huge"], "Networks to time are tiny, tabular,"),
         (["huge.txt"], "a frozen network one that ends in .fnn. Received: 'huge.txt'"),
         (["tiny", "--threads", "100000"], "Received: 100000"),
-        ([tmp_path / "two.fastnn"], "one input and one output"),
+        ([tmp_path / "text.fastnn"], "looks up text"),
     ]:
         assert run("latency", *args) == 1
         assert message in capsys.readouterr().err

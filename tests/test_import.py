@@ -1,13 +1,18 @@
 """`import fastnn` stays light: NumPy, and nothing that is only needed later."""
 
 import ast
+import graphlib
 import inspect
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
+import fastnn
 from harness.process import run_python
+
+PACKAGE = Path(fastnn.__file__).parent
 
 LATER = [
     "tqdm",
@@ -72,7 +77,7 @@ def test_any_module_may_be_the_first():
     script = """
 import importlib, os
 import fastnn
-for name in ("lowering.formula", "lowering.builder", "lowering.memory", "operations.primitives", "export",
+for name in ("lowering.formula", "lowering.builder", "lowering.memory", "lowering.primitives", "export",
              "freeze", "freeze.quantize", "freeze.image", "interop.onnx_writer", "eager", "saving", "graph"):
     child = os.fork()
     if child == 0:
@@ -86,6 +91,61 @@ for name in ("lowering.formula", "lowering.builder", "lowering.memory", "operati
 """
     done = run_python(script)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def imported_at_once():
+    """Which modules of the package each of them imports before anything of it is called, by the sources."""
+    sources = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    edges = {}
+    for name, path in sources.items():
+        edges[name] = set()
+        for each in ast.parse(path.read_text()).body:
+            found = []
+            if isinstance(each, ast.Import):
+                found = [alias.name for alias in each.names]
+            elif isinstance(each, ast.ImportFrom):
+                whole = [f"{each.module}.{alias.name}" for alias in each.names]
+                found = [one if one in sources else each.module for one in whole]
+            for one in found:  # a package comes before what is in it, unless it is on its way already
+                parts = one.split(".")
+                above = [".".join(parts[: i + 1]) for i in range(len(parts))]
+                edges[name] |= {each for each in above if each in sources and not f"{name}.".startswith(f"{each}.")}
+    return edges
+
+
+def test_no_module_imports_itself_by_a_detour():
+    try:
+        graphlib.TopologicalSorter(imported_at_once()).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_what_operations_are_built_on_knows_none_of_them():
+    """The layers of docs/architecture.md, from the top: what imports a lower one is never imported by it."""
+    edges = imported_at_once()
+    lower = {f"fastnn.lowering.{name}" for name in ("primitives", "formula", "layout", "cost", "memory")}
+    lower |= {"fastnn.lowering", "fastnn.graph", "fastnn._tree", "fastnn._revision"}
+    assert lower <= set(edges)
+    for name in lower:
+        assert {each for each in edges[name] if not each.startswith("fastnn._engine")} <= lower, name
+    upper = ("fastnn.layers", "fastnn.models", "fastnn.training")
+    for name in edges:
+        if name.startswith("fastnn.operations"):
+            assert not {each for each in edges[name] if each.startswith(upper)}, name
+
+
+def test_who_serves_imports_neither_layers_nor_training():
+    added = modules("import fastnn; fastnn.load_frozen") - modules("import fastnn")
+    rooms = {name.split(".")[1] for name in added if name.startswith("fastnn.")}
+    assert rooms <= {"_engine", "_revision", "_tree", "freeze", "lowering", "training"}
+    assert {name for name in added if name.startswith("fastnn.training.")} <= {"fastnn.training.data"}  # checks arrays
+    assert {name for name in added if name.startswith("fastnn.lowering.")} <= {
+        "fastnn.lowering.cost",
+        "fastnn.lowering.layout",
+    }
 
 
 def test_type_checkers_are_told_the_same_names():

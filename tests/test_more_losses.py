@@ -20,6 +20,7 @@ ONE_HOT = np.eye(C, dtype=np.float32)[LABELS]
 SOME_IGNORED = np.where(np.arange(N) < 5, -1, LABELS)
 SIGMOID = (1 / (1 + np.exp(-LOGITS))).astype(np.float32)
 SOFTMAX = (np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)).astype(np.float32)
+UNIT = LOGITS / np.linalg.norm(LOGITS, axis=1, keepdims=True)
 WEIGHTS = _random.random(N).astype(np.float32)
 ROUND = np.round(LOGITS)
 
@@ -55,12 +56,14 @@ CASES = [
     ("Dice", BITS, SIGMOID, {"axis": -1}),
     ("Tversky", BITS, SIGMOID, {"alpha": 0.3, "beta": 0.8}),
     ("Tversky", BITS, SIGMOID, {"alpha": 0.3, "beta": 0.8, "axis": -1}),
+    ("Circle", 100 * LABELS - 200, UNIT, {}),
+    ("Circle", LABELS, NUMBERS, {"gamma": 1.5, "margin": 0.2, "remove_diagonal": False}),
     ("SparseCategoricalCrossentropy", SOME_IGNORED, SOFTMAX, {"ignore_class": -1}),
     ("SparseCategoricalCrossentropy", LABELS, LOGITS, {"ignore_class": 2, "from_logits": True}),
 ]
 REDUCED = [
     (name, y, p, {**settings, "reduction": reduction})
-    for name, y, p, settings in (CASES[0], CASES[-6], CASES[-2], CASES[-1])
+    for name, y, p, settings in (CASES[0], CASES[-8], CASES[-4], CASES[-2], CASES[-1])
     for reduction in ("sum", "mean_with_sample_weight", "mean")
 ]
 
@@ -68,11 +71,11 @@ REDUCED = [
 def value_and_gradient(loss, y, p, weights):
     """Of one batch, as a training step computes them."""
     runner, shape = _eager._Runner(len(p)), (len(p), kernels.row_stride(C))
-    prediction, gradient = _eager._Slot(kernels.padded(p), C), _eager._Slot(kernels.aligned(shape), C)
-    row_loss = _eager._Slot(kernels.aligned(len(p)))
-    labels = loss.target_kind == "labels"
-    target = _eager._Slot(np.ascontiguousarray(y, np.int32)) if labels else _eager._Slot(kernels.padded(y), C)
-    weights = None if weights is None else _eager._Slot(weights)
+    prediction, gradient = _eager.Slot(kernels.padded(p), C), _eager.Slot(kernels.aligned(shape), C)
+    row_loss = _eager.Slot(kernels.aligned(len(p)))
+    labels = loss.target_kind in ("labels", "groups")
+    target = _eager.Slot(np.ascontiguousarray(y, np.int32)) if labels else _eager.Slot(kernels.padded(y), C)
+    weights = None if weights is None else _eager.Slot(weights)
     loss.lower(runner, prediction, target, weights, row_loss, gradient)
     return row_loss.array.mean(dtype=np.float64), gradient.array[:, :C]
 
@@ -115,6 +118,7 @@ def test_twenty_steps_of_training_are_those_of_keras(keras):
     x = np.random.default_rng(5).normal(size=(N, 4)).astype(np.float32)
     start = np.random.default_rng(6).normal(size=(4, C)).astype(np.float32) * 0.5
     chosen = [case for case in (*CASES, *REDUCED) if case[2] is not ROUND and case[0] != "MeanAbsolutePercentageError"]
+    chosen = [case for case in chosen if case[2] is not UNIT]  # as the network has no layer that makes it so
     chosen = [case for case in chosen if case[2].std() > 0 and not np.array_equal(case[2], np.round(SIGMOID))]
     activations = [ACTIVATIONS.get(id(p), "softplus" if name == "Poisson" else None) for name, _, p, _ in chosen]
     rate = 0.02
@@ -172,7 +176,7 @@ def test_epochs_of_reductions_are_those_of_keras(keras):
 
 def test_names_configurations_and_functions_of_keras(keras):
     missing = {name for name in dir(keras.losses) if not name.startswith("_") and not hasattr(losses, name)}
-    assert missing == {"CTC", "Circle", "circle", "ctc"}  # not for rows of dense outputs
+    assert missing == {"CTC", "ctc"}  # of sequences
     assert {name for name in dir(keras.metrics) if not name.startswith("_") and not hasattr(metrics, name)} == set()
     for name, y, p, settings in CASES:
         ours, theirs = getattr(losses, name)(**settings), getattr(keras.losses, name)(**settings)
@@ -219,6 +223,52 @@ def test_metrics_of_these_losses_are_those_of_keras(keras):
     assert found["wide"] == pytest.approx(float(losses.Huber(3.0)(ONE_HOT, p)), rel=1e-5)
 
 
+def test_circle_of_rows_without_a_pair_or_beside_references(keras):
+    alone = np.arange(N)
+    np.testing.assert_array_equal(losses.circle(alone, UNIT), 0)
+    assert losses.Circle()(alone, UNIT) == 0
+    alone[: N // 2] = 7
+    for weights in None, WEIGHTS:  # the mean of those that have one
+        found, expected = (each.Circle()(alone, UNIT, sample_weight=weights) for each in (losses, keras.losses))
+        assert found == pytest.approx(float(expected), rel=1e-5)
+    value, gradient = value_and_gradient(losses.Circle(), alone, UNIT, None)
+    assert value == pytest.approx(float(losses.Circle()(alone, UNIT)), rel=1e-6)
+    assert np.isfinite(gradient).all()
+    given = dict(gamma=20, margin=0.3)
+    for references in ((LABELS[:9], NUMBERS[:9]), (LABELS[:, None], None), (None, NUMBERS)):
+        for diagonal in False, True:
+            arguments = (LABELS, UNIT, *references, diagonal)
+            expected = keras.losses.circle(*arguments, **given)
+            np.testing.assert_allclose(losses.circle(*arguments, **given), expected, rtol=2e-5, atol=1e-5)
+
+
+def test_circle_brings_embeddings_of_a_class_together():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 200) * 10**9 - 10**9  # any whole numbers
+    x = (random.normal(size=(4, 6))[labels // 10**9 + 1] + 0.7 * random.normal(size=(200, 6))).astype(np.float32)
+    stack = [fastnn.layers.Dense(16, "relu"), fastnn.layers.Dense(3), fastnn.layers.UnitNormalization()]
+    model = fastnn.Sequential([fastnn.Input((6,)), *stack])
+    model.compile(fastnn.optimizers.Adam(0.01), losses.Circle(gamma=10))
+    history = model.fit(x, labels, epochs=15, verbose=0).history["loss"]
+    assert history[-1] < 0.6 * history[0]
+    similarity = model.predict(x, verbose=0) @ model.predict(x, verbose=0).T
+    same = labels[:, None] == labels
+    assert similarity[same].mean() > similarity[~same].mean() + 0.8
+    assert model.evaluate(x, labels, batch_size=200, verbose=0) == pytest.approx(
+        float(losses.Circle(gamma=10)(labels, model.predict(x, verbose=0))), rel=1e-5
+    )
+    assert np.isfinite(model.train_on_batch(x[:32], labels[:32, None]))
+    with pytest.raises(ValueError, match="Expected labels: whole numbers in"):
+        model.fit(x, labels + 0.5, verbose=0)
+    several = fastnn.Sequential([fastnn.Input((2, 6)), fastnn.layers.Dense(3)])
+    several.compile("sgd", "circle")
+    with pytest.raises(ValueError, match="compares samples: it expects one embedding for each"):
+        several.fit(np.zeros((4, 2, 6)), np.zeros((4, 2)), verbose=0)
+    model.compile("sgd", "circle", metrics=["sparse_categorical_accuracy"])
+    with pytest.raises(ValueError, match="needs targets of labels .class numbers., but loss"):
+        model.fit(x, labels, verbose=0)
+
+
 def test_metric_with_ignored_labels(keras):
     options = {"ignore_class": 2}
     for weights in None, WEIGHTS:
@@ -241,6 +291,10 @@ def test_metric_with_ignored_labels(keras):
         (lambda: losses.CategoricalGeneralizedCrossEntropy(1.0), "interval (0, 1)"),
         (lambda: losses.CategoricalFocalCrossentropy(alpha=[1, 2])(ONE_HOT, SOFTMAX), "2 values of `alpha` for 5"),
         (lambda: losses.SparseCategoricalCrossentropy(ignore_class=1.5), "`ignore_class` must be"),
+        (lambda: losses.Circle(gamma="large"), "gamma"),
+        (lambda: losses.Circle(remove_diagonal=2), "`remove_diagonal` must be True or False"),
+        (lambda: losses.circle(LABELS, UNIT, LABELS[:3], UNIT[:4]), "one label for each of 4 reference embeddings"),
+        (lambda: losses.circle(LABELS, UNIT, LABELS, UNIT[:, :2]), "(references, n)"),
         (lambda: losses.Huber(reduction="none").lower(None, None, None, None, None, None), "needs one number"),
     ],
 )

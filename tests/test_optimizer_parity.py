@@ -11,8 +11,9 @@ from fastnn import optimizers
 from fastnn.variables import Variable
 
 STEPS = 24
-SHAPES = [(7, 5), (5,), (5, 37)]
-NAMES = ["kernel", "bias", "kernel"]
+SHAPES = [(7, 5), (5,), (5, 37), (2, 3, 4), (9, 6)]
+NAMES = ["kernel", "bias", "kernel", "cube", "embeddings"]
+LAYOUTS = ["panels", "rows", "panels", "rows", "flat"]
 random = np.random.default_rng(0)
 START = [random.normal(size=shape).astype(np.float32) for shape in SHAPES]
 GRADS = [[random.normal(size=shape).astype(np.float32) * 2**i for i, shape in enumerate(SHAPES)] for _ in range(STEPS)]
@@ -43,9 +44,74 @@ CASES = [
         "Ftrl",
         dict(learning_rate=0.1, learning_rate_power=-0.7, l2_shrinkage_regularization_strength=0.02, weight_decay=0.01),
     ),
+    (
+        "Ftrl",
+        dict(
+            learning_rate="decay",
+            learning_rate_power=-0.9,
+            initial_accumulator_value=0.3,
+            clipnorm=1.0,
+            gradient_accumulation_steps=2,
+            use_ema=True,
+            l1_regularization_strength=0.05,
+            l2_regularization_strength=0.2,
+            l2_shrinkage_regularization_strength=0.1,
+            beta=0.4,
+        ),
+    ),
+    ("Ftrl", dict(learning_rate=0.1, learning_rate_power=0.0, initial_accumulator_value=0.0, clipvalue=0.5)),
+    ("Ftrl", dict(learning_rate=0.1, learning_rate_power=-1.3, global_clipnorm=3.0)),
+    (
+        "Adadelta",
+        dict(
+            learning_rate="decay",
+            rho=0.8,
+            epsilon=1e-2,
+            weight_decay=0.1,
+            global_clipnorm=2.0,
+            gradient_accumulation_steps=3,
+            use_ema=True,
+            ema_momentum=0.5,
+            loss_scale_factor=2.0,
+        ),
+    ),
+    ("Nadam", dict(learning_rate="decay", beta_1=0.7, beta_2=0.9, epsilon=1e-2, weight_decay=0.1, clipvalue=0.5)),
+    ("Nadam", dict(learning_rate=0.01, beta_2=0.99, global_clipnorm=1.0, use_ema=True, ema_overwrite_frequency=4)),
     ("Lion", dict(learning_rate=0.01, weight_decay=0.3)),
+    ("Lion", dict(learning_rate="decay", beta_1=0.8, gradient_accumulation_steps=4, global_clipnorm=1.0)),
+    ("Lion", dict(learning_rate=0.01, beta_1=0.7, beta_2=0.8, clipvalue=0.4, use_ema=True, ema_momentum=0.8)),
     ("Lamb", dict(learning_rate=0.01)),
+    ("Lamb", dict(learning_rate=0.1, beta_1=0.7, beta_2=0.9, epsilon=1e-2, use_ema=True, ema_overwrite_frequency=3)),
     ("Lamb", dict(learning_rate=0.01, weight_decay=0.1, clipnorm=3.0, gradient_accumulation_steps=2)),
+    ("Adafactor", dict(learning_rate=0.05)),
+    ("Adafactor", dict(learning_rate=0.5, weight_decay=0.1, clipnorm=1.0, use_ema=True, relative_step=False)),
+    ("Adafactor", dict(learning_rate=0.1, gradient_accumulation_steps=3, global_clipnorm=2.0, loss_scale_factor=4.0)),
+    (
+        "Adafactor",
+        dict(beta_2_decay=-0.5, epsilon_1=1e-3, epsilon_2=2.0, clip_threshold=0.3, clipvalue=0.7, learning_rate=0.1),
+    ),
+    ("Muon", dict(learning_rate=0.05)),
+    ("Muon", dict(learning_rate=0.05, weight_decay=0.1, adam_weight_decay=None, clipnorm=1.0, use_ema=True)),
+    ("Muon", dict(gradient_accumulation_steps=3, exclude_layers=["ern"], exclude_embeddings=False, rms_rate=None)),
+    (
+        "Muon",
+        dict(
+            learning_rate=0.1,
+            weight_decay=None,
+            adam_weight_decay=0.2,
+            adam_lr_ratio=0.3,
+            adam_beta_1=0.7,
+            adam_beta_2=0.9,
+            epsilon=1e-3,
+            momentum=0.6,
+            nesterov=False,
+            ns_steps=2,
+            muon_a=2.0,
+            muon_b=-1.5,
+            muon_c=0.5,
+            rms_rate=0.4,
+        ),
+    ),
 ]
 
 
@@ -55,13 +121,18 @@ def keras_optimizer(keras, name):
     return getattr(keras.optimizers, name)
 
 
+def with_schedule(schedules, options):
+    if options.get("learning_rate") != "decay":
+        return options
+    return options | {"learning_rate": schedules.ExponentialDecay(0.1, decay_steps=4, decay_rate=0.8)}
+
+
 def twins(keras, name, options):
-    theirs = keras_optimizer(keras, name)(name="mine", **options)
-    mine = getattr(optimizers, name)(name="mine", **options)
+    theirs = keras_optimizer(keras, name)(name="mine", **with_schedule(keras.optimizers.schedules, options))
+    mine = getattr(optimizers, name)(name="mine", **with_schedule(optimizers.schedules, options))
     their_variables = [keras.Variable(value, name=name) for value, name in zip(START, NAMES, strict=True)]
     my_variables = [
-        Variable(value, name=name, layout="panels" if value.ndim > 1 else "rows")
-        for value, name in zip(START, NAMES, strict=True)
+        Variable(value, name=name, layout=layout) for value, name, layout in zip(START, NAMES, LAYOUTS, strict=True)
     ]
     return theirs, mine, their_variables, my_variables
 

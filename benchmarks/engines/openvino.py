@@ -1,7 +1,6 @@
 """OpenVINO, on its own CPU plugin."""
 
 from benchmarks.engines import installed, versions
-from benchmarks.engines.onnxruntime import as_onnx
 
 NAME = "OpenVINO"
 
@@ -18,7 +17,7 @@ def predictor(network, x, threads, variant):
     import openvino
 
     core = openvino.Core()
-    model = core.read_model(as_onnx(network, len(x)))
+    model = core.read_model(network.onnx(len(x)))
     # By default it rounds to bfloat16 where the processor has that: the others compute in float32.
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = core.compile_model(model, "CPU", settings).create_infer_request()

@@ -196,14 +196,38 @@ static inline float softmax_exp(const float *x, float max, float *e, int64_t n) 
     return vf_sum(sum);
 }
 
+/* The same bits into a row of exactly n floats, as the caller of a frozen network has it. */
+static void softmax_unpadded(const float *x, float *y, int64_t n) {
+    int64_t whole = n - n % VF;
+    vf max = vf_set(softmax_max(x, n)), sum = vf_zero(), last = vf_zero();
+    for (int64_t j = 0; j < whole; j += VF) {
+        vf v = vf_exp(vf_sub(vf_load(x + j), max));
+        vf_store(y + j, v);
+        sum = vf_add(sum, v);
+    }
+    if (whole < n) {
+        last = vf_select(vf_inside(whole, n), vf_exp(vf_sub(vf_load(x + whole), max)), vf_zero());
+        sum = vf_add(sum, last);
+    }
+    vf inverse = vf_set(1.0f / vf_sum(sum));
+    for (int64_t j = 0; j < whole; j += VF) vf_store(y + j, vf_mul(vf_load(y + j), inverse));
+    if (whole < n) vf_store_n(y + whole, (int)(n - whole), vf_mul(last, inverse));
+}
+
+/* y may be x. Rows of y that are shorter than whole vectors have no padding: exactly n floats are written. */
 static void softmax_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
     float *y = in->p[1];
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], begin, end;
+    int unpadded = ldy < fnn_round_up(n, FNN_ALIGN_FLOATS);
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         const float *xr = x + r * ldx;
         float *yr = y + r * ldy;
+        if (unpadded) {
+            softmax_unpadded(xr, yr, n);
+            continue;
+        }
         vf inverse = vf_set(1.0f / softmax_exp(xr, softmax_max(xr, n), yr, n));
         for (int64_t j = 0; j < n; j += VF)
             vf_store(yr + j, vf_select(vf_inside(j, n), vf_mul(vf_load(yr + j), inverse), vf_zero()));
@@ -228,16 +252,16 @@ static void softmax_backward(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static int activation_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int activation_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     return in->d[3] <= ACT_MISH && fnn_reads(in, &places[0], n, in->d[1]) && fnn_writes(in, &places[1], n, in->d[2]) &&
            fnn_absent(&places[2]);
 }
 
-static int softmax_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
-    (void)scratch;
-    return fnn_reads(in, &places[0], in->d[0], in->d[1]) && fnn_writes(in, &places[1], in->d[0], in->d[2]);
+static int softmax_check(const fnn_instr *in, const fnn_place *places) {
+    int64_t n = in->d[0], ldy = in->d[2];
+    return fnn_reads(in, &places[0], n, in->d[1]) && n <= ldy && places[1].writable &&
+           fnn_times(in->rows_per_sample, ldy) <= places[1].per_sample;
 }
 
 #define fnn_op_activation_forward \

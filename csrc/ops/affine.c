@@ -31,9 +31,8 @@ static void affine_backward(const fnn_instr *in, const fnn_run *run) {
             vf_store(dx + r * lddx + j, vf_mul(vf_load(dy + r * lddy + j), scale ? vf_load(scale + j) : vf_set(1.0f)));
 }
 
-static int affine_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int affine_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[AFFINE_N];
-    (void)scratch;
     return fnn_reads(in, &places[AFFINE_X], n, in->d[AFFINE_LDX]) && fnn_vector_or_none(&places[AFFINE_SCALE], n) &&
            fnn_vector_or_none(&places[AFFINE_SHIFT], n) && fnn_writes(in, &places[AFFINE_Y], n, in->d[AFFINE_LDY]);
 }

@@ -88,10 +88,9 @@ static int arrange_reach(const int64_t *plan, int64_t offset, int lane, int64_t 
     return low >= 0 && high < floats;
 }
 
-static int arrange_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int arrange_check(const fnn_instr *in, const fnn_place *places) {
     const int64_t *plan = places[0].data;
     int64_t numbers = places[0].fixed / 2;
-    (void)scratch;
     if (!plan || numbers < ARRANGE_HEAD || plan[0] < 1 || plan[0] > ARRANGE_AXES) return 0;
     int64_t count = ARRANGE_HEAD + 3 * plan[0];
     if (numbers < count) return 0;

@@ -269,10 +269,9 @@ static void batchnorm_backward(const fnn_instr *in, const fnn_run *run) {
 #define fnn_op_batchnorm_train                                                                                         \
     {"batchnorm_train", "x gamma? beta? moving_mean moving_variance mean inv_std y xhat?", "n ldx ldy",                \
      "momentum epsilon", batchnorm_train}
-static int batchnorm_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int batchnorm_check(const fnn_instr *in, const fnn_place *places) {
     enum { X, GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE, MEAN, INV_STD, Y };
     int64_t n = in->d[0];
-    (void)scratch;
     return fnn_reads(in, &places[X], n, in->d[1]) && fnn_vector_or_none(&places[GAMMA], n) &&
            fnn_vector_or_none(&places[BETA], n) && fnn_padded(n) <= places[MOVING_MEAN].fixed &&
            fnn_padded(n) <= places[MOVING_VARIANCE].fixed && fnn_absent(&places[MEAN]) &&

@@ -2,8 +2,8 @@
  *
  *   callback: y0, y1, ... = function(x0, x1, ...); the function knows how they lie
  *
- * What it raises stops the job, before the step changes the model. (A run that is being timed has no job: its step goes on
- * with zeros, and the caller learns of it afterwards.)
+ * What it raises stops the job, before the step changes the model. (A run that is being timed has no job: its step goes
+ * on with zeros, and the caller learns of it afterwards.)
  */
 static void callback(const fnn_instr *in, const fnn_run *run) {
     const fnn_callback *c = in->p[0];

@@ -24,9 +24,8 @@ static void copy_rows(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static int copy_rows_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int copy_rows_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2];
-    (void)scratch;
     return n >= 1 && n <= ldx && n <= ldy && in->rows_per_sample >= 1 && places[1].writable &&
            fnn_times(in->rows_per_sample, ldx) <= places[0].per_sample &&
            fnn_times(in->rows_per_sample, ldy) <= places[1].per_sample;

@@ -16,6 +16,7 @@ enum {
      * next transposition fills the time in which the last multiply-adds wait for each other. */
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
+    LINES_WORTH_FETCHING = 512, /* they are half of the first-level cache */
 };
 
 /* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the
@@ -86,6 +87,16 @@ static NOT_INLINED void dense_forward_block(const fnn_instr *in, int64_t first, 
     }
 }
 
+/* Asks at once for all of what the whole team has written: the products would wait for one line after the other of
+ * those that another processor has in its cache. More than that comes in long rows, which processors fetch ahead
+ * themselves. */
+static inline void fetch_shared(const fnn_run *run, const float *x, int64_t ldx, int64_t rows, int64_t columns) {
+    int64_t lines = (columns + FNN_ALIGN_FLOATS - 1) / FNN_ALIGN_FLOATS;
+    if (run->threads == 1 || rows * lines > LINES_WORTH_FETCHING) return;
+    for (int64_t r = 0; r < rows; r++, x += ldx)
+        for (int64_t j = 0; j < lines; j++) __builtin_prefetch(x + j * FNN_ALIGN_FLOATS, 0, 3);
+}
+
 static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
@@ -93,7 +104,8 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     int act = (int)in->d[4];
     float alpha = in->s[0];
     int64_t m0, m1, p0, p1;
-    gemm_share(run, m, panel_count(n), &m0, &m1, &p0, &p1);
+    gemm_share(run, m, n, &m0, &m1, &p0, &p1);
+    fetch_shared(run, x + m0 * ldx, ldx, m1 - m0, k);
     if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) {
         dense_forward_few(in, run, m0, m1);
         return;
@@ -219,7 +231,7 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], m = run->samples * in->rows_per_sample;
     int accumulate = in->d[4] & 1, accumulate_bias = (in->d[4] & 2) != 0;
     int64_t k0, k1, p0, p1;
-    gemm_share(run, k, panel_count(n), &k0, &k1, &p0, &p1);
+    gemm_share(run, k, n, &k0, &k1, &p0, &p1);
     /* The thread that has the first rows of a panel of dw also has its bias. */
     float *panel = run->scratch, *columns = panel + KC * 3 * VF;
     if (n <= VF / 2 && !accumulate && p1 > p0) {
@@ -307,7 +319,8 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
     int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
-    gemm_share(run, m, panel_count(k), &m0, &m1, &p0, &p1);
+    gemm_share(run, m, k, &m0, &m1, &p0, &p1);
+    fetch_shared(run, dz + m0 * lddz, lddz, m1 - m0, n);
     if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH)) {
         dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
         return;

@@ -10,9 +10,8 @@ static void add(const fnn_instr *in, const fnn_run *run) {
             vf_store(y + r * ldy + j, vf_add(vf_load(a + r * lda + j), vf_load(b + r * ldb + j)));
 }
 
-static int add_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int add_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     return fnn_reads(in, &places[0], n, in->d[1]) && fnn_reads(in, &places[1], n, in->d[2]) &&
            fnn_writes(in, &places[2], n, in->d[3]);
 }

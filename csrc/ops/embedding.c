@@ -1,7 +1,7 @@
 /* What becomes of whole numbers: rows of a table, and indicators. Numbers come as float32, which is exact to 2^24.
  *
- *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous). As in JAX, negative ids
- *                        count from the end, and NaN stands for one that is not in [-vocabulary, vocabulary)
+ *   embedding:           ids -> y[rows][n], row number id of table[vocabulary][n] (C-contiguous). As in JAX, negative
+ *                        ids count from the end, and NaN stands for one that is not in [-vocabulary, vocabulary)
  *   embedding_gradient:  dtable[vocabulary][n] (+)= sum of the rows of dy whose id is the row's, in their order
  *   category_encode:     ids -> y[rows][n], `per` of them to a row: 1 where there is such an id (count 0), or how many
  *                        there are (count 1); others than [0, n) count for nothing
@@ -87,22 +87,19 @@ static int ids_check(const fnn_place *ids, int64_t ids_n, int64_t ld, int64_t co
            fnn_times(count / ids_n, ld) <= ids->per_sample;
 }
 
-static int embedding_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int embedding_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[3];
-    (void)scratch;
     return ids_check(&places[0], in->d[0], in->d[1], in->rows_per_sample) &&
            fnn_times(in->d[2], n) <= places[1].fixed && fnn_writes(in, &places[2], n, in->d[4]);
 }
 
-static int category_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
-    (void)scratch;
+static int category_check(const fnn_instr *in, const fnn_place *places) {
     return ids_check(&places[0], in->d[0], in->d[1], fnn_times(in->rows_per_sample, in->d[2])) &&
            fnn_writes(in, &places[1], in->d[3], in->d[4]);
 }
 
-static int discretize_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int discretize_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     return fnn_reads(in, &places[0], n, in->d[1]) && in->d[3] <= places[1].fixed &&
            fnn_writes(in, &places[2], n, in->d[2]);
 }
@@ -110,5 +107,6 @@ static int discretize_check(const fnn_instr *in, const fnn_place *places, int64_
 #define fnn_op_embedding {"embedding", "ids table y", "ids_n ldids vocabulary n ldy", "", embedding, embedding_check}
 #define fnn_op_embedding_gradient                                                                                   \
     {"embedding_gradient", "ids dy dtable", "ids_n ldids vocabulary n lddy accumulate", "", embedding_gradient}
-#define fnn_op_category_encode {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode, category_check}
+#define fnn_op_category_encode \
+    {"category_encode", "ids y", "ids_n ldids per n ldy count", "", category_encode, category_check}
 #define fnn_op_discretize {"discretize", "x boundaries y", "n ldx ldy bins", "", discretize, discretize_check}

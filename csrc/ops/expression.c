@@ -113,11 +113,29 @@ static void expr_step(int32_t operation, float *y, const float *a, const float *
     }
 }
 
-/* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is worth
- * its start. */
+/* Strips of 384 to 1024 floats, so that the registers of most formulas take 36 KiB at most, and each step's loop is
+ * worth its start. */
 static inline int64_t expr_capacity(int32_t registers) {
     int64_t capacity = 9216 / registers / FNN_ALIGN_FLOATS * FNN_ALIGN_FLOATS;
     return capacity > EXPR_LONGEST ? EXPR_LONGEST : capacity < EXPR_SHORTEST ? EXPR_SHORTEST : capacity;
+}
+
+/* How strips of a formula lie in registers. */
+typedef struct expr_shape {
+    int64_t width, rows, floats; /* of a row, of a strip; of a register */
+    int pieces;                  /* of a row at a time */
+} expr_shape;
+
+static inline expr_shape expr_shape_of(const int32_t *code, int64_t n, int64_t rows) {
+    const int32_t *output = code + EXPR_HEAD + code[1] * EXPR_INPUT + code[3] * EXPR_STEP;
+    int64_t capacity = expr_capacity(code[0]), padded = fnn_round_up(n, FNN_ALIGN_FLOATS);
+    int64_t width = output[1] == 1 ? 1 : output[1]; /* rows as long as the operands have them */
+    for (int32_t i = 0; i < code[4]; i++)
+        if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
+    if (width > capacity) width = padded;
+    if (width > capacity) return (expr_shape){capacity, 1, capacity, 1};
+    int64_t at_once = rows < capacity / width ? rows : capacity / width;
+    return (expr_shape){width, at_once, fnn_round_up(at_once * width, FNN_ALIGN_FLOATS), 0};
 }
 
 /* The rows and columns that a strip covers: `width` floats for each of its rows, `used` of them in the matrix. */
@@ -156,22 +174,12 @@ static void expression(const fnn_instr *in, const fnn_run *run) {
     fnn_split(rows, one_value ? FNN_ALIGN_FLOATS : 1, run->thread, run->threads, &begin, &end);
     if (begin == end) return;
 
-    int64_t capacity = expr_capacity(registers);
-    int64_t width = one_value ? 1 : output[1]; /* rows as long as the operands have them */
-    for (int i = 0; i < outputs; i++)
-        if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
-    if (width > capacity) width = padded; /* a piece of a row at a time */
-    int pieces = width > capacity;
-    int64_t rows_at_once = pieces ? 1 : capacity / width;
-    if (rows_at_once > end - begin) rows_at_once = end - begin;
-
+    const expr_shape shape = expr_shape_of(code, n, end - begin);
+    const int64_t capacity = shape.floats, rows_at_once = shape.rows;
+    const int pieces = shape.pieces;
     float *registry[EXPR_REGISTERS];
     for (int32_t i = 0; i < registers; i++) registry[i] = run->scratch + i * capacity;
-    expr_strip strip = {begin, rows_at_once, 0, pieces ? capacity : width,
-                        pieces      ? capacity
-                        : width < n ? width
-                                    : padded};
-    strip.used = pieces ? capacity : one_value ? 1 : padded;
+    expr_strip strip = {begin, rows_at_once, 0, shape.width, pieces ? capacity : one_value ? 1 : padded};
     int64_t count = fnn_round_up(strip.rows * strip.width, FNN_ALIGN_FLOATS);
     for (int32_t i = 0; i < constant_count; i++)
         for (int64_t j = 0; j < count; j += VF) vf_store(registry[inputs + i] + j, vf_set(constants[i]));
@@ -231,7 +239,7 @@ static int expr_input_check(const fnn_instr *in, const int32_t *input, const fnn
 }
 
 /* A step must not write to what may be an operand's own memory: registers of inputs, and of the other outputs. */
-static int expression_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int expression_check(const fnn_instr *in, const fnn_place *places) {
     const int32_t *code = places[EXPR_CODE].data;
     int64_t numbers = places[EXPR_CODE].fixed, n = in->d[0],
             rows = in->rows_per_sample ? in->rows_per_sample : in->d[1];
@@ -263,9 +271,15 @@ static int expression_check(const fnn_instr *in, const fnn_place *places, int64_
         const fnn_place *place = &places[EXPR_FIRST + each[0]];
         if (!place->writable || !fnn_fits(fnn_floats_of(in, place), rows, n, ld)) return 0;
     }
-    if (scratch) *scratch += registers * expr_capacity(registers);
     return 1;
 }
 
-#define fnn_op_expression \
-    {"expression", "code constants o0 o1? o2? o3? o4? o5? o6? o7? o8? o9?", "n fixed", "", expression, expression_check}
+static int64_t expression_scratch(const fnn_instr *in, const fnn_place *places, int64_t samples) {
+    const int32_t *code = places[EXPR_CODE].data;
+    int64_t rows = in->rows_per_sample ? fnn_times(samples, in->rows_per_sample) : in->d[1];
+    return code[0] * expr_shape_of(code, in->d[0], rows).floats;
+}
+
+#define fnn_op_expression                                                                                \
+    {"expression", "code constants o0 o1? o2? o3? o4? o5? o6? o7? o8? o9?", "n fixed", "", expression,   \
+     expression_check, expression_scratch}

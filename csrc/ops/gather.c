@@ -278,9 +278,8 @@ static void reshape(const fnn_instr *in, const fnn_run *run) {
     copy_samples(&source, NULL, 0, &one, in->p[1], floats_of_f32, to);
 }
 
-static int reshape_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int reshape_check(const fnn_instr *in, const fnn_place *places) {
     int64_t rows_x = in->d[0], n_x = in->d[1], ldx = in->d[2], rows_y = in->d[3], n_y = in->d[4], ldy = in->d[5];
-    (void)scratch;
     return rows_x >= 1 && rows_y >= 1 && n_x >= 1 && n_x <= ldx && n_y >= 1 &&
            fnn_times(rows_x, n_x) == fnn_times(rows_y, n_y) && (ldy == 1 ? n_y == 1 : fnn_padded(n_y) <= ldy) &&
            fnn_times(rows_x, ldx) <= fnn_floats_of(in, &places[0]) &&

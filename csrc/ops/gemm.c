@@ -153,6 +153,10 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
                              const float *bias, int first, ahead *next);
 
+/* By vectors and rows. Those for rows of A are compiled with inference, and training takes them from there. */
+#define micro_rows FNN_PASTE(fnn_micro_rows_, FNN_ISA)
+extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidden")));
+
 #define MULTIPLY(MR, NV, SIDE)   \
     VECTORS_##NV(NTH, b)         \
     REPEAT_##MR(FMA_##NV, SIDE##_) \
@@ -178,7 +182,17 @@ typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float
         REPEAT_##MR(STORE_##NV, )                                                                                      \
     }
 
-#define SIDES(MR, NV) MICRO_KERNEL(MR, NV, A_ROW) MICRO_KERNEL(MR, NV, A_COLUMN)
+#ifndef FNN_TRAINING
+#define ROW_KERNEL(MR, NV) MICRO_KERNEL(MR, NV, A_ROW)
+#else
+#define ROW_KERNEL(MR, NV)
+#endif
+#ifndef FNN_INFERENCE
+#define COLUMN_KERNEL(MR, NV) MICRO_KERNEL(MR, NV, A_COLUMN)
+#else
+#define COLUMN_KERNEL(MR, NV)
+#endif
+#define SIDES(MR, NV) ROW_KERNEL(MR, NV) COLUMN_KERNEL(MR, NV)
 #define FOR_1_TO_4(X, NV) X(1, NV) X(2, NV) X(3, NV) X(4, NV)
 #define FOR_5_TO_6(X, NV) X(5, NV) X(6, NV)
 #define FOR_7_TO_8(X, NV) X(7, NV) X(8, NV)
@@ -213,8 +227,12 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
      {FOR_1_TO_4(E, 2) FOR_5_TO_6(E, 2)},                                                                     \
      {FOR_1_TO_4(E, 3)}}
 #endif
-        static const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+#ifndef FNN_TRAINING
+        const micro_kernel micro_rows[3][MR_TOP] = ENTRIES(ROW_ENTRY);
+#endif
+#ifndef FNN_INFERENCE
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
+#endif
 static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 
 /* m rows as tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. The first `tall` ones have
@@ -318,6 +336,7 @@ static void panel_unpack(const float *packed, int64_t k, int64_t n, float *dst, 
 
 /* ---- transposed A, tile by tile ---------------------------------------------------------------------------------- */
 
+#ifndef FNN_INFERENCE
 enum { PACKED_VECTORS = 2 };
 
 /* `depth` rows of `count` columns of x, as tiles of two vectors take them: tile after tile, the rows of each behind
@@ -356,6 +375,7 @@ static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const fl
         c += rows * ldc;
     }
 }
+#endif
 
 /* Even blocks of at most `top`: 300 = 150 + 150, not 256 + 44. */
 static inline int64_t even_block(int64_t n, int64_t top) {
@@ -364,14 +384,29 @@ static inline int64_t even_block(int64_t n, int64_t top) {
     return (n + blocks - 1) / blocks;
 }
 
-/* Which part of a units_m x units_n grid of tiles belongs to this thread: cut along the direction that divides more
- * evenly; along the panels if both do, since then no two threads read the same weights. */
-static inline void gemm_share(const fnn_run *run, int64_t units_m, int64_t units_n, int64_t *m0, int64_t *m1,
-                              int64_t *n0, int64_t *n1) {
-    int64_t t = run->threads;
-    *m0 = *n0 = 0, *m1 = units_m, *n1 = units_n;
-    if (t == 1) return;
-    int64_t longest_m = (units_m + t - 1) / t * units_n, longest_n = (units_n + t - 1) / t * units_m;
-    if (longest_n <= longest_m) fnn_split(units_n, 1, run->thread, run->threads, n0, n1);
-    else fnn_split(units_m, 1, run->thread, run->threads, m0, m1);
+/* The panels of a matrix of n columns that are this thread's in every operation: it multiplies with them, makes their
+ * gradient and updates them, so that they stay in the caches of its processor. What another processor has changed
+ * takes as long to read as the product takes to compute. Returns 0 where panels cannot be shared evenly: when one
+ * thread would have a third more than its part. */
+static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, int64_t *p1) {
+    int64_t vectors = panel_vectors(n), panels = panel_count(n), largest = 0, begin = 0;
+    if (panels < threads) return 0;
+    for (int t = 0; t < threads; t++) {
+        int64_t end = t + 1 < threads ? (vectors * (t + 1) / threads + 1) / 2 : panels;
+        int64_t part = t + 1 < threads ? 2 * (end - begin) : vectors - 2 * begin;
+        if (part > largest) largest = part;
+        if (t == thread) *p0 = begin, *p1 = end;
+        begin = end;
+    }
+    return 3 * largest * threads <= 4 * vectors;
+}
+
+/* Which part of a product this thread computes, m rows and all panels of n columns: its own panels, and all of them for
+ * some of the rows where there are too few. */
+static inline void gemm_share(const fnn_run *run, int64_t m, int64_t n, int64_t *m0, int64_t *m1, int64_t *p0,
+                              int64_t *p1) {
+    *m0 = *p0 = 0, *m1 = m, *p1 = panel_count(n);
+    if (run->threads == 1 || own_panels(n, run->thread, run->threads, p0, p1)) return;
+    *p0 = 0, *p1 = panel_count(n);
+    fnn_split(m, 1, run->thread, run->threads, m0, m1);
 }

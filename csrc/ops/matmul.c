@@ -64,13 +64,13 @@ static int matmul_operand(const fnn_instr *in, const fnn_place *place, int64_t e
     return each <= 1 && fnn_fits(floats, each ? fnn_times(in->d[6], rows) : rows, n, ld);
 }
 
-static int matmul_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int matmul_check(const fnn_instr *in, const fnn_place *places) {
     int64_t m = in->d[0], k = in->d[1], n = in->d[2], turned = in->d[9];
-    (void)scratch;
     return turned <= 2 &&
            matmul_operand(in, &places[0], in->d[7], turned == 2 ? k : m, turned == 2 ? m : k, in->d[3]) &&
            matmul_operand(in, &places[1], in->d[8], turned == 1 ? n : k, turned == 1 ? k : n, in->d[4]) &&
            places[2].writable && matmul_operand(in, &places[2], 1, m, n, in->d[5]);
 }
 
-#define fnn_op_matmul {"matmul", "a b y", "height k n lda ldb ldy groups a_groups b_groups turned", "", matmul, matmul_check}
+#define fnn_op_matmul \
+    {"matmul", "a b y", "height k n lda ldb ldy groups a_groups b_groups turned", "", matmul, matmul_check}

@@ -1,9 +1,12 @@
 /* What every optimizer has in common: which part of the parameters is this thread's, the learning rate, and what
  * happens to gradients and parameters on the way into the update.
  *
- * Operands begin with "param grad norms?", dimensions with "n accumulation clip norm_count", scalars with
- * "rate_factor decays". n is a multiple of FNN_ALIGN_FLOATS. Padding has a gradient of zero, and zeros stay zeros.
+ * Operands begin with "param grad norms?", dimensions with "n matrix_rows matrix_columns accumulation clip norm_count",
+ * scalars with "rate_factor decays". n is a multiple of FNN_ALIGN_FLOATS. Padding has a gradient of zero, and zeros
+ * stay zeros.
  *
+ *   matrix_...    of the matrix in panels that these parameters are: threads update the panels that they have in
+ *                 products (gemm.c); 0 if they are anything else
  *   rate_factor   of the learning rate, for these parameters
  *   decays        nonzero: w -= w * weight_decay * learning rate, before the update
  *   accumulation  the update happens at every so-manieth step, with the mean of the gradients since
@@ -18,9 +21,9 @@
 enum { HYPER_RATE, HYPER_DECAY, HYPER_CLIP, HYPER_EMA, HYPER_OWN };
 enum { CLIP_NOTHING, CLIP_VALUES, CLIP_NORM, CLIP_GLOBAL_NORM };
 enum { OPT_PARAM, OPT_GRAD, OPT_NORMS, OPT_STATE };
-enum { OPT_N, OPT_ACCUMULATION, OPT_CLIP, OPT_NORM_COUNT, OPT_OWN };
+enum { OPT_N, OPT_ROWS, OPT_COLUMNS, OPT_ACCUMULATION, OPT_CLIP, OPT_NORM_COUNT, OPT_OWN };
 #define FNN_OPT_OPERANDS "param grad norms? "
-#define FNN_OPT_DIMS "n accumulation clip norm_count"
+#define FNN_OPT_DIMS "n matrix_rows matrix_columns accumulation clip norm_count"
 #define FNN_OPT_SCALARS "rate_factor decays"
 
 /* A sum of squares is cut here whatever the team, so that its bits are the same for each. */
@@ -48,12 +51,23 @@ static double clip_factor(int clip, double limit, double norm) {
     return isfinite(norm) ? norm > limit ? limit / norm : 1.0 : NAN;
 }
 
-/* Fills in `u`, for a team that shares the parameters in multiples of `grain`; 0 if this step only accumulates. */
-static int begin_update(const fnn_instr *in, const fnn_run *run, int64_t grain, update *u) {
+/* This thread's part of the parameters. */
+static void share_parameters(const fnn_instr *in, const fnn_run *run, int64_t *begin, int64_t *end) {
+    int64_t n = in->d[OPT_N], panel = in->d[OPT_ROWS] * PANEL, p0 = 0, p1 = 0;
+    if (panel > 0 && run->threads > 1 && own_panels(in->d[OPT_COLUMNS], run->thread, run->threads, &p0, &p1)) {
+        *begin = p0 * panel;
+        *end = run->thread + 1 < run->threads ? p1 * panel : n;
+    } else {
+        fnn_split(n, FNN_ALIGN_FLOATS, run->thread, run->threads, begin, end);
+    }
+}
+
+/* Fills in `u`, 0 if this step only accumulates. */
+static int begin_update(const fnn_instr *in, const fnn_run *run, update *u) {
     const double *hyper = run->hyper;
     int64_t every = in->d[OPT_ACCUMULATION] > 1 ? in->d[OPT_ACCUMULATION] : 1;
     if ((run->step + 1) % every) return 0;
-    fnn_split(in->d[OPT_N], grain, run->thread, run->threads, &u->begin, &u->end);
+    share_parameters(in, run, &u->begin, &u->end);
     u->param = in->p[OPT_PARAM];
     u->grad = in->p[OPT_GRAD];
     u->rate = hyper[HYPER_RATE] * in->s[0];
@@ -72,11 +86,14 @@ static int begin_update(const fnn_instr *in, const fnn_run *run, int64_t grain, 
 }
 
 /* The gradient and the parameters at i, clipped and decayed. `plain` is a constant where this is inlined. */
-static inline vf clipped(const update *u, int64_t i, int plain) {
-    vf g = vf_load(u->grad + i);
-    if (plain) return g;
+static inline vf clip_vector(const update *u, vf g) {
     /* NaN passes, as the second argument */
     return vf_min(u->bound, vf_max(vf_neg(u->bound), vf_mul(u->scale, g)));
+}
+
+static inline vf clipped(const update *u, int64_t i, int plain) {
+    vf g = vf_load(u->grad + i);
+    return plain ? g : clip_vector(u, g);
 }
 
 static inline vf decayed(const update *u, int64_t i, int plain) {
@@ -94,7 +111,7 @@ static inline vf decayed(const update *u, int64_t i, int plain) {
 #define FNN_OPTIMIZER(name)                                                                                          \
     static void name(const fnn_instr *in, const fnn_run *run) {                                                      \
         update u;                                                                                                    \
-        if (!begin_update(in, run, FNN_ALIGN_FLOATS, &u)) return;                                                    \
+        if (!begin_update(in, run, &u)) return;                                                    \
         if (u.plain)                                                                                                 \
             name##_loop(in, &u, 1);                                                                                  \
         else                                                                                                         \

@@ -63,23 +63,57 @@ FNN_INLINE void adadelta_loop(const fnn_instr *in, const update *u, int plain) {
     }
 }
 
-/* a^power for a >= 0, where power is 1/2 in all but rare cases. */
-static inline vf ftrl_power(vf a, vf power, int root) {
-    if (root) return vf_sqrt(a);
+/* a^power for a >= 0, whatever the power. */
+static inline vf power_of(vf a, vf power) {
     vf p = vf_exp(vf_mul(power, vf_log(vf_max(vf_set(FLT_MIN), a))));
     return vf_select(vf_lt(vf_zero(), a), p, vf_select(vf_eq(power, vf_zero()), vf_set(1.0f), a));
 }
 
-FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, int root) {
+/* How ftrl raises its accumulator to a power: by a root, by a power from 0 to 1, or by any power. */
+enum { FTRL_ROOT, FTRL_FRACTION, FTRL_ANY };
+enum { FTRL_TERMS = 6 };
+
+typedef struct ftrl_powers {
+    vf power, terms[FTRL_TERMS];
+} ftrl_powers;
+
+/* 1 - (1 - q)^power = q (terms[0] + q (terms[1] + ...)), the binomial series: exact to float32 up to q = 1/8. */
+static ftrl_powers ftrl_begin(double power) {
+    ftrl_powers p = {.power = vf_set((float)power)};
+    double term = power;
+    for (int k = 1; k <= FTRL_TERMS; k++) {
+        p.terms[k - 1] = vf_set((float)term);
+        term *= (k - power) / (k + 1);
+    }
+    return p;
+}
+
+/* *after = b^power; returns b^power - a^power. As a grows towards b by little, mostly, one power does for both. */
+static inline vf ftrl_growth(const ftrl_powers *p, vf a, vf b, vf *after, int kind) {
+    if (kind != FTRL_FRACTION) {
+        *after = kind == FTRL_ROOT ? vf_sqrt(b) : power_of(b, p->power);
+        return vf_sub(*after, kind == FTRL_ROOT ? vf_sqrt(a) : power_of(a, p->power));
+    }
+    vf least = vf_set(FLT_MIN), base = vf_max(least, b), q = vf_div(vf_sub(b, a), base);
+    *after = vf_pow_positive(base, p->power);
+    if (vi_signs(vi_bits(vf_sub(vf_set(0.125f), q))))
+        return vf_sub(*after, vf_pow_positive(vf_max(least, a), p->power));
+    vf sum = p->terms[FTRL_TERMS - 1];
+    for (int k = FTRL_TERMS - 2; k >= 0; k--) sum = vf_fma(sum, q, p->terms[k]);
+    return vf_mul(vf_mul(sum, q), *after);
+}
+
+FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, int kind) {
     float *accumulator = in->p[OPT_STATE], *linear = in->p[OPT_STATE + 1];
     const double *own = u->own;
-    vf power = vf_set((float)-own[0]), l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
+    ftrl_powers powers = ftrl_begin(-own[0]);
+    vf l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
     vf per_rate = vf_set((float)(1.0 / u->rate)), constant = vf_set((float)(2.0 * own[2] + own[4] / u->rate));
     for (int64_t i = u->begin; i < u->end; i += VF) {
         vf g = clipped(u, i, plain), w = decayed(u, i, plain), a = vf_load(accumulator + i), b = vf_fma(g, g, a);
-        vf before = ftrl_power(a, power, root), after = ftrl_power(b, power, root);
+        vf after, growth = ftrl_growth(&powers, a, b, &after, kind);
         vf z = vf_add(vf_load(linear + i), vf_fma(shrinkage, w, g));
-        z = vf_fnma(vf_mul(vf_sub(after, before), per_rate), w, z);
+        z = vf_fnma(vf_mul(growth, per_rate), w, z);
         vf quadratic = vf_fma(after, per_rate, constant);
         vf inside = vf_min(l1, vf_max(vf_neg(l1), z));
         vf_store(accumulator + i, b);
@@ -90,8 +124,10 @@ FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, i
 }
 
 FNN_INLINE void ftrl_loop(const fnn_instr *in, const update *u, int plain) {
-    if (u->own[0] == -0.5) ftrl_by_power(in, u, plain, 1);
-    else ftrl_by_power(in, u, plain, 0);
+    double power = -u->own[0];
+    if (power == 0.5) ftrl_by_power(in, u, plain, FTRL_ROOT);
+    else if (power >= 0 && power <= 1) ftrl_by_power(in, u, plain, FTRL_FRACTION);
+    else ftrl_by_power(in, u, plain, FTRL_ANY);
 }
 
 FNN_OPTIMIZER(rmsprop)

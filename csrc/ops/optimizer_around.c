@@ -4,6 +4,9 @@
  *   accumulate_gradients  grad[n] accumulator[n]: at every `accumulation`-th step grad becomes the mean of all since
  *                         the last such step; at the others the optimizer does nothing
  *   sum_squares           x[n] sums[ceil(n / SUM_CHUNK)]
+ *   prepare_update        for an update rule that is traced: grad and param, clipped and decayed
+ *   update_numbers        what such a rule asks for: its learning rate, the number of updates before this one, and
+ *                         whether this step is one (1 or 0)
  *   average_weights       param[n] average[n]: a = mu a + (1 - mu) w, from a = w at the first update on; every
  *                         `overwrite`-th update (0: never) the weights become their mean
  */
@@ -52,6 +55,27 @@ static void average_weights(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
+FNN_INLINE void prepare_update_loop(const fnn_instr *in, const update *u, int plain) {
+    float *grad = in->p[OPT_GRAD];
+    for (int64_t i = u->begin; i < u->end; i += VF) {
+        vf_store(grad + i, clipped(u, i, plain));
+        vf_store(u->param + i, decayed(u, i, plain));
+    }
+}
+
+FNN_OPTIMIZER(prepare_update)
+
+static void update_numbers(const fnn_instr *in, const fnn_run *run) {
+    if (run->thread) return;
+    int64_t every = in->d[0] > 1 ? in->d[0] : 1;
+    *(float *)in->p[0] = (float)(run->hyper[HYPER_RATE] * in->s[0]);
+    *(float *)in->p[1] = (float)(run->step / every);
+    *(float *)in->p[2] = (run->step + 1) % every == 0;
+}
+
+#define fnn_op_prepare_update {"prepare_update", FNN_OPT_OPERANDS, FNN_OPT_DIMS, FNN_OPT_SCALARS, prepare_update}
+#define fnn_op_update_numbers                                                                                        \
+    {"update_numbers", "rate iterations updates", "accumulation", "rate_factor", update_numbers}
 #define fnn_op_accumulate_gradients                                                                                  \
     {"accumulate_gradients", "grad accumulator", "n accumulation", "", accumulate_gradients}
 #define fnn_op_sum_squares {"sum_squares", "x sums", "n", "", sum_squares}

@@ -11,7 +11,8 @@ static int64_t sum_chunks(int64_t n) { return (n + SUM_CHUNK - 1) / SUM_CHUNK; }
 
 static void lamb_direction(const fnn_instr *in, const fnn_run *run) {
     update u;
-    if (!begin_update(in, run, SUM_CHUNK, &u)) return;
+    if (!begin_update(in, run, &u)) return;
+    fnn_split(in->d[OPT_N], SUM_CHUNK, run->thread, run->threads, &u.begin, &u.end);
     float *first = in->p[OPT_STATE], *second = in->p[OPT_STATE + 1], *direction = in->p[OPT_GRAD];
     double *sums = in->p[OPT_STATE + 2], beta_1 = u.own[0], beta_2 = u.own[1];
     int64_t chunks = sum_chunks(in->d[OPT_N]);

@@ -22,9 +22,10 @@
 
 enum { FLOAT32, FLOAT16, INT8 };
 enum {
-    TILE_FLOATS = MC * PANEL,     /* scratch: the last columns, whole vectors of them, before they go into y, */
-    EXPANDED_FLOATS = KC * PANEL, /* a piece of a panel of weights, */
-    INTEGERS = 2 * (FNN_SCRATCH_FLOATS - TILE_FLOATS - EXPANDED_FLOATS) - 1024, /* and int16 */
+    /* scratch: the last columns, whole vectors of them, before they go into y, and behind them int16 or a piece of a
+     * panel of weights; see packed_scratch */
+    ROW_TILE = WIDEST_ROW * VF,                                           /* of each of a few rows */
+    INTEGERS = 2 * (FNN_SCRATCH_FLOATS - MC * PANEL - KC * PANEL) - 1024, /* at most */
     /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512 and AVX2. */
     ROWS_WORTH_EXPANDING = VF == 16 ? 128 : (VF == 8 ? ROWS_TOP + 1 : 32),
     DEPTH_IN_L2 = 1024,
@@ -38,6 +39,8 @@ typedef struct packed {
     int precision, act;
     float alpha;
 } packed;
+
+static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* The columns that there are of a tile that has whole vectors. */
 static inline void packed_copy(const float *tile, int64_t ldt, float *y, int64_t ldy, int64_t rows, int64_t count) {
@@ -77,7 +80,7 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
         end.scale = l->scale ? l->scale + column : NULL;
         end.last = c + earlier, end.ldlast = ldc;
         if (left < count) {
-            end.last = tile + earlier, end.ldlast = WIDEST_ROW * VF;
+            end.last = tile + earlier, end.ldlast = ROW_TILE;
             if (!by_kernel) c = tile, ldc = end.ldlast;
         }
         kernels[blocks - 1](k, x, ldx, l->w + b * l->stride, l->stride, c, ldc, &end);
@@ -154,7 +157,7 @@ static void packed_groups(const packed *l, const fnn_run *run, const int16_t *x,
 static void packed_int8(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t b0, int64_t b1, int64_t limit, float range) {
     float steps[MC];
-    int16_t *integers = (int16_t *)(run->scratch + TILE_FLOATS);
+    int16_t *integers = (int16_t *)(run->scratch + lesser(m1 - m0, ROWS_WIDE_TOP) * ROW_TILE);
     int64_t ldq = fnn_round_up(l->k, VF), most = INTEGERS >= ldq * (int64_t)MC ? MC : INTEGERS / ldq;
     for (int64_t m = m0; m < m1; m += most) {
         int64_t rows = m1 - m < most ? m1 - m : most;
@@ -182,7 +185,7 @@ static void packed_expand(const packed *l, int64_t column, int64_t first, int64_
 /* Many rows of floats, columns n0 to n1. */
 static void packed_many(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
-    float *tile = run->scratch, *expanded = tile + TILE_FLOATS;
+    float *tile = run->scratch, *expanded = tile + lesser(m1 - m0, MC) * PANEL;
     /* Blocks that are panels: with two vectors, and a lone one of one vector. */
     int direct = l->precision == FLOAT32 && (VF == 8 || (VF == 16 && n1 - n0 <= BLOCK));
     int64_t k = l->k, kc = even_block(k, KC), width = direct ? BLOCK : PANEL;
@@ -218,6 +221,24 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
     }
 }
 
+/* Which rows and blocks are this thread's: cut along those that divide more evenly; along blocks if both do, since then
+ * no two threads read the same weights. */
+static void packed_share(const fnn_run *run, int64_t m, int64_t blocks, int64_t *m0, int64_t *m1, int64_t *b0,
+                         int64_t *b1) {
+    int64_t t = run->threads;
+    *m0 = *b0 = 0, *m1 = m, *b1 = blocks;
+    if (t == 1) return;
+    int64_t longest_m = (m + t - 1) / t * blocks, longest_b = (blocks + t - 1) / t * m;
+    if (longest_b <= longest_m) fnn_split(blocks, 1, run->thread, run->threads, b0, b1);
+    else fnn_split(m, 1, run->thread, run->threads, m0, m1);
+}
+
+/* From so many rows of floats on, panels pay. */
+static inline int64_t packed_few(int64_t precision, int64_t blocks) {
+    if (precision == FLOAT32 && blocks == 1 && VF == 16) return 2 * ROWS_TOP + 1;
+    return precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
+}
+
 static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
     float *y = in->p[4];
@@ -225,10 +246,9 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     packed l = {.w = in->p[1], .bias = in->p[2], .scale = in->p[3], .k = in->d[0], .n = in->d[1]};
     l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
-    gemm_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
+    packed_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
     if (m0 == m1 || b0 == b1) return;
-    int64_t rows = m1 - m0, few = l.precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
-    if (l.precision == FLOAT32 && b1 - b0 == 1 && VF == 16) few = 2 * ROWS_TOP + 1;
+    int64_t rows = m1 - m0, few = packed_few(l.precision, b1 - b0);
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
     else if (rows <= ROWS_TOP) packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
     else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
@@ -247,7 +267,7 @@ static int packed_sums_check(const int8_t *w, int64_t k, int64_t n, int64_t limi
     return 1;
 }
 
-static int packed_dense_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int packed_dense_check(const fnn_instr *in, const fnn_place *places) {
     enum { X, W, BIAS, SCALE, Y };
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], precision = in->d[5], limit = in->d[6];
     int64_t rows = in->rows_per_sample, values = fnn_times(precision == INT8 ? k + k % 2 : k, fnn_padded(n));
@@ -256,15 +276,32 @@ static int packed_dense_check(const fnn_instr *in, const fnn_place *places, int6
     if (!places[Y].writable || !places[W].data || values > fnn_times(places[W].fixed, (int64_t)1 << precision))
         return 0;
     if (!fnn_vector_or_none(&places[BIAS], n) || !fnn_vector_or_none(&places[SCALE], n)) return 0;
-    if (scratch) *scratch += TILE_FLOATS + EXPANDED_FLOATS;
     if (precision < INT8) return fnn_absent(&places[SCALE]);
-    int64_t integers = fnn_times(MC, fnn_round_up(k, VF));
-    if (fnn_round_up(k, VF) > INTEGERS) return 0;
-    if (scratch) *scratch += (integers < INTEGERS ? integers : INTEGERS) / 2;
-    return !fnn_absent(&places[SCALE]) && limit >= 1 && limit <= INT16_MAX &&
-           (scratch || packed_sums_check(places[W].data, k, n, limit));
+    return !fnn_absent(&places[SCALE]) && limit >= 1 && limit <= INT16_MAX && fnn_round_up(k, VF) <= INTEGERS &&
+           packed_sums_check(places[W].data, k, n, limit);
+}
+
+/* What the ways above take, those for fewer rows included. */
+static int64_t packed_scratch(const fnn_instr *in, const fnn_place *places, int64_t samples) {
+    int64_t k = in->d[0], n = in->d[1], precision = in->d[5], rows = fnn_times(samples, in->rows_per_sample);
+    int64_t part = n % BLOCK != 0, few = packed_few(precision, (n + BLOCK - 1) / BLOCK), most, more;
+    (void)places;
+    if (precision == INT8) {
+        int64_t ldq = fnn_round_up(k, VF), fit = INTEGERS >= ldq * (int64_t)MC ? MC : INTEGERS / ldq;
+        return lesser(rows, ROWS_WIDE_TOP) * ROW_TILE + (lesser(rows, fit) * ldq + 1) / 2;
+    }
+    most = part * lesser(rows, ROWS_TOP) * ROW_TILE;
+    if (rows > ROWS_TOP && few > ROWS_TOP + 1) { /* tiles: higher than half of ROWS_TOP */
+        more = part * lesser(rows, few - 1) * lesser(packed_widest(ROWS_TOP / 2 + 1) * BLOCK, fnn_padded(n));
+        most = most > more ? most : more;
+    }
+    if (rows > ROWS_TOP && rows >= few) {
+        more = lesser(rows, MC) * PANEL + even_block(k, KC) * PANEL;
+        most = most > more ? most : more;
+    }
+    return most;
 }
 
 #define fnn_op_packed_dense \
     {"packed_dense", "x w bias? scale? y", "k n ldx ldy act precision limit", "alpha range", packed_dense, \
-     packed_dense_check}
+     packed_dense_check, packed_scratch}

@@ -68,10 +68,9 @@ static void prelu_gradient(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static int prelu_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int prelu_check(const fnn_instr *in, const fnn_place *places) {
     const fnn_place *alpha = &places[2], *map = &places[3];
     int64_t n = in->d[0], alpha_n = in->d[4], rows = 1;
-    (void)scratch;
     if (alpha_n != 1 && alpha_n != n) return 0;
     if (!fnn_absent(map)) {
         const int32_t *row = map->data;

@@ -103,26 +103,26 @@ static void batch_size(const fnn_instr *in, const fnn_run *run) {
     if (run->thread == 0) *(float *)in->p[0] = (float)run->samples;
 }
 
-static int reduce_columns_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int reduce_columns_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], per = in->d[3];
     int64_t rows = in->rows_per_sample ? in->rows_per_sample : in->d[5];
-    (void)scratch;
     return in->d[4] <= REDUCE_ARGMIN && per >= 1 && (ldy == 1 ? per == 1 : fnn_padded(per) <= ldy) && rows >= 1 &&
            fnn_fits(fnn_floats_of(in, &places[0]), fnn_times(rows, per), n, ldx) &&
            fnn_times(rows, ldy) <= fnn_floats_of(in, &places[1]) && places[1].writable;
 }
 
 /* Not over the samples of the batch: what a sample gives must not depend on the others. */
-static int reduce_rows_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int reduce_rows_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], inner = in->d[3], count = in->d[4];
     int64_t rows = in->rows_per_sample ? in->rows_per_sample : in->d[6];
-    (void)scratch;
     return in->d[5] <= REDUCE_MIN && count >= 1 && inner >= 1 && rows >= 1 && rows % inner == 0 &&
            (ldy == 1 || fnn_padded(n) <= ldy) &&
            fnn_fits(fnn_floats_of(in, &places[0]), fnn_times(rows, count), n, ldx) &&
            fnn_times(rows, ldy) <= fnn_floats_of(in, &places[1]) && places[1].writable;
 }
 
-#define fnn_op_reduce_columns {"reduce_columns", "x y", "n ldx ldy per kind fixed", "", reduce_columns, reduce_columns_check}
-#define fnn_op_reduce_rows {"reduce_rows", "x y", "n ldx ldy inner count kind fixed", "", reduce_rows, reduce_rows_check}
+#define fnn_op_reduce_columns \
+    {"reduce_columns", "x y", "n ldx ldy per kind fixed", "", reduce_columns, reduce_columns_check}
+#define fnn_op_reduce_rows \
+    {"reduce_rows", "x y", "n ldx ldy inner count kind fixed", "", reduce_rows, reduce_rows_check}
 #define fnn_op_batch_size {"batch_size", "y", "", "", batch_size}

@@ -108,9 +108,8 @@ static void column_gradients(const fnn_instr *in, const fnn_run *run) {
     }
 }
 
-static int rownorm_check(const fnn_instr *in, const fnn_place *places, int64_t *scratch) {
+static int rownorm_check(const fnn_instr *in, const fnn_place *places) {
     int64_t n = in->d[0];
-    (void)scratch;
     for (int i = 4; i < 6; i++) /* mean and inv: a value for each row */
         if (!fnn_absent(&places[i]) && !(places[i].writable && in->rows_per_sample <= places[i].per_sample)) return 0;
     return fnn_reads(in, &places[0], n, in->d[1]) && fnn_vector_or_none(&places[1], n) &&
@@ -118,7 +117,8 @@ static int rownorm_check(const fnn_instr *in, const fnn_place *places, int64_t *
 }
 
 #define fnn_op_rownorm_forward                                                                                      \
-    {"rownorm_forward", "x gamma? beta? y mean? inv?", "n ldx ldy subtract centre unit", "epsilon", rownorm_forward, rownorm_check}
+    {"rownorm_forward", "x gamma? beta? y mean? inv?", "n ldx ldy subtract centre unit", "epsilon", rownorm_forward, \
+     rownorm_check}
 #define fnn_op_rownorm_backward                                                                                     \
     {"rownorm_backward", "x mean? inv gamma? dy dx", "n ldx lddy lddx subtract centre unit", "epsilon",              \
      rownorm_backward}

@@ -57,8 +57,8 @@ cdef extern from "engine.h" nogil:
     ctypedef struct fnn_isa:
         const char *name
         int vector_floats
-        const fnn_op *ops
-        int op_count
+
+    ctypedef struct fnn_training:
         int64_t (*panel_floats)(int64_t k, int64_t n) noexcept
         void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed) noexcept
         void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld) noexcept
@@ -67,6 +67,8 @@ cdef extern from "engine.h" nogil:
     const fnn_isa **fnn_isas
     const fnn_isa *fnn_isa_best()
     int fnn_isa_supported(const fnn_isa *isa)
+    const fnn_training *fnn_training_of(const fnn_isa *isa)
+    const fnn_op *fnn_op_at(const fnn_isa *isa, int i)
     int64_t fnn_additions(int64_t count)
 
     double fnn_work(const fnn_instr *instr, int64_t samples)
@@ -175,6 +177,6 @@ cdef extern from "frozen.h" nogil:
     fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t nbytes,
                                   int64_t max_rows, fastnn_session **session)
     void fnn_frozen_aim(fastnn_session *session, const float **inputs, float **outputs, int64_t first)
-    fastnn_status fastnn_run_many(fastnn_session *session, const float **inputs, int64_t rows, float **outputs)
+    void fnn_frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs)
     int fnn_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
                      fnn_poll poll, void *poll_arg)

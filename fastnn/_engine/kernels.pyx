@@ -11,12 +11,12 @@ import numpy as np
 
 cimport numpy as cnp
 
-from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_isa, fnn_run
-from fastnn._engine.runtime cimport Buffer, Source, isa_named, op_named, team_run
+from fastnn._engine.engine cimport FNN_SCRATCH_FLOATS, fnn_instr, fnn_run, fnn_training
+from fastnn._engine.runtime cimport Buffer, Source, data_of, isa_named, op_named, team_run, training_named
 
 from fastnn._engine.runtime import OPS, isas
 
-__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "peak", "row_stride", "unpack"]
+__all__ = ["aligned", "call", "isas", "pack", "packed_floats", "padded", "panel_count", "peak", "row_stride", "unpack"]
 
 cnp.import_array()
 
@@ -45,32 +45,41 @@ def padded(array, extra=0):
 
 def pack(matrix, isa=None):
     """A k x n matrix in the panels that the dense kernels read."""
-    cdef const fnn_isa *kernels = isa_named(isa)
-    cdef float[:, ::1] source = np.ascontiguousarray(matrix, np.float32)
-    cdef float[::1] packed = aligned(kernels.panel_floats(source.shape[0], source.shape[1]))
-    kernels.panel_pack(&source[0, 0], source.shape[1], source.shape[0], source.shape[1], &packed[0])
-    return np.asarray(packed)
+    cdef const fnn_training *kernels = training_named(isa)
+    cdef cnp.ndarray source = np.ascontiguousarray(matrix, np.float32)
+    cdef float *values = <float *>data_of(source, 2, cnp.NPY_FLOAT32, "matrix")
+    cdef cnp.ndarray packed = aligned(kernels.panel_floats(source.shape[0], source.shape[1]))
+    kernels.panel_pack(values, source.shape[1], source.shape[0], source.shape[1],
+                       <float *>cnp.PyArray_DATA(packed))
+    return packed
 
 
-def unpack(float[::1] packed, int64_t k, int64_t n, isa=None):
+def unpack(cnp.ndarray packed, int64_t k, int64_t n, isa=None):
     """The k x n matrix that `pack` packed."""
-    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef const fnn_training *kernels = training_named(isa)
+    cdef float *values = <float *>data_of(packed, 1, cnp.NPY_FLOAT32, "packed")
     if packed.shape[0] < kernels.panel_floats(k, n):
         raise ValueError(
             f"A packed {k} x {n} matrix has {kernels.panel_floats(k, n)} floats. Received {packed.shape[0]}.")
-    cdef float[:, ::1] matrix = np.empty((k, n), np.float32)
-    kernels.panel_unpack(&packed[0], k, n, &matrix[0, 0], n)
-    return np.asarray(matrix)
+    cdef cnp.ndarray matrix = np.empty((k, n), np.float32)
+    kernels.panel_unpack(values, k, n, <float *>cnp.PyArray_DATA(matrix), n)
+    return matrix
 
 
 def packed_floats(int64_t k, int64_t n, isa=None):
     """How many floats a packed k x n matrix takes."""
-    return isa_named(isa).panel_floats(k, n)
+    return training_named(isa).panel_floats(k, n)
+
+
+def panel_count(int64_t n, isa=None):
+    """How many panels a packed matrix of n columns has: of two vectors, the last one of up to three."""
+    cdef int64_t width = isa_named(isa).vector_floats
+    return max(1, (n + width - 1) // width // 2)
 
 
 def peak(int64_t rounds, isa=None):
     """Multiply and add in registers alone, on this thread; returns how many floating-point operations that were."""
-    cdef const fnn_isa *kernels = isa_named(isa)
+    cdef const fnn_training *kernels = training_named(isa)
     cdef float result
     cdef double flops
     with nogil:
@@ -118,8 +127,7 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
     """
     cdef fnn_instr instr
     cdef Team team
-    cdef double[::1] hyper_values = np.asarray(hyper, np.float64)
-    cdef int64_t[::1] order_values
+    cdef cnp.ndarray hyper_values = np.ascontiguousarray(hyper, np.float64), order_values
     cdef int i
     cdef cnp.ndarray array
     info = OPS[name]
@@ -160,10 +168,10 @@ def call(str name, int64_t samples, dict operands, dict dims=None, dict scalars=
     team.run.left = samples
     team.run.step = step
     team.run.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
-    team.run.hyper = &hyper_values[0]
+    team.run.hyper = <const double *>cnp.PyArray_DATA(hyper_values)
     if order is not None:
         order_values = np.ascontiguousarray(order, np.int64)
-        team.run.order = &order_values[0]
+        team.run.order = <const int64_t *>cnp.PyArray_DATA(order_values)
     with nogil:
         for _ in range(repeat):
             team_run(threads, run_in_team, &team)

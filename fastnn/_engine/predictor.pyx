@@ -38,6 +38,8 @@ cdef int64_t[SIZES] ROWS = [1, 16, 264]
 # about 0.1 us when nobody wants it, and far more when somebody does.
 cdef double WORK_WORTH_RELEASING = 2e4
 
+cdef object _AUTO = "auto"
+
 
 cdef class Session:
     """What one call at a time needs: the network bound to memory of its own."""
@@ -178,15 +180,25 @@ cdef class FrozenProgram:
         """Outputs for the rows of `x`; see `predict`."""
         return self._predict(x, out)
 
-    def predict(self, x, out=None):
-        """Outputs for the rows of `x`.
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
+        """Outputs for the rows of `x`. Takes what Keras's `predict` takes.
 
         Parameters
         ----------
         x : array_like, shape (samples, ...)
             float32 and contiguous is fastest; anything numeric is converted on the way, and what offers its memory
             (array.array, memoryview, arrays of other libraries) is read in place. An array of the shape of one sample
-            is one sample, and so is the answer then.
+            is one sample, and so is the answer then. Also a list of one array, a dictionary by the name of the input,
+            and what yields batches, as for `Model.predict`.
+        batch_size : int, optional
+            Only decides how many samples `steps` are: all rows are computed at once, and a row's result is the same in
+            any batch.
+        verbose : {"auto", 0, 1, 2}
+            Nothing is printed, whatever it is.
+        steps : int, optional
+            Predict so many batches only.
+        callbacks : None
+            There is nothing that they could be called at.
         out : ndarray of float32, C-contiguous, shape (samples, ...), optional
             Where to write; returned. A new array by default.
 
@@ -197,9 +209,12 @@ cdef class FrozenProgram:
         Raises
         ------
         ValueError, TypeError
-            For a shape or a type that does not fit.
+            For a shape or a type that does not fit, and for callbacks.
         """
-        return self._predict(x, out)
+        if batch_size is None and steps is None and callbacks is None and type(x) is np.ndarray and not unknown:
+            if verbose is _AUTO:
+                return self._predict(x, out)
+        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
     cdef object _predict(self, x, out):
         cdef cnp.ndarray array

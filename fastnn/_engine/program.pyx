@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-import threading
+from _thread import allocate_lock, get_ident  # threading, which takes longer to import than this module, has them
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fastnn._engine.engine cimport (
     FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_run, fnn_team_size,
     fnn_threads_for, fnn_work,
 )
-from fastnn._engine.runtime cimport Buffer, Source, active_isa, execute, op_named
+from fastnn._engine.runtime cimport Buffer, Source, active_isa, data_of, execute, op_named
 
 from fastnn._engine.runtime import OPS, get_threads
 
@@ -165,7 +165,7 @@ cdef class Program:
         self.memory = memory or {}
         self.held = []
         self.callbacks = []
-        self.lock = threading.Lock()
+        self.lock = allocate_lock()
         self.owner = 0
         self.scratch_threads = 0
         for i, instruction in enumerate(instructions):
@@ -238,8 +238,8 @@ cdef class Program:
         return known, fnn_team_size(&self.tuner, self.tuner.best)
 
     def run(self, int64_t total, *, int64_t first_batch=0, int64_t batches=-1, int64_t batch=0, int64_t step=0, seed=0,
-            int64_t[::1] order=None, int64_t samples=-1, hyper=(), double budget=0.0, outputs=(), sources=(),
-            double[:, ::1] times=None):
+            cnp.ndarray order=None, int64_t samples=-1, hyper=(), double budget=0.0, outputs=(), sources=(),
+            cnp.ndarray times=None):
         """Run batches of an epoch; returns how many were completed.
 
         Parameters
@@ -279,7 +279,6 @@ cdef class Program:
         cdef int threads, number
         cdef double[MAX_HYPER] hypers
         cdef tuple numbers
-        cdef double[:, ::1] table
         cdef cnp.ndarray array
         cdef list raised = []
         memset(&job, 0, sizeof(job))
@@ -296,7 +295,7 @@ cdef class Program:
         if order is not None:
             if order.shape[0] < total:
                 raise ValueError(f"`order` needs {total} entries. Received: {order.shape[0]}")
-            job.order = &order[0]
+            job.order = <const int64_t *>data_of(order, 1, cnp.NPY_INT64, "order")
         if type(hyper) is tuple:
             numbers = hyper
             if len(numbers) > MAX_HYPER:
@@ -305,22 +304,22 @@ cdef class Program:
                 hypers[number] = numbers[number]
             job.hyper = hypers
         else:
-            table = hyper
-            if table.shape[0] < count or table.shape[1] == 0:
-                raise ValueError(f"`hyper` needs a row for each of {count} batches. Received: {table.shape[0]}")
-            job.hyper = &table[0, 0]
-            job.hyper_stride = table.shape[1]
+            array = hyper
+            job.hyper = <const double *>data_of(array, 2, cnp.NPY_FLOAT64, "hyper")
+            if array.shape[0] < count or array.shape[1] == 0:
+                raise ValueError(f"`hyper` needs a row for each of {count} batches. Received: {array.shape[0]}")
+            job.hyper_stride = array.shape[1]
         if times is not None:
+            job.instr_ns = <double *>data_of(times, 2, cnp.NPY_FLOAT64, "times")
             if times.shape[0] < count or times.shape[1] != self.length:
                 raise ValueError(
                     f"`times` must have the shape {(count, self.length)}. Received: {times.shape[0], times.shape[1]}")
-            job.instr_ns = &times[0, 0]
         # The signal handlers that poll_signals runs are Python: they could come back here and wait for themselves.
-        if self.owner == threading.get_ident():
+        if self.owner == get_ident():
             raise RuntimeError(
                 "This model is running: a signal handler cannot use the model that it interrupts. Let it set a flag.")
         with self.lock:
-            self.owner = threading.get_ident()
+            self.owner = get_ident()
             try:
                 for source, values in sources:
                     if len(values) < (total if samples < 0 else samples):

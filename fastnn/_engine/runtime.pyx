@@ -19,9 +19,10 @@ import numpy as np
 from fastnn._engine.engine cimport (
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I16, FNN_I32, FNN_I64, FNN_I8, FNN_MAX_AXES, FNN_U16,
     FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
-    fastnn_run_many, fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute,
-    fnn_frozen_bind, fnn_frozen_memory, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas,
-    fnn_job, fnn_op, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_frozen_bind,
+    fnn_frozen_memory, fnn_frozen_run, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job,
+    fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fnn_training, fnn_training_of,
 )
 
 cdef extern from *:
@@ -80,12 +81,19 @@ def isas():
     return names
 
 
+cdef const fnn_training *training_named(str isa) except NULL:
+    return fnn_training_of(isa_named(isa))
+
+
 cdef const fnn_op *op_named(const fnn_isa *isa, str name) except NULL:
-    cdef int i
+    cdef int i = 0
     cdef bytes wanted = name.encode()
-    for i in range(isa.op_count):
-        if strcmp(isa.ops[i].name, wanted) == 0:
-            return &isa.ops[i]
+    cdef const fnn_op *op = fnn_op_at(isa, 0)
+    while op != NULL:
+        if strcmp(op.name, wanted) == 0:
+            return op
+        i += 1
+        op = fnn_op_at(isa, i)
     raise KeyError(f"The engine has no operation named {name!r}.")
 
 
@@ -107,13 +115,13 @@ class OpInfo:
 
 
 def _read_ops():
-    cdef const fnn_op *op
+    cdef const fnn_op *op = fnn_op_at(_active, 0)
     infos = {}
-    for i in range(_active.op_count):
-        op = &_active.ops[i]
+    while op != NULL:
         info = OpInfo(op.name.decode(), op.operands.decode(), op.dims.decode(), op.scalars.decode(),
                       op.check != NULL)
         infos[info.name] = info
+        op = fnn_op_at(_active, len(infos))
     return infos
 
 
@@ -156,8 +164,8 @@ cdef int frozen_bind(const fastnn_net *net, void *memory, size_t nbytes, int64_t
     return fnn_frozen_bind(net, _active, memory, nbytes, max_rows, session)
 
 
-cdef int frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil:
-    return fastnn_run_many(session, inputs, rows, outputs)
+cdef void frozen_run(fastnn_session *session, const float **inputs, int64_t rows, float **outputs) noexcept nogil:
+    fnn_frozen_run(session, inputs, rows, outputs)
 
 
 cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
@@ -251,6 +259,17 @@ cdef dict _DTYPES = {
 }
 
 
+# Typed memoryviews would do this, too, with 18 000 more lines of generated C in each module.
+cdef void *data_of(cnp.ndarray array, int axes, int dtype, str name) except? NULL:
+    """Where the values of a C-contiguous array lie that has so many axes and this NumPy type."""
+    if (array is None or cnp.PyArray_NDIM(array) != axes or not cnp.PyArray_ISCARRAY_RO(array)
+            or not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), dtype)):
+        got = "None" if array is None else f"{array.dtype} {(<object>array).shape}"
+        raise ValueError(
+            f"`{name}` must be a C-contiguous {cnp.PyArray_DescrFromType(dtype)} array of {axes} axes. Received: {got}")
+    return cnp.PyArray_DATA(array)
+
+
 cdef class Source:
     """A set of samples that a program gathers its batches from; axis 0 counts samples, nothing is copied."""
 
@@ -297,13 +316,13 @@ cdef class Source:
         self.array = array
 
 
-def shuffle(int64_t[::1] order, seed, epoch):
+def shuffle(cnp.ndarray order, seed, epoch):
     """Fill `order` with a random permutation of 0..n-1, determined by (seed, epoch)."""
+    cdef int64_t *values = <int64_t *>data_of(order, 1, cnp.NPY_INT64, "order")
     if order.shape[0] >= 2**32:
         raise ValueError(
             f"Only fewer than 2**32 samples can be shuffled. Received: {order.shape[0]:,}. Pass shuffle=False.")
-    fnn_shuffle(&order[0] if order.shape[0] else NULL, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF),
-                <uint64_t>epoch)
+    fnn_shuffle(values, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), <uint64_t>epoch)
 
 
 def _choose():

@@ -3,6 +3,7 @@
 import math
 import warnings
 
+from fastnn._suggestions import did_you_mean
 from fastnn.callbacks.monitor import MonitorCallback
 from fastnn.training.arguments import count, flag, number
 
@@ -103,7 +104,8 @@ class EarlyStopping(MonitorCallback):
         value = logs.get(self.monitor)
         if value is None:
             warnings.warn(
-                f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
+                f"Early stopping conditioned on metric `{self.monitor}` which is not available."
+                f"{did_you_mean(self.monitor, logs)} "
                 f"Available metrics are: {','.join(logs)}",
                 stacklevel=2,
             )

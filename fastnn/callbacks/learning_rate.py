@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from fastnn._suggestions import did_you_mean
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.early_stopping import EarlyStopping
 
@@ -126,8 +127,8 @@ class ReduceLROnPlateau(Callback):
         current = logs.get(self.monitor)
         if current is None:
             warnings.warn(
-                f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not available. Available "
-                f"metrics are: {','.join(logs)}.",
+                f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not available."
+                f"{did_you_mean(self.monitor, logs)} Available metrics are: {','.join(logs)}.",
                 stacklevel=2,
             )
             return

@@ -40,8 +40,7 @@ def main(argv=None):
 
 def _parser():
     from fastnn import __version__
-
-    from . import bench, demo, export_c, freeze, inspect, latency
+    from fastnn.cli import bench, demo, export_c, freeze, inspect, latency
 
     parser = argparse.ArgumentParser(prog="fastnn", description="A compact dense-network engine for CPU.")
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")

@@ -10,8 +10,8 @@ import platform
 import statistics
 import time
 
-from .demo import positive
-from .workloads import LOSSES, TRAINING
+from fastnn.cli.demo import positive
+from fastnn.cli.workloads import LOSSES, TRAINING
 
 _LEAST_ROUNDS = 3
 _ROUND_SECONDS = 0.1

@@ -2,7 +2,7 @@
 
 import os
 
-from . import models
+from fastnn.cli import models
 
 
 def add_parser(commands):
@@ -11,7 +11,8 @@ def add_parser(commands):
         "export-c",
         help="write a trained model or a frozen network as C source that needs nothing else",
         description="Freeze a trained model, unless it is frozen, and write it as C99 source, weights included, for "
-        "any compiler and processor, microcontrollers among them: no heap, no library of fastnn's.",
+        "any compiler and processor, microcontrollers among them: no heap, no library of fastnn's. Prints the bytes of "
+        "flash memory and RAM that it takes.",
     )
     parser.add_argument(
         "model", metavar="MODEL", help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}"

@@ -3,11 +3,8 @@
 import argparse
 import os
 
-import numpy as np
-
+from fastnn.cli import models
 from fastnn.saving.files import check_target
-
-from . import models
 
 
 def add_parser(commands):
@@ -16,7 +13,10 @@ def add_parser(commands):
         "freeze",
         help="fold and pack a trained model into a file for prediction",
         description="Fold what is constant in a trained model, pack its weights, and write the frozen network: what "
-        "fastnn.load_frozen() and the C interface run.",
+        "fastnn.load_frozen() and the C interface run. Prints what was done, and with --data what it costs.",
+        epilog="Data are files of numpy.save(), with one row a sample. Of a model with several inputs or outputs they "
+        "are archives of numpy.savez() with an array for each, by its name: numpy.savez('x.npz', a=a, b=b). "
+        "`fastnn inspect MODEL` lists the names.",
     )
     parser.add_argument("model", metavar="MODEL", help=f"a file that ends in {', '.join(models.SUFFIXES)}")
     parser.add_argument(
@@ -25,22 +25,27 @@ def add_parser(commands):
     models.add_precision(parser, mixed=True)
     parser.add_argument(
         "--data",
-        metavar="X.npy",
-        help="samples to run through the model and the frozen network: how far are the outputs from each other?",
+        metavar="X.npy|X.npz",
+        help="samples to run through the model and the frozen network, to print how far the outputs are from each "
+        "other",
     )
     parser.add_argument(
-        "--labels", metavar="Y.npy", help="with --data: their classes or targets, to compare accuracies or errors"
+        "--labels",
+        metavar="Y.npy|Y.npz",
+        help="with --data: their classes or targets, to compare accuracies or errors. An archive may leave outputs out",
     )
     parser.add_argument(
         "--calibration",
-        metavar="X.npy",
-        help="samples from which the ranges of int8's inputs are taken; default: each row's own",
+        metavar="X.npy|X.npz",
+        help="with int8 or mixed: samples, some hundred, by which the ranges of the layers' inputs are chosen once; "
+        "default: for each row anew, which is more exact and a little slower",
     )
     parser.add_argument(
         "--tolerance",
         type=fraction,
+        metavar="LOSS",
         help="with --data: write nothing if more is lost, of accuracy with --labels (0.002: 0.2 points), else relative "
-        "error of the outputs",
+        "error of the outputs; default: no limit, with mixed 0.002 or 0.02",
     )
     parser.set_defaults(run=run)
 
@@ -64,9 +69,12 @@ def run(args):
     if not out.endswith(models.FROZEN):
         raise ValueError(f"-o: a frozen network is a file that ends in {models.FROZEN}. Received: {out!r}")
     check_target(out, overwrite=True)  # before the work, not after it
-    x, y, calibration = (_array(args, name) for name in ("data", "labels", "calibration"))
+    model = models.load(args.model)
+    x = models.arrays(args.data, "--data", model.input_names)
+    y = models.arrays(args.labels, "--labels", model._heads_names() or model.output_names, every=False)
+    calibration = models.arrays(args.calibration, "--calibration", model.input_names)
     frozen = models.freeze(
-        models.load(args.model),
+        model,
         args.precision,
         calibration_data=calibration,
         validation_data=x if y is None else (x, y),
@@ -76,12 +84,3 @@ def run(args):
     frozen.save(out)
     print(f"{out}: {os.path.getsize(out):,} bytes")
     return 0
-
-
-def _array(args, name):
-    """What is in the file of an argument, or None."""
-    path = getattr(args, name)
-    array = None if path is None else np.load(path, allow_pickle=False)
-    if array is not None and not isinstance(array, np.ndarray):
-        raise ValueError(f"--{name}: expected one array, as numpy.save() writes it. Received: {path!r}, an archive")
-    return array

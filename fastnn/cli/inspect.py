@@ -5,7 +5,7 @@ import os
 import struct
 import zipfile
 
-from . import models
+from fastnn.cli import models
 
 
 def add_parser(commands):
@@ -13,8 +13,8 @@ def add_parser(commands):
     parser = commands.add_parser(
         "inspect",
         help="say what is in a file of a model or of a frozen network",
-        description="Print the format and the layers of a model, and what freezing makes of it; or those of a frozen "
-        "network.",
+        description="Print the format, the inputs and outputs by name, and the layers of a model, and what freezing "
+        "makes of it; or those of a frozen network, with the precision of each layer.",
     )
     parser.add_argument(
         "file", metavar="FILE", help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}"
@@ -31,12 +31,19 @@ def run(args):
     else:
         model = models.load(path)
         frozen = models.freeze(model)
-    print(f"{path}: {os.path.getsize(path):,} bytes, {_format(path)}\n")
+    print(f"{path}: {os.path.getsize(path):,} bytes, {_format(path)}")
+    print(f"inputs: {_ports(frozen.input_names, frozen.sample_shapes)}")
+    print(f"outputs: {_ports(frozen.output_names, frozen.output_sample_shapes)}\n")
     if not is_frozen:
         model.summary()
         print()
     frozen.summary()
     return 0
+
+
+def _ports(names, shapes):
+    """Inputs or outputs with the shapes of one sample."""
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in zip(names, shapes, strict=True))
 
 
 def _format(path):

@@ -11,10 +11,11 @@ from array import array
 
 import numpy as np
 
-from . import models
-from .bench import duration, processor
-from .demo import positive
-from .workloads import TRAINING
+from fastnn import _tree
+from fastnn.cli import models
+from fastnn.cli.bench import duration, processor
+from fastnn.cli.demo import positive
+from fastnn.cli.workloads import TRAINING
 
 _PERCENTILES = (50, 90, 99, 99.9, 100)
 _LEAST_CALLS = 10
@@ -30,16 +31,18 @@ def add_parser(commands):
         "latency",
         help="time single predictions of a frozen network",
         description="Freeze a network and time calls of it, one after another, as a program that answers requests "
-        "makes them: percentiles, a histogram, and what Python costs of it.",
+        "makes them: percentiles, a histogram, and what Python costs of it. Read the median, and beside it the 99th "
+        "percentile: more than one and a half times as much means that something else runs on the processor.",
     )
     parser.add_argument(
         "model",
         metavar="MODEL|WORKLOAD",
-        help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}, or one of {', '.join(TRAINING)}",
+        help=f"a file that ends in {', '.join((*models.SUFFIXES, models.FROZEN))}; or, to see what this machine does, "
+        f"a network without a file: {', '.join(TRAINING)}",
     )
     parser.add_argument("--batch", type=positive, default=1, help="rows in one call; default: %(default)s")
     parser.add_argument("--seconds", type=duration, default=2.0, help="for each kind of call; default: %(default)s")
-    parser.add_argument("--threads", type=positive, default=1, help="default: %(default)s")
+    parser.add_argument("--threads", type=positive, default=1, help="that may share a call; default: %(default)s")
     models.add_precision(parser)
     parser.set_defaults(run=run)
 
@@ -97,15 +100,14 @@ def measure(frozen, batch, seconds):
     dict of str to ndarray
         Nanoseconds of single calls, for each way to call.
     """
-    from fastnn.freeze import StructuredPredictor
-    from fastnn.freeze.predictor import LookupPredictor
-
-    if isinstance(frozen, (StructuredPredictor, LookupPredictor)):
-        raise ValueError("fastnn latency times networks of one input and one output, of numbers.")
-    shape = (batch, *frozen.input_shape[1:])
-    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    if frozen.looked_up:
+        raise ValueError("fastnn latency times networks that read numbers: this one looks up text or integers.")
+    draw = np.random.default_rng(0).standard_normal
+    x = [draw((batch, *shape), dtype=np.float32) for shape in frozen.sample_shapes]
+    x = x[0] if len(x) == 1 else x
     y = frozen(x)
-    calls = {"frozen(x)": (x,), "frozen(x, out)": (x, y), "no rows": (x[:0], y[:0])}
+    nothing = [_tree.map_structure(lambda each: each[:0], each) for each in (x, y)]
+    calls = {"frozen(x)": (x,), "frozen(x, out)": (x, y), "no rows": nothing}
     for arguments in calls.values():
         time_calls(frozen, arguments, _TURN_SECONDS)  # caches and branch predictors are warm now
     times = {call: [] for call in calls}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import _cache
+from fastnn.datasets import _cache
 
 _SOURCE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import _cache, idx
+from fastnn.datasets import _cache, idx
 
 FILES = (
     "train-images-idx3-ubyte.gz",

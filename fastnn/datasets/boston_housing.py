@@ -3,7 +3,7 @@
 Use `california_housing` for new work: one of this table's columns assumes that people's colour sets a price.
 """
 
-from . import _housing
+from fastnn.datasets import _housing
 
 __all__ = ["load_data"]
 

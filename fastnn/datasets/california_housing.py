@@ -1,6 +1,6 @@
 """California housing: 20,640 districts of 1990, 8 numbers each, and the median price of a house."""
 
-from . import _housing
+from fastnn.datasets import _housing
 
 __all__ = ["load_data"]
 

@@ -1,6 +1,6 @@
 """Fashion-MNIST: 70,000 grey images of clothing, 28x28 pixels, ten classes."""
 
-from . import _mnist_like
+from fastnn.datasets import _mnist_like
 
 __all__ = ["CLASSES", "load_data"]
 

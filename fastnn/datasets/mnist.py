@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import _cache, _mnist_like
+from fastnn.datasets import _cache, _mnist_like
 
 __all__ = ["load_data"]
 

@@ -3,7 +3,7 @@
 ``export``     the files: names, the header, what is said at their heads
 ``writer``     the graph, node by node: where values lie, loops and constants
 ``operations`` what each operation is in C
-``library.h``  the functions that exported networks call, of which each file gets those that it needs
+``functions.h``, ``layers.h``  what exported networks call: each file gets of them what it needs
 """
 
 from fastnn.export.export import ExportedC, export_c

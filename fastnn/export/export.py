@@ -4,8 +4,8 @@ import itertools
 import math
 import re
 import textwrap
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fastnn.graph import Graph
 from fastnn.lowering.layout import body
 from fastnn.saving.files import replacing
 
-_LIBRARY = Path(__file__).with_name("library.h")
+_LIBRARY = [Path(__file__).with_name(each) for each in ("functions.h", "layers.h")]
 _PRECISIONS = ("float32", "float16", "int8")
 _BYTES = {"float": 4, "uint16_t": 2, "int8_t": 1}
 _A_LINE = {"float": 8, "uint16_t": 16, "int8_t": 20}
@@ -57,18 +57,24 @@ _STORAGE = """\
 #endif
 """
 
-ExportedC = namedtuple("ExportedC", "name files rom_bytes ram_bytes")
-ExportedC.__doc__ = """What `export_c` has written.
 
-Attributes
-----------
-name : str
-    What all the names of the C interface begin with.
-files : tuple of Path
-    The source, the header, and the test if there is one.
-rom_bytes, ram_bytes : int
-    Of weights and tables, and of the memory between the layers; code and stack are not counted.
-"""
+class ExportedC(NamedTuple):
+    """What `export_c` has written.
+
+    Attributes
+    ----------
+    name : str
+        What all the names of the C interface begin with.
+    files : tuple of Path
+        The source, the header, and the test if there is one.
+    rom_bytes, ram_bytes : int
+        Of weights and tables, and of the memory between the layers; code and stack are not counted.
+    """
+
+    name: str
+    files: tuple
+    rom_bytes: int
+    ram_bytes: int
 
 
 def export_c(predictor, path, precision=None, name=None, *, self_test=None, tolerance=1e-5):
@@ -311,7 +317,7 @@ def _library(code):
     """The functions of the library that some code calls, and those that they call, in the library's order."""
     functions = {}
     comment = []
-    lines = iter(_LIBRARY.read_text().splitlines())
+    lines = (line for path in _LIBRARY for line in path.read_text().splitlines())
     for line in lines:
         if line.startswith("static"):
             text = [*comment, line]

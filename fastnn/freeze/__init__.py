@@ -7,8 +7,10 @@
 ``precision``  which layer gets which, told or measured, by ``evaluation`` on data; ``calibrate``: ranges of inputs
 ``report``     what all this did
 ``image``      the network as one block of bytes, which C checks, maps and runs: what a file holds
+``description``  the part of it that Python reads
 ``predictor``  an image as a callable
 ``structured`` the same for several inputs or outputs
+``serving``    `predict` and `evaluate` with Keras's arguments
 """
 
 from fastnn.freeze.predictor import LookupPredictor, Predictor, from_image, load_frozen, predictor_of

@@ -1,7 +1,5 @@
 """What a frozen network answers beside the model it was made from, on data."""
 
-import dataclasses
-
 import numpy as np
 
 from fastnn.freeze.heads import head_of
@@ -83,6 +81,11 @@ class Evaluation:
     def __len__(self):
         return len(self.arrays[0])
 
+    @property
+    def has_labels(self):
+        """Has an output the classes of its samples?"""
+        return any(kind in ("class", "yes") and answer is not None for kind, answer in self._answers)
+
     def some(self, count):
         """The same with at most so many of the samples, evenly spread, and without targets."""
         if len(self) <= count:
@@ -130,13 +133,13 @@ class Evaluation:
         report = OutputReport(self._names[number], largest, relative)
         if kind == "value":
             before, after = (float(np.sqrt(np.mean(np.square(each - answer)))) for each in (expected, found))
-            return dataclasses.replace(report, rmse=(before, after))
+            return report._replace(rmse=(before, after))
         if kind in ("class", "yes"):
             before, after = (each.argmax(axis=-1) if kind == "class" else each > 0.5 for each in (expected, found))
-            report = dataclasses.replace(report, changed=float(np.mean(before != after)))
+            report = report._replace(changed=float(np.mean(before != after)))
             if answer is not None:
                 right = tuple(float(np.mean(each == answer)) for each in (before, after))
-                report = dataclasses.replace(report, accuracy=right)
+                report = report._replace(accuracy=right)
         return report
 
 

@@ -5,7 +5,6 @@ plan for one sample (which grows with the rows), their constants as they lie, an
 `graph_of` makes the graph again.
 """
 
-import contextlib
 import functools
 import json
 import struct
@@ -14,19 +13,17 @@ import zlib
 import numpy as np
 
 from fastnn._engine.runtime import OPS, Source
-from fastnn._revision import Setting
+from fastnn.freeze.description import HEADER, NotInImage, damage_told, decode, description_of, encode
 from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.lowering.builder import Builder, Slot
 from fastnn.lowering.memory import plan
-from fastnn.operations.arrange import Piece
-from fastnn.operations.lookup import Lookup, Table
+from fastnn.operations.lookup import Lookup
 from fastnn.operations.parameter import Memory
 from fastnn.variables import Variable
 
 MAGIC = b"\x89FNN\r\n\x1a\n"
 VERSION = 1
 _LINE = 64
-_HEADER = struct.Struct("<8sIIQ4I11Q")
 _PORT = struct.Struct("<QQII6Q")
 _INSTR = struct.Struct("<IIqdd")
 _OPERAND = struct.Struct("<IIQ")
@@ -40,11 +37,7 @@ _READS_UNPADDED = {
     "embedding": ("ids", "ldids"),
     "category_encode": ("ids", "ldids"),
 }
-_WRITES_UNPADDED = {"packed_dense": ("y", "ldy"), "copy_rows": ("y", "ldy")}
-
-
-class NotInImage(ValueError):
-    """The network needs something that an image cannot hold; the message says what, and of which layer."""
+_WRITES_UNPADDED = dict.fromkeys(("packed_dense", "copy_rows", "softmax_forward"), ("y", "ldy"))
 
 
 class _Port:
@@ -281,14 +274,14 @@ def _assemble(operations, inputs, outputs, code, instructions, memory, constants
         ports.append(_PORT.pack(len(names), floats, axes, 0, *shape, *(0,) * (6 - axes)))
         names += port.name.encode() + b"\0"
     sections = [names, b"".join(ports), code, b"".join(data for _, data in constants.parts), text]
-    places, end = [], _HEADER.size
+    places, end = [], HEADER.size
     for section in sections:
         end = -(-end // _LINE) * _LINE
         places.append(end)
         end += len(section)
     total = -(-end // _LINE) * _LINE
     (at_names, at_ports, at_code, at_constants, at_text) = places
-    header = _HEADER.pack(
+    header = HEADER.pack(
         MAGIC, VERSION, 0, total, len(inputs), len(outputs), len(operations), instructions, *memory, at_names,
         len(names), at_ports, at_code, len(code), at_constants, constants.nbytes, at_text, len(text),
     )  # fmt: skip
@@ -303,26 +296,6 @@ def with_checksum(image):
     image = bytearray(image)
     image[12:16] = struct.pack("<I", zlib.crc32(memoryview(image)[16:]))
     return bytes(image)
-
-
-def description_of(image):
-    """What Python has put into an image that C has opened."""
-    fields = _HEADER.unpack_from(image)
-    start, nbytes = fields[-2:]
-    with damage_told():
-        description = json.loads(bytes(image[start : start + nbytes]))
-        if not description.keys() >= {"kind", "name", "graph", "reads", "labels", "report"}:
-            raise KeyError("kind")
-        return description
-
-
-@contextlib.contextmanager
-def damage_told():
-    """Whatever a damaged description leads to is said in one way. C has seen to it that there is nothing worse."""
-    try:
-        yield
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise ValueError("The description in this frozen network is damaged: freeze the model again.") from error
 
 
 # ---- the graph -------------------------------------------------------------------------------------------------------
@@ -355,7 +328,7 @@ def _plain_graph(graph, emitted, constants):
 
 def graph_of(image):
     """The graph of an image. Kernels of float16 and int8 have the values that are used, not those that were rounded."""
-    fields = _HEADER.unpack_from(image)
+    fields = HEADER.unpack_from(image)
     start, nbytes = fields[-4:-2]
     constants = np.frombuffer(image, np.uint8, nbytes, start)
     load = functools.partial(_value, constants)
@@ -388,54 +361,6 @@ def _value(constants, place, shape, layout):
     for candidate in (np.nextafter(largest, np.float32(0)), np.nextafter(largest, np.float32(np.inf))):
         largest = np.where(largest / np.float32(127) == scale, largest, candidate)
     return np.where(np.abs(integers) == 127, np.sign(integers) * largest, kernel).astype(np.float32)
-
-
-# ---- attributes ------------------------------------------------------------------------------------------------------
-
-
-def encode(value):
-    """Attributes of nodes as JSON has them: what is neither number, text nor list is a list with its kind in front."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        return ["list" if isinstance(value, list) else "tuple", *map(encode, value)]
-    if isinstance(value, dict):
-        return ["dict", *([encode(key), encode(each)] for key, each in value.items())]
-    if isinstance(value, slice):
-        return ["slice", value.start, value.stop, value.step]
-    if isinstance(value, np.ndarray):
-        return ["array", value.dtype.str, list(value.shape), value.ravel().tolist()]
-    if isinstance(value, Setting):
-        return ["setting", encode(value.value)]
-    if isinstance(value, Table):
-        return ["table", *map(encode, value.plain())]
-    if isinstance(value, Piece):
-        return ["piece", *(encode(getattr(value, name)) for name in Piece.__slots__)]
-    raise NotInImage(f"An image cannot hold a {type(value).__name__}, which a layer of this network is made with.")
-
-
-def decode(value):
-    """The inverse of `encode`."""
-    if not isinstance(value, list):
-        return value
-    kind, *rest = value
-    if kind in ("list", "tuple"):
-        return (list if kind == "list" else tuple)(map(decode, rest))
-    if kind == "dict":
-        return {decode(key): decode(each) for key, each in rest}
-    if kind == "slice":
-        return slice(*rest)
-    if kind == "array":
-        return np.array(rest[2], rest[0]).reshape(rest[1])
-    if kind == "setting":
-        return Setting(decode(rest[0]))
-    if kind == "table":
-        return Table(*map(decode, rest))
-    if kind == "piece":
-        return Piece(*map(decode, rest))
-    raise ValueError(f"The description in this frozen network has something unknown, {kind!r}: it is damaged.")
 
 
 def looks_up(graph):

@@ -12,12 +12,12 @@ import numpy as np
 from fastnn.freeze.calibrate import ranges as measure_ranges
 from fastnn.freeze.evaluation import Evaluation, outputs_of, read, split
 from fastnn.freeze.pack import pack
-from fastnn.freeze.report import FreezeReport, LayerReport
+from fastnn.freeze.report import MEASURES, FreezeReport, LayerReport
 from fastnn.freeze.stored import stored_bytes
 from fastnn.operations.packed_dense import PRECISIONS, check
 
-# Permitted with "mixed" where nothing else is said: of accuracy, or of relative error where there are no labels.
-TOLERANCES = {"accuracy": 0.002, "relative error": 0.02}
+# Permitted with "mixed" where nothing else is said: of accuracy, and of relative error where there are no labels.
+TOLERANCES = {"accuracy": 0.002, "error": 0.02}
 # With fewer weights, rounding a row to integers takes int8 longer than it wins.
 SMALL = 64 * 64
 # From so many weights on, 2 MiB of float32 stream from beyond the second-level cache: there float16 is faster, too.
@@ -43,13 +43,19 @@ def check_arguments(precision, calibration_data, validation_data, tolerance):
         )
     if tolerance is None:
         return
-    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < math.inf:
+    given = tolerance if isinstance(tolerance, dict) else {"accuracy": tolerance}
+    if not given or not given.keys() <= MEASURES.keys() or not all(map(_is_limit, given.values())):
         raise ValueError(
             "`tolerance` is the largest permitted loss of accuracy (0.002: 0.2 percentage points) or, without labels, "
-            f"relative error of the outputs. Received: tolerance={tolerance!r}"
+            'relative error of the outputs; or a dictionary of either or both, {"accuracy": 0.002, "error": 0.05}. '
+            f"Received: tolerance={tolerance!r}"
         )
     if precision != "mixed" and validation_data is None:
         raise ValueError("`tolerance` needs validation_data: samples, best with labels, that the loss is measured on.")
+
+
+def _is_limit(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def packed(model, graph, folding, precision, calibration_data, validation_data, tolerance):
@@ -82,6 +88,11 @@ def packed(model, graph, folding, precision, calibration_data, validation_data, 
     if evaluation is None:
         result = pack(graph, chosen, ranges)
         return result, FreezeReport(folding, _layers(graph, result, {}))
+    if isinstance(tolerance, dict) and "accuracy" in tolerance and not evaluation.has_labels:
+        raise ValueError(
+            "`tolerance` permits a loss of accuracy, which needs labels: pass validation_data=(x, y) with the classes "
+            f"of a classifier, or permit an error alone. Received: tolerance={tolerance!r}"
+        )
     trial = _Trial(graph, ranges, evaluation)
     folding.compare(trial.few.expected, outputs_of(graph, trial.few.arrays))
     if precision == "mixed":
@@ -90,7 +101,7 @@ def packed(model, graph, folding, precision, calibration_data, validation_data, 
     outputs = evaluation.reports(result)
     layers = _layers(graph, result, trial.errors_of(chosen))
     report = FreezeReport(folding, layers, outputs, len(evaluation), tolerance)
-    if tolerance is not None and not report.loss <= tolerance:
+    if report.missed:
         raise ValueError(_refusal(report, precision))
     return result, report
 
@@ -164,26 +175,32 @@ class _Trial:
         Returns
         -------
         chosen : dict of Node to str
-        tolerance : float
-            The default one, where there was none.
+        tolerance : float or dict
+            The default one, where there was none; and with an error for the outputs without labels, where others have
+            some.
         """
         first = self._measured(chosen)
-        if tolerance is None:
-            tolerance = TOLERANCES[first.measure]
-        if first.loss <= tolerance:
+        if not isinstance(tolerance, dict):
+            names = dict.fromkeys("accuracy" if each.accuracy else "error" for each in first.outputs)
+            limits = {name: TOLERANCES[name] for name in TOLERANCES if name in names}
+            if tolerance is not None:
+                limits[next(iter(limits))] = tolerance
+            tolerance = limits if len(limits) > 1 else limits.popitem()[1]
+        if not self._measured(chosen, tolerance).missed:
             return chosen, tolerance
         ways = [chosen, *self._raised(chosen)]
         missing, enough = 0, len(ways) - 1  # all in float32 is enough, or nothing is
         while enough - missing > 1:
             middle = (missing + enough) // 2
-            if self._measured(ways[middle]).loss <= tolerance:
+            if not self._measured(ways[middle], tolerance).missed:
                 enough = middle
             else:
                 missing = middle
         return ways[enough], tolerance
 
-    def _measured(self, chosen):
-        return FreezeReport(None, outputs=self.evaluation.reports(pack(self.graph, chosen, self.ranges)))
+    def _measured(self, chosen, tolerance=None):
+        outputs = self.evaluation.reports(pack(self.graph, chosen, self.ranges))
+        return FreezeReport(None, outputs=outputs, tolerance=tolerance)
 
     def _raised(self, chosen):
         """One layer after the other is raised, until all are in float32: errors add up as squares, so the next is that
@@ -222,17 +239,19 @@ def _layers(graph, result, errors):
 
 def _refusal(report, precision):
     """Why a tolerance is missed, in numbers, and what to do."""
-    labelled = [each for each in report.outputs if each.accuracy]
-    if labelled:
-        worst = max(labelled, key=lambda each: each.lost)
-        before, after = worst.accuracy
-        what = f"its accuracy falls from {before:.2%} to {after:.2%}, by {worst.lost:.4g}"
-    else:
-        worst = max(report.outputs, key=lambda each: each.relative)
-        what = f"the relative RMS error of its outputs is {worst.relative:.3g}"
-    where = f" (output {worst.name!r})" if len(report.outputs) > 1 else ""
-    text = f"Frozen with precision={precision!r}, {what}{where}, on {report.samples:,} samples. Permitted are "
-    text += f"tolerance={report.tolerance:g} of {report.measure}."
+    found = []
+    for name in report.missed:
+        if name == "accuracy":
+            worst = max((each for each in report.outputs if each.accuracy), key=lambda each: each.lost)
+            before, after = worst.accuracy
+            what = f"its accuracy falls from {before:.2%} to {after:.2%}, by {worst.lost:.4g}"
+        else:
+            worst = max(report.outputs, key=lambda each: each.relative)
+            what = f"the relative RMS error of its outputs is {worst.relative:.3g}"
+        found.append(what + (f" (output {worst.name!r})" if len(report.outputs) > 1 else ""))
+    permitted = " and ".join(f"{limit:g} of {MEASURES[name]}" for name, limit in report.missed.items())
+    text = f"Frozen with precision={precision!r}, {', and '.join(found)}, on {report.samples:,} samples. Permitted are "
+    text += f"tolerance={permitted}."
     costly = sorted((each for each in report.layers if each.error), key=lambda each: -each.error)
     if costly:
         names = ", ".join(f"{each.name!r} ({each.precision}: {each.error:.2g})" for each in costly[:3])

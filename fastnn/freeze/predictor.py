@@ -1,5 +1,6 @@
 """A frozen network as Python sees it: an image, and what calls it."""
 
+import functools
 import mmap
 import os
 
@@ -7,15 +8,13 @@ import numpy as np
 
 from fastnn import _tree
 from fastnn._engine.predictor import FrozenProgram, Image
-from fastnn.eager import CHUNK
+from fastnn.freeze.description import NotInImage, damage_told, decode, description_of, encode
 from fastnn.freeze.heads import head_of
-from fastnn.freeze.image import NotInImage, damage_told, decode, description_of, encode, graph_of, looks_up, to_image
-from fastnn.freeze.plain import from_plain, to_plain
 from fastnn.freeze.report import FreezeReport
-from fastnn.freeze.stored import table
-from fastnn.saving.files import check_target, replacing
 from fastnn.training.data import as_array, check_inputs
-from fastnn.variables import move_to_arena
+
+# What a loaded predictor can do without (graphs, operations, files to write) is imported where it is used: a program
+# that serves one shall start quickly.
 
 SUFFIX = ".fnn"
 
@@ -32,6 +31,10 @@ class Predictor(FrozenProgram):
         What was folded into what.
     input_shape, output_shape : tuple
         With None for the batch; structures of such, where there are several.
+    input_names, output_names : tuple of str
+        By which dictionaries of arrays, and of targets, are read.
+    sample_shapes, output_sample_shapes : list of tuple
+        Of one sample of each input, and of each output.
     graph : Graph
         The folded network. After loading, kernels of float16 and int8 have their rounded values.
     precision : str
@@ -53,18 +56,24 @@ class Predictor(FrozenProgram):
     (3,)
     """
 
-    def __init__(self, description, image=None, graph=None):
+    def __init__(self, description, image=None, graph=None, own=None):
         self._description = description
+        self._own = own or {}  # classes and functions of the user's that `compile` was given, by name
         self.name = description["name"]
+        self.input_names = tuple(description["input_names"])
+        self.sample_shapes = [tuple(shape) for shape in description["sample_shapes"]]
         self.report = FreezeReport.from_plain(decode(description["report"]))
         self.notes = tuple(self.report.folding.notes)
         self.heads = tuple(description["heads"])
+        self.output_names = tuple(description.get("output_names") or (f"output_{n}" for n in range(len(self.heads))))
         self._graph = graph
         self._program = None
         if image is None:
-            move_to_arena(graph.variables)
-            from fastnn.lowering.programs import Prediction  # here: few networks need it, and it needs optimizers
+            from fastnn.eager import CHUNK
+            from fastnn.lowering.programs import Prediction
+            from fastnn.variables import move_to_arena
 
+            move_to_arena(graph.variables)
             self._program = Prediction(graph, CHUNK)
         else:
             self._open(image)
@@ -75,17 +84,55 @@ class Predictor(FrozenProgram):
     def graph(self):
         """The folded network."""
         if self._graph is None:
+            from fastnn.freeze.image import graph_of
+
             self.__dict__["_graph"] = graph_of(self.image)
         return self._graph
 
-    async def predict_async(self, x, out=None):
-        """As `predict`, in a thread of the running event loop's executor, so that the loop goes on meanwhile.
+    async def predict_async(self, x, **options):
+        """As `predict`, with its arguments, in a thread of the running event loop's executor, so that the loop goes on
+        meanwhile.
 
         Worth it for calls that take long: a hop to a thread and back costs more than a small network does.
         """
         import asyncio  # its import takes longer than that of all else here
 
-        return await asyncio.get_running_loop().run_in_executor(None, self.predict, x, out)
+        call = functools.partial(self.predict, x, **options)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
+        return_dict=False, *, loss=None, metrics=None, **unknown,
+    ):  # fmt: skip
+        """Loss and metrics on data, of what this network predicts: those that the model was compiled with.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight, steps, return_dict
+            As for `fastnn.Model.evaluate`.
+        callbacks : None
+            There is nothing that they could be called at.
+        loss, metrics : optional
+            As for `fastnn.Model.compile`, instead of those that the model had when it was frozen. If it was not
+            compiled, the loss is by default that of each output's last activation: cross-entropy for softmax (of
+            labels or of one-hot rows, as `y` has them) and for sigmoid, both with the accuracy, mean squared error for
+            all others.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss, followed by the metrics if there are any; a dict by name if `return_dict`. Unlike the model's,
+            the loss is that of the data alone: regularizers and `add_loss` belong to training.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data that does not fit, and for a compiled loss or metric that is not known here, or has no name.
+        """
+        from fastnn.freeze import serving
+
+        serving.check_arguments("evaluate", batch_size, verbose, callbacks, unknown)
+        return serving.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, return_dict, loss, metrics)
 
     def predict_proba(self, x):
         """Probabilities of the classes, as scikit-learn has them.
@@ -168,6 +215,8 @@ class Predictor(FrozenProgram):
             raise ValueError(f"Frozen networks are saved in files whose names end in {SUFFIX!r}. Received: {path!r}")
         if self.image is None:
             raise ValueError(f"Cannot save {self.name!r}: {self._description['why_no_image']}")
+        from fastnn.saving.files import check_target, replacing
+
         with replacing(check_target(path, overwrite)) as file:
             file.write(self.image)
 
@@ -182,6 +231,8 @@ class Predictor(FrozenProgram):
     def summary(self, print_fn=print):
         """Print what the network is made of: its operations with shapes, parameters, precisions and bytes, and what was
         folded into what."""
+        from fastnn.freeze.stored import table
+
         size = f"{self.nbytes:,} bytes as an image" if self.image is not None else self._description["why_no_image"]
         lines = [f"Frozen network {self.name!r}: {self.input_shape} -> {self.output_shape}, {size}", table(self.graph)]
         print_fn("\n".join([*lines, *(f" {note}" for note in self.notes)]))
@@ -200,11 +251,18 @@ class Predictor(FrozenProgram):
 
         return export_c(self, path, precision, name, **options)
 
+    def _predict_as_told(self, x, batch_size, verbose, steps, callbacks, out, unknown):
+        """`predict` with more than an array, or with other arguments than by default."""
+        from fastnn.freeze import serving
+
+        serving.check_arguments("predict", batch_size, verbose, callbacks, unknown)
+        return serving.predict(self, x, batch_size, steps, out)
+
     def _convert(self, x):
         """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
         if isinstance(x, (bytes, bytearray)):
             raise TypeError("Bytes have no type: pass memoryview(x).cast('f') if they are float32 values.")
-        array, shape = as_array(x, "x"), self.input_shape[1:]
+        array, shape = as_array(self._values(x)[0], "x"), self.input_shape[1:]
         if array.shape != shape or shape == (1,):
             array = check_inputs(array, shape, f"The input of {self.name!r}")
         return np.ascontiguousarray(array, np.float32)
@@ -222,6 +280,63 @@ class Predictor(FrozenProgram):
             self._refuse_output(out, result.shape)
         out[...] = result
         return out
+
+    def _values(self, x):
+        """What was given for each of the inputs: by name in a dictionary, or in their order in a list."""
+        names = self.input_names
+        if isinstance(x, dict):
+            missing = [name for name in names if name not in x]
+            if missing:
+                raise ValueError(f"Expected inputs named {list(names)}. Received a dictionary without {missing}.")
+            return [x[name] for name in names]
+        if len(names) == 1:  # as the model's `predict`: a list of one array is that array
+            listed = isinstance(x, (list, tuple)) and len(x) == 1
+            return list(x) if listed and getattr(x[0], "ndim", 0) >= min(2, len(self.sample_shapes[0]) + 1) else [x]
+        if not isinstance(x, (list, tuple)) or len(x) != len(names):
+            got = f"{len(x)} in a {type(x).__name__}" if isinstance(x, (list, tuple)) else type(x).__name__
+            raise ValueError(
+                f"Expected a list of {len(names)} arrays or a dictionary by {list(names)}. Received: {got}"
+            )
+        if isinstance(self.input_shape, dict):  # a list has the order in which the model's dictionary was written
+            order = list(self.input_shape)
+            return [x[order.index(name)] for name in names]
+        return list(x)
+
+    def _array(self, number, value):
+        """What was given for an input as an array; text only where it is looked up."""
+        return as_array(value, f"Input {self.input_names[number]!r} of {self.name!r}", text=number in self.looked_up)
+
+    @functools.cached_property
+    def looked_up(self):
+        """Numbers of the inputs that pass through a table first."""
+        if self.image is not None:
+            return {number for number, node in self._description["reads"] if node is not None}
+        from fastnn.operations.lookup import Lookup
+
+        inputs, nodes = self._graph.inputs, self._graph.nodes
+        return {inputs.index(node.inputs[0]) for node in nodes if isinstance(node.operation, Lookup)}
+
+    def _batch(self, arrays):
+        """Arrays in the shapes of a batch of inputs, and how many samples they have."""
+        arrays = [
+            check_inputs(each, shape, f"Input {name!r} of {self.name!r}")
+            for each, name, shape in zip(arrays, self.input_names, self.sample_shapes, strict=True)
+        ]
+        lengths = {len(each) for each in arrays}
+        if len(lengths) > 1:
+            raise ValueError(f"The inputs of {self.name!r} must have as many samples each. Received: {sorted(lengths)}")
+        return arrays, lengths.pop()
+
+    def _checked_inputs(self, x, name="x"):
+        """As of a model: an array for each input, of the shape of a batch, and how many samples they have."""
+        return self._batch([self._array(number, value) for number, value in enumerate(self._values(x))])
+
+    @property
+    def output_sample_shapes(self):
+        """The shape of a sample of each output."""
+        if self.image is None:
+            return [each.shape[1:] for each in self._graph.outputs]
+        return self.output_shapes
 
     def _read(self, arrays):
         """What the image's inputs read, given an array for each of the graph's: tokens are looked up."""
@@ -241,6 +356,8 @@ class Predictor(FrozenProgram):
     def __reduce__(self):
         """Pickled and copied as the image; nothing of the model is needed to have it back."""
         if self.image is None:
+            from fastnn.freeze.plain import to_plain
+
             return _from_plain, (type(self), self._description, to_plain(self._graph))
         return from_image, (bytes(self.image),)
 
@@ -253,16 +370,16 @@ class LookupPredictor(Predictor):
 
     def __call__(self, x, out=None):
         """Outputs for the rows of `x`; see `predict`."""
-        x = as_array(x, "x", text=True)
+        x = as_array(self._values(x)[0], "x", text=True)
         shape = self.input_shape[1:]
         lone = x.shape == shape and shape != (1,)
         x = x[None] if lone else check_inputs(x, shape, f"The input of {self.name!r}")
         (values,) = self._read([x])
         return super().__call__(values[0] if lone else values, out)
 
-    def predict(self, x, out=None):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
         """Outputs for the rows of `x`, an array_like of tokens; see `Predictor.predict`."""
-        return self(x, out)
+        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
 
 def predictor_of(graph, report, model):
@@ -275,6 +392,8 @@ def predictor_of(graph, report, model):
     model : Model
         For its name, and the names and structure of its inputs and outputs.
     """
+    from fastnn.freeze import serving
+    from fastnn.freeze.image import looks_up, to_image
     from fastnn.freeze.structured import StructuredPredictor
 
     single = len(graph.inputs) == len(graph.outputs) == 1
@@ -284,6 +403,7 @@ def predictor_of(graph, report, model):
     else:
         shapes = [_tree.map_structure(lambda each: each.shape, ends) for ends in (model.input, model.output)]
     numbers = iter(range(len(graph.outputs)))
+    compiled, own = serving.compiled_with(model)
     description = {
         "kind": cls.__name__,
         "name": model.name,
@@ -293,12 +413,14 @@ def predictor_of(graph, report, model):
         "shapes": encode(tuple(shapes)),
         "sample_shapes": [list(each.shape[1:]) for each in graph.inputs],
         "outputs": encode(_tree.map_structure(lambda each: next(numbers), model.output)),
+        "output_names": model._heads_names(),
+        "compiled": compiled,
     }
     try:
         image = to_image(graph, description)
     except NotInImage as error:
-        return cls({**description, "reads": [], "why_no_image": str(error)}, graph=graph)
-    return cls(description_of(image), Image(image), graph)
+        return cls({**description, "reads": [], "why_no_image": str(error)}, graph=graph, own=own)
+    return cls(description_of(image), Image(image), graph, own)
 
 
 def from_image(image):
@@ -317,6 +439,8 @@ def from_image(image):
 
 
 def _from_plain(cls, description, plain):
+    from fastnn.freeze.plain import from_plain
+
     return cls(description, graph=from_plain(plain))
 
 

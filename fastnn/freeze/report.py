@@ -1,12 +1,15 @@
 """What folding did, and what the precisions cost."""
 
-import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from fastnn import _tree
 from fastnn.lowering.layout import body, is_batched
+
+# What a tolerance may be of, in words.
+MEASURES = {"accuracy": "accuracy", "error": "relative error"}
 
 
 class FoldReport:
@@ -90,8 +93,7 @@ class FoldReport:
 _PLAIN = ("notes", "kept", "nodes", "parameters", "multiplications", "difference")
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerReport:
+class LayerReport(NamedTuple):
     """A dense layer of a frozen network.
 
     Attributes
@@ -117,8 +119,7 @@ class LayerReport:
     error: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class OutputReport:
+class OutputReport(NamedTuple):
     """An output of a frozen network beside the model's, on validation data.
 
     Attributes
@@ -173,8 +174,9 @@ class FreezeReport:
         How far each output is from the model's; empty without data.
     samples : int
         How many they were measured on.
-    tolerance : float or None
-        What was permitted: of lost accuracy, or of relative error.
+    tolerance : float, dict or None
+        What was permitted: a float of lost accuracy, or of relative error; a dictionary of "accuracy", of "error", or
+        of both.
     """
 
     def __init__(self, folding, layers=(), outputs=(), samples=0, tolerance=None):
@@ -185,23 +187,42 @@ class FreezeReport:
         self.tolerance = tolerance
 
     @property
-    def loss(self):
-        """What a tolerance is about: the largest loss of accuracy of any output that has labels; where none has, the
-        largest relative RMS error of any. None without data."""
+    def losses(self):
+        """The largest loss of "accuracy" of any output that has labels, if one has, and the largest relative RMS
+        "error" of any output; empty without data."""
         lost = [each.lost for each in self.outputs if each.lost is not None]
-        return max(lost or [each.relative for each in self.outputs], default=None)
+        found = {"accuracy": max(lost)} if lost else {}
+        return {**found, "error": max(each.relative for each in self.outputs)} if self.outputs else {}
+
+    @property
+    def loss(self):
+        """What a tolerance that is one number is about: the loss of accuracy where there are labels, else the relative
+        error. None without data."""
+        return next(iter(self.losses.values()), None)
 
     @property
     def measure(self):
         """What `loss` is of: "accuracy" or "relative error"."""
-        return "accuracy" if any(each.accuracy for each in self.outputs) else "relative error"
+        return MEASURES[next(iter(self.losses), "error")]
+
+    @property
+    def limits(self):
+        """The tolerance as a dictionary of "accuracy", "error" or both; empty where all was permitted."""
+        if self.tolerance is None or isinstance(self.tolerance, dict):
+            return self.tolerance or {}
+        return {next(iter(self.losses), "error"): self.tolerance}
+
+    @property
+    def missed(self):
+        """Those of `limits` that are not kept."""
+        return {name: limit for name, limit in self.limits.items() if not self.losses[name] <= limit}
 
     def plain(self):
         """As a dictionary of numbers, texts and lists; `from_plain` is the way back."""
         return {
             "folding": self.folding.plain(),
-            "layers": [dataclasses.asdict(each) for each in self.layers],
-            "outputs": [dataclasses.asdict(each) for each in self.outputs],
+            "layers": [each._asdict() for each in self.layers],
+            "outputs": [each._asdict() for each in self.outputs],
             "samples": self.samples,
             "tolerance": self.tolerance,
         }
@@ -233,8 +254,8 @@ class FreezeReport:
                 lines.append("  ".join([f"{name:{widths[0]}}", *rest]).rstrip())
         if self.outputs:
             lines += ["", f"beside the model, on {self.samples:,} samples:", *map(str, self.outputs)]
-        if self.tolerance is not None:
-            lines.append(f"tolerance {self.tolerance:g} of {self.measure}: kept with {self.loss:.2g}")
+        for name, limit in self.limits.items():
+            lines.append(f"tolerance {limit:g} of {MEASURES[name]}: kept with {self.losses[name]:.2g}")
         return "\n".join(lines)
 
 

@@ -25,3 +25,7 @@ def __getattr__(name):
 
 
 __all__ = sorted(_ROOMS)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -83,10 +83,10 @@ class Exporter:
             self._variables[variable] = self.constant(variable.numpy(), variable.name)
         return self._variables[variable]
 
-    def constant(self, value, name="constant"):
-        """The name of a constant: float32, or int64 of what is made of integers."""
+    def constant(self, value, name="constant", dtype=None):
+        """The name of a constant: of a type, or float32, or int64 of what is made of integers."""
         value = np.asarray(value)
-        value = value.astype(np.int64 if value.dtype.kind == "i" and value.ndim else np.float32)
+        value = value.astype(dtype or (np.int64 if value.dtype.kind == "i" and value.ndim else np.float32))
         name = self.unique(f"{self._layer}/{name}")
         self.constants[name] = value
         return name

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn import _random, _revision, _tree, constraints, initializers, regularizers
 from fastnn._naming import scopes_open, unique_name
+from fastnn._suggestions import of_argument
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
 from fastnn.layers.eager_inputs import as_floats, is_flat, several
@@ -80,7 +81,8 @@ class Layer(HasWeights, Saveable):
         **unknown,
     ):
         if unknown:
-            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {unknown}")
+            hint = of_argument(next(iter(unknown)), type(self))
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {unknown}.{hint}")
         if dtype_name(dtype) not in (None, "float32", np.float32):
             raise ValueError(f"fastnn computes in float32. Received: dtype={dtype!r}")
         if input_dim is not None:

@@ -219,6 +219,10 @@ class Discretization(Layer):
         """The boundaries as a list; None before `adapt`."""
         return None if self._boundaries is None else self._boundaries.numpy().tolist()
 
+    @property
+    def _categories(self):
+        return None if self._boundaries is None or self.output_mode != "int" else self._boundaries.size + 1
+
     def adapt(self, data):
         """Find the boundaries of `num_bins` bins that hold about equally many of the values of `data`, of all axes.
 
@@ -258,14 +262,26 @@ class Discretization(Layer):
         return bins if self.output_mode == "int" else encoded(self, bins, self.output_mode, self._boundaries.size + 1)
 
     def get_config(self):
+        config = super().get_config()
+        del config["trainable"]  # which Keras's layer does not take
         return {
-            **super().get_config(),
-            "bin_boundaries": self.bin_boundaries if self.num_bins is None else None,
+            **config,
+            "bin_boundaries": self.bin_boundaries,
             "num_bins": self.num_bins,
             "epsilon": self.epsilon,
             "output_mode": self.output_mode,
             "sparse": False,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """Make one from what `get_config` returned, which after `adapt` holds boundaries and the number of bins."""
+        boundaries = config.get("bin_boundaries")
+        if boundaries is None or config.get("num_bins") is None:
+            return cls(**config)
+        layer = cls(**{**config, "bin_boundaries": None})
+        layer._boundaries = Variable(boundaries, name="boundaries", trainable=False)
+        return layer
 
 
 def _thinned(values, weights, share):
@@ -283,6 +299,11 @@ def one_of(layer, name, value, known):
     if value not in known:
         raise ValueError(f"{type(layer).__name__}: `{name}` must be one of {list(known)}. Received: {name}={value!r}")
     return value
+
+
+def categories_of(layer):
+    """How many different whole numbers a layer returns; None if it returns something else, or one does not know."""
+    return getattr(layer, "_categories", None)
 
 
 def encode_columns(layer, values):

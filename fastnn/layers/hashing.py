@@ -1,16 +1,22 @@
 """Tokens to bins by a hash, without a vocabulary: Hashing and HashedCrossing. The bins are those of Keras."""
 
+import math
+
 import numpy as np
 
-from fastnn import _hashing
+from fastnn import _hashing, ops
 from fastnn._revision import Setting
 from fastnn.eager import Array, is_symbolic
 from fastnn.layers.base import Layer
-from fastnn.layers.categories import ENCODINGS, CategoryEncoding, encoded, one_of
+from fastnn.layers.categories import ENCODINGS, CategoryEncoding, categories_of, encoded, one_of
 from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
+from fastnn.saving.saveable import dtype_name
 from fastnn.training.arguments import count, integer
 from fastnn.training.data import as_array
+from fastnn.variables import Variable
+
+_MOST_COMBINATIONS = 2**22  # in a table
 
 
 class _Bins:
@@ -68,6 +74,10 @@ class Hashing(Layer):
         self.sparse = False
         self._bins = Setting(_Bins(self.num_bins, mask_value, self.salt))
 
+    @property
+    def _categories(self):
+        return self.num_bins if self.output_mode == "int" else None
+
     def call(self, inputs):
         layer = inputs.call and inputs.call.layer
         text = isinstance(self.mask_value, str) or getattr(layer, "reads_text", False)
@@ -87,6 +97,7 @@ class Hashing(Layer):
     def get_config(self):
         return {
             **super().get_config(),
+            "dtype": "int64" if self.output_mode == "int" else "float32",
             "num_bins": self.num_bins,
             "salt": self.salt,
             "mask_value": self.mask_value,
@@ -98,7 +109,8 @@ class Hashing(Layer):
 class HashedCrossing(Layer):
     """The bin of several columns together: a category for each combination, by a hash.
 
-    It is called on arrays, before a network. (So it is in Keras, with every backend but TensorFlow.)
+    It is called on arrays; or in a network on what StringLookup, IntegerLookup, Hashing or Discretization return, of
+    which it is known how many numbers there are: the bins of all combinations are then in a table.
 
     Parameters
     ----------
@@ -115,11 +127,37 @@ class HashedCrossing(Layer):
         self.output_mode = one_of(self, "output_mode", output_mode, ("int", "one_hot"))
         self.sparse = False
 
+    @property
+    def _categories(self):
+        return self.num_bins if self.output_mode == "int" else None
+
     def call(self, inputs):
-        raise ValueError(
-            f"Layer {self.name!r}: HashedCrossing is called on arrays, before a network: let the network read the bins "
-            "that it returns."
-        )
+        sizes = [categories_of(each.node and each.node.layer) for each in inputs]
+        if None in sizes:
+            raise ValueError(
+                f"Layer {self.name!r}: in a network, HashedCrossing combines what StringLookup, IntegerLookup, Hashing "
+                f"or Discretization return with output_mode='int'. Received: {inputs[sizes.index(None)]!r}. On other "
+                "columns it is called as arrays, before a network."
+            )
+        combinations = math.prod(sizes)
+        if combinations > _MOST_COMBINATIONS:
+            raise ValueError(
+                f"Layer {self.name!r}: {' times '.join(map(str, sizes))} categories make {combinations} combinations, "
+                f"more than {_MOST_COMBINATIONS}. Give the columns fewer categories (max_tokens), or hash them."
+            )
+        if any(each.shape != inputs[0].shape for each in inputs) or inputs[0].shape[1:] not in ((), (1,)):
+            raise ValueError(
+                "All `HashedCrossing` inputs should have the shape `(batch_size)` or `(batch_size, 1)`. Received "
+                f"shapes: {[each.shape for each in inputs]}"
+            )
+        columns = [each.ravel() for each in np.meshgrid(*map(np.arange, sizes), indexing="ij")]
+        bins = _hashing.crossed(columns, self.num_bins).reshape(-1, 1)
+        place = inputs[0]
+        for size, each in zip(sizes[1:], inputs[1:], strict=True):
+            place = place * size + each
+        table = Variable(bins, name="bins", trainable=False, layout="flat")
+        found = ops.reshape(apply("embedding", [place], {"embeddings": table}), (-1, *inputs[0].shape[1:]))
+        return found if self.output_mode == "int" else encoded(self, found, "one_hot", self.num_bins)
 
     def __call__(self, inputs, *args, **kwargs):
         """Bins (int64) or indicators for a list of at least two arrays of shape (samples,) or (samples, 1)."""
@@ -128,12 +166,12 @@ class HashedCrossing(Layer):
             raise ValueError(
                 f"`HashedCrossing` should be called on a list or tuple of inputs. Received: inputs={inputs!r:.200}"
             )
-        if is_symbolic(inputs):
-            return super().__call__(inputs, *args, **kwargs)
         if len(inputs) < 2:
             raise ValueError(
                 f"`HashedCrossing` should be called on at least two inputs. Received: inputs={inputs!r:.200}"
             )
+        if is_symbolic(inputs):
+            return super().__call__(inputs, *args, **kwargs)
         columns = [as_array(each, f"An input of {self.name!r}", text=True) for each in inputs]
         shape = columns[0].shape
         if len(shape) > 2 or shape[1:] not in ((), (1,)):
@@ -161,7 +199,7 @@ class HashedCrossing(Layer):
 
 def _without_integers(dtype, output_mode):
     """Keras's layers of tokens have an integer type where they return integers; there is one type here."""
-    return None if output_mode == "int" and dtype in ("int32", "int64") else dtype
+    return None if output_mode == "int" and dtype_name(dtype) in ("int32", "int64") else dtype
 
 
 def salt_of(layer, salt):

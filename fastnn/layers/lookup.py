@@ -1,5 +1,7 @@
 """Vocabularies: StringLookup and IntegerLookup give tokens their indices where data enter a network."""
 
+import os
+
 import numpy as np
 
 from fastnn import ops
@@ -45,6 +47,7 @@ class _IndexLookup(Layer):
                 f"Received: output_mode={output_mode!r}"
             )
         self._tokens = self._idf = None
+        self._declared_size = None  # by a file of Keras, whose vocabulary comes after the network
         self._table = Setting(None)
         self._given = vocabulary is not None
         if self._given:
@@ -156,7 +159,13 @@ class _IndexLookup(Layer):
 
     def vocabulary_size(self):
         """How many indices there are, special ones included."""
+        if self._tokens is None and self._declared_size is not None:
+            return self._declared_size
         return self._first + (0 if self._tokens is None else len(self._tokens))
+
+    @property
+    def _categories(self):
+        return None if self.invert or self.output_mode != "int" else self.vocabulary_size()
 
     # ---- calling ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +175,7 @@ class _IndexLookup(Layer):
         indices = apply("lookup", [inputs], table=self._table, text=self._text)
         if self.output_mode == "int":
             return indices
-        if self._tokens is None:
+        if self._tokens is None and (self._declared_size is None or self.output_mode == "tf_idf"):
             raise ValueError(f"Layer {self.name!r} has no vocabulary yet: call adapt(data) first, or give it one.")
         if self.output_mode != "tf_idf":
             return encoded(self, indices, self.output_mode, self._depth)
@@ -192,6 +201,27 @@ class _IndexLookup(Layer):
         if self.output_mode != "tf_idf":
             return CategoryEncoding(self._depth, self.output_mode)(indices)
         return CategoryEncoding(self._depth, "count")(indices) * self._idf.astype(np.float32)
+
+    # ---- files -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config):
+        """Make a layer from what `get_config` returned, here or in Keras: whose vocabulary, unless it was given, is
+        not in the configuration but in a file beside it."""
+        own = {key: value for key, value in config.items() if key != "vocabulary_size"}
+        if cls._text:
+            own.pop("oov_method", None)  # of integers
+        layer = cls(**own)
+        layer._declared_size = config.get("vocabulary_size")
+        return layer
+
+    def load_assets(self, folder):
+        """Read the vocabulary that Keras writes beside its configuration."""
+        path = os.path.join(folder, "vocabulary.txt")
+        if self._tokens is None and os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                tokens = file.read().splitlines()
+            self.set_vocabulary(tokens if self._text else [int(each) for each in tokens])
 
     def get_config(self):
         return {

@@ -4,15 +4,15 @@ import math
 
 import numpy as np
 
-from fastnn import constraints, initializers, regularizers
+from fastnn import initializers
 from fastnn.layers.base import Layer
-from fastnn.layers.row_normalization import sorted_axes, with_axes_last
+from fastnn.layers.row_normalization import GammaAndBeta, as_axes, sorted_axes, with_axes_last
 from fastnn.operations import apply
 from fastnn.training.arguments import flag, integer, number
 from fastnn.variables import Variable
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(GammaAndBeta, Layer):
     """Normalises each feature by the batch's mean and variance in training, by their moving averages otherwise.
 
     ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` over the last axis (Ioffe and Szegedy, 2015);
@@ -21,8 +21,9 @@ class BatchNormalization(Layer):
 
     Parameters
     ----------
-    axis : int, default -1
-        The features' axis; statistics are taken over all others.
+    axis : int or list of int, default -1
+        The features' axes; statistics are taken over all others. Weights have the shape of those axes, in ascending
+        order. (Keras 3 takes one axis only; a list means what it did in Keras 2.)
     momentum : float, default 0.99
     epsilon : float, default 1e-3
     center, scale : bool, default True
@@ -59,53 +60,48 @@ class BatchNormalization(Layer):
                 "BatchNormalization: `synchronized=True` takes statistics over the devices of a distributed model, and "
                 f"there is one device here: leave it out. Received: synchronized={synchronized!r}"
             )
-        if integer(axis) is None:
-            raise ValueError(f"BatchNormalization: `axis` must be an integer. Received: axis={axis!r}")
-        self.axis = axis
+        self.axis = as_axes(self, axis) if isinstance(axis, (list, tuple)) else as_axes(self, axis)[0]
         self.momentum = number(self, "momentum", momentum, "a number in [0, 1]", lambda value: 0 <= value <= 1)
         self.epsilon = number(self, "epsilon", epsilon, "a positive number", lambda value: 0 < value < math.inf)
-        self.center = flag(center, "center")
-        self.scale = flag(scale, "scale")
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
+        self._scale_and_centre(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+        )
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
-        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+        self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
-        (axis,) = sorted_axes(self, [self.axis], len(input_shape))
-        shape = (input_shape[axis],)
+        shape = tuple(input_shape[axis] for axis in self._axes(len(input_shape)))
         if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                name="gamma",
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self._add_gamma(shape)
         if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                name="beta",
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
-        self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", trainable=False)
+            self._add_beta(shape)
+        self.moving_mean = self.add_weight(
+            shape, self.moving_mean_initializer, name="moving_mean", trainable=False, layout="flat"
+        )
         self.moving_variance = self.add_weight(
-            shape, self.moving_variance_initializer, name="moving_variance", trainable=False
+            shape, self.moving_variance_initializer, name="moving_variance", trainable=False, layout="flat"
         )
 
+    def _axes(self, ndim):
+        """The features' axes, in ascending order."""
+        return sorted_axes(self, as_axes(self, self.axis), ndim)
+
     def call(self, inputs, training=None):
-        (axis,) = sorted_axes(self, [self.axis], inputs.ndim)
-        if inputs.shape[axis] != self.moving_mean.shape[0]:
+        axes, shape = self._axes(inputs.ndim), self.moving_mean.shape
+        if tuple(inputs.shape[axis] for axis in axes) != shape:
+            features = (
+                f"{shape[0]} features" if len(shape) == 1 else f"features of shape {shape} along axis {self.axis}"
+            )
             raise ValueError(
-                f"Layer {self.name!r} was built for {self.moving_mean.shape[0]} features. Received an input of shape "
-                f"{inputs.shape}."
+                f"Layer {self.name!r} was built for {features}. Received an input of shape {inputs.shape}."
             )
         variables = {
             "gamma": self.gamma,
@@ -114,7 +110,7 @@ class BatchNormalization(Layer):
             "moving_variance": self.moving_variance,
         }
         settings = dict(momentum=self.momentum, epsilon=self.epsilon, training=training)
-        return with_axes_last(inputs, [axis], lambda tensor: apply("batchnorm", [tensor], variables, **settings))
+        return with_axes_last(inputs, axes, lambda tensor: apply("batchnorm", [tensor], variables, **settings))
 
     def get_config(self):
         return {
@@ -122,16 +118,9 @@ class BatchNormalization(Layer):
             "axis": self.axis,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            **self._scaling_config(),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            "beta_regularizer": None,
-            "gamma_regularizer": None,
-            "beta_constraint": None,
-            "gamma_constraint": None,
             "synchronized": False,
         }
 

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from fastnn import initializers, ops
+from fastnn import constraints, initializers, ops, regularizers
 from fastnn.layers.base import Layer
-from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
 from fastnn.training.arguments import count, flag, integer, number
 
@@ -48,6 +47,64 @@ def with_axes_last(inputs, axes, function):
     return ops.transpose(result, [int(place) for place in np.argsort(order)])
 
 
+class GammaAndBeta:
+    """What normalising layers with a trained scale and shift share: their arguments, weights and configuration."""
+
+    gamma = beta = None
+
+    def _scale_and_centre(
+        self,
+        center,
+        scale,
+        beta_initializer,
+        gamma_initializer,
+        beta_regularizer,
+        gamma_regularizer,
+        beta_constraint,
+        gamma_constraint,
+    ):
+        self.center = flag(center, "center")
+        self.scale = flag(scale, "scale")
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def _add_gamma(self, shape):
+        self.gamma = self.add_weight(
+            shape,
+            self.gamma_initializer,
+            name="gamma",
+            regularizer=self.gamma_regularizer,
+            constraint=self.gamma_constraint,
+            layout="flat",
+        )
+
+    def _add_beta(self, shape):
+        self.beta = self.add_weight(
+            shape,
+            self.beta_initializer,
+            name="beta",
+            regularizer=self.beta_regularizer,
+            constraint=self.beta_constraint,
+            layout="flat",
+        )
+
+    def _scaling_config(self):
+        return {
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+        }
+
+
 class _RowNormalization(Layer):
     def __init__(self, axis, epsilon, **kwargs):
         super().__init__(**kwargs)
@@ -77,7 +134,7 @@ class _RowNormalization(Layer):
         return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
 
 
-class LayerNormalization(_RowNormalization):
+class LayerNormalization(GammaAndBeta, _RowNormalization):
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` with each sample's own mean and variance.
 
     Ba, Kiros and Hinton, Layer normalization, 2016.
@@ -91,8 +148,8 @@ class LayerNormalization(_RowNormalization):
         Have `beta`, have `gamma`.
     beta_initializer, gamma_initializer
         As in Keras.
-    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
-        Not supported yet.
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
     rms_scaling : bool, default False
         Keras's deprecated option, computed as there: ``gamma * x / sqrt(variance + epsilon)``. `RMSNormalization` is
         what its name promises.
@@ -114,26 +171,24 @@ class LayerNormalization(_RowNormalization):
         **kwargs,
     ):
         super().__init__(axis, epsilon, **kwargs)
-        refuse_unsupported(
-            self,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
+        self._scale_and_centre(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
         )
-        self.center = flag(center, "center")
-        self.scale = flag(scale, "scale")
         self.rms_scaling = flag(rms_scaling, "rms_scaling")
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.gamma = self.beta = None
 
     def build(self, input_shape):
         shape = self._sizes(input_shape)
         if self.scale or self.rms_scaling:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma", layout="flat")
+            self._add_gamma(shape)
         if self.center and not self.rms_scaling:
-            self.beta = self.add_weight(shape, self.beta_initializer, name="beta", layout="flat")
+            self._add_beta(shape)
 
     def call(self, inputs):
         return self._normalised(inputs, "variance" if self.rms_scaling else "layer", self.gamma, self.beta)
@@ -141,15 +196,8 @@ class LayerNormalization(_RowNormalization):
     def get_config(self):
         return {
             **super().get_config(),
-            "center": self.center,
-            "scale": self.scale,
+            **self._scaling_config(),
             "rms_scaling": self.rms_scaling,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "beta_regularizer": None,
-            "gamma_regularizer": None,
-            "beta_constraint": None,
-            "gamma_constraint": None,
         }
 
 
@@ -196,7 +244,7 @@ class UnitNormalization(_RowNormalization):
         return config
 
 
-class GroupNormalization(Layer):
+class GroupNormalization(GammaAndBeta, Layer):
     """Normalises groups of channels of each sample, over all its other axes (Wu and He, ECCV 2018).
 
     Parameters
@@ -210,8 +258,8 @@ class GroupNormalization(Layer):
         Have `beta`, have `gamma`: one value for each channel.
     beta_initializer, gamma_initializer
         As in Keras.
-    beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : None
-        Not supported yet.
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
     """
 
     def __init__(
@@ -230,23 +278,21 @@ class GroupNormalization(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        refuse_unsupported(
-            self,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
+        self._scale_and_centre(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
         )
         self.groups = groups if groups == -1 else count(groups, "groups")
         if integer(axis) is None:
             raise TypeError(f"GroupNormalization: `axis` must be an integer. Received: axis={axis!r}")
         self.axis = axis
         self.epsilon = number(self, "epsilon", epsilon, "a positive number", lambda value: 0 < value < math.inf)
-        self.center = flag(center, "center")
-        self.scale = flag(scale, "scale")
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.gamma = self.beta = None
         self._channels = None
 
     def build(self, input_shape):
@@ -260,9 +306,9 @@ class GroupNormalization(Layer):
                 f"{self.groups}. Received {size} channels, an input of shape {input_shape}."
             )
         if self.scale:
-            self.gamma = self.add_weight((size,), self.gamma_initializer, name="gamma")
+            self._add_gamma((size,))
         if self.center:
-            self.beta = self.add_weight((size,), self.beta_initializer, name="beta")
+            self._add_beta((size,))
 
     def call(self, inputs):
         (axis,) = sorted_axes(self, [self.axis], inputs.ndim)
@@ -292,12 +338,5 @@ class GroupNormalization(Layer):
             "groups": self.groups,
             "axis": self.axis,
             "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "beta_regularizer": None,
-            "gamma_regularizer": None,
-            "beta_constraint": None,
-            "gamma_constraint": None,
+            **self._scaling_config(),
         }

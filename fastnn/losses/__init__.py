@@ -34,6 +34,7 @@ from fastnn.losses.focal import (
     CategoricalGeneralizedCrossEntropy,
 )
 from fastnn.losses.overlap import Dice, Tversky
+from fastnn.losses.pairs import Circle, beside_references
 
 
 def mean_squared_error(y_true, y_pred):
@@ -149,6 +150,14 @@ def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None):
     return Tversky(alpha, beta, axis=axis).call(y_true, y_pred)[()]
 
 
+def circle(y_true, y_pred, ref_labels=None, ref_embeddings=None, remove_diagonal=True, gamma=80, margin=0.4):
+    """Return the `Circle` loss of each row, beside the others or beside reference embeddings and their labels."""
+    loss = Circle(gamma, margin, remove_diagonal)
+    if ref_labels is None and ref_embeddings is None:
+        return loss.call(y_true, y_pred)
+    return beside_references(loss, y_true, y_pred, ref_labels, ref_embeddings)
+
+
 _FUNCTIONS = {
     binary_crossentropy: BinaryCrossentropy,
     binary_focal_crossentropy: BinaryFocalCrossentropy,
@@ -156,6 +165,7 @@ _FUNCTIONS = {
     categorical_focal_crossentropy: CategoricalFocalCrossentropy,
     categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
     categorical_hinge: CategoricalHinge,
+    circle: Circle,
     cosine_similarity: CosineSimilarity,
     dice: Dice,
     hinge: Hinge,
@@ -180,6 +190,7 @@ __all__ = [
     "serialize",
     *(cls.__name__ for cls in _FUNCTIONS.values()),
     *(function.__name__ for function in _FUNCTIONS),
+    *"kld KLD kullback_leibler_divergence logcosh mae MAE mape MAPE mse MSE msle MSLE".split(),
 ]
 # Short names, for code of Keras 2.
 kld = KLD = kullback_leibler_divergence = kl_divergence

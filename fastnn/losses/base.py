@@ -23,8 +23,9 @@ class Loss:
 
     Attributes
     ----------
-    target_kind : {"labels", "values", "column"}
-        What targets are: one class number for each row, numbers like those predicted, or one number for each row.
+    target_kind : {"labels", "groups", "values", "column"}
+        What targets are: one class number for each row, which is a column of the prediction; one whole number for each
+        row; numbers like those predicted; or one number for each row.
     fused_activation : {"softmax", "sigmoid", None}
         The activation that the loss can compute together with itself.
     from_logits : bool
@@ -74,10 +75,11 @@ class Loss:
         -------
         float32, or ndarray of float32 where `reduction` is "none"
         """
-        return _reduced(self.call(y_true, y_pred), sample_weight, self.reduction, self._mask(y_true))
+        values = self.call(y_true, y_pred)
+        return _reduced(values, sample_weight, self.reduction, self._mask(y_true, values))
 
-    def _mask(self, y_true):
-        """Which targets have a loss; None: all."""
+    def _mask(self, y_true, values):
+        """Which rows count, given their targets and losses; None: all."""
         return None
 
     def call(self, y_true, y_pred):

@@ -29,21 +29,34 @@ class CompiledLoss(Loss):
         return _eager.row_values(lower, self.target_kind, y_true, y_pred)
 
     def lower(self, b, prediction, target, weights, row_loss, gradient, logits=None, scale=1.0):
+        self._require_reduction()
+        target = self._counted(b, target)
+        self._emit(b, prediction, target, weights, row_loss, gradient, logits, scale)
+        self._rescale(b, prediction, weights, row_loss, gradient, None if self.ignore_class is None else target)
+
+    def _require_reduction(self):
         if self.reduction in (None, "none"):
             raise ValueError(
                 f"Loss {self.name!r} has reduction={self.reduction!r}: training needs one number. Use "
                 "'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'; reduction 'none' works on arrays."
             )
-        target = self._counted(b, target)
-        self._emit(b, prediction, target, weights, row_loss, gradient, logits, scale)
+
+    def _rescale(self, b, prediction, weights, row_loss, gradient, counted):
+        """Make the mean of rows that the kernels write what `reduction` asks for.
+
+        Parameters
+        ----------
+        counted : Slot or None
+            Labels of rows; those whose label is negative do not count.
+        """
         is_sum = self.reduction == "sum" and not (self.of_batch and weights is None)
         by_weights = self.reduction == "mean_with_sample_weight" and weights is not None
-        by_labels = self.ignore_class is not None and self.reduction != "sum"
+        by_labels = counted is not None and self.reduction != "sum"
         if is_sum or by_weights or by_labels:  # the kernels make means over all rows
             n = 0 if gradient is None else gradient.n
             b.emit(
                 "rescale_loss", rows=prediction.rows_per_sample, work_per_row=2 + n / 4,
-                weights=weights if by_weights else None, labels=target if by_labels else None, row_loss=row_loss,
+                weights=weights if by_weights else None, labels=counted if by_labels else None, row_loss=row_loss,
                 dp=gradient, n=n, lddp=_ld(gradient),
             )  # fmt: skip
 
@@ -220,14 +233,14 @@ class SparseCategoricalCrossentropy(Crossentropy):
         self.ignore_class = None if ignore_class is None else int(ignore_class)
 
     def call(self, y_true, y_pred):
-        mask = self._mask(y_true)
+        mask = self._mask(y_true, None)
         if mask is None:
             return super().call(y_true, y_pred)
         y_true = np.where(mask, np.asarray(y_true), 0)
         values = super().call(y_true, y_pred)
         return np.where(mask.reshape(values.shape), values, np.float32(0))
 
-    def _mask(self, y_true):
+    def _mask(self, y_true, values):
         return None if self.ignore_class is None else np.asarray(y_true) != self.ignore_class
 
     def get_config(self):

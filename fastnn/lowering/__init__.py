@@ -1,9 +1,16 @@
 """From a graph to a program: choose kernels, fuse, plan memory.
 
-``builder``   emits instructions over symbolic slots; asks each node's operation for its forward and backward pass
-``memory``    gives the slots addresses, so that values that never live at the same time share memory
-``programs``  the three programs of a model: training step, evaluation, prediction
-``cost``      estimates of work, in cycles: they choose the number of threads
-"""
+What operations are built on, and which knows none of them:
 
-import fastnn.operations  # noqa: F401  (operations import from here: theirs is the order that works, whoever comes first)
+``primitives``  the elementwise functions that formulas are made of
+``formula``     formulas: built, differentiated, turned into instructions
+``layout``      how tensors of any shape lie in memory, and what moves them
+``cost``        estimates of work, in cycles: they choose the number of threads
+``memory``      gives slots addresses, so that values that never live at the same time share memory
+
+And what asks operations for their instructions:
+
+``builder``     emits instructions over symbolic slots; asks each node's operation for its forward and backward pass
+``fusion``      groups elementwise nodes that read each other
+``programs``    the programs of a model: training step, evaluation, prediction
+"""

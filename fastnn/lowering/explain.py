@@ -280,7 +280,7 @@ def _run_options(lowered, samples, optimizer):
         return {"sources": sources, "outputs": [(*port, to) for port, to in zip(lowered.outputs, results, strict=True)]}
     targets = []
     for head, tensor in zip(lowered.heads, graph.outputs, strict=True):
-        if head.loss.target_kind == "labels":
+        if head.loss.target_kind in ("labels", "groups"):
             targets.append(random.integers(0, tensor.features, (samples, *tensor.shape[1:-1])))
         else:
             targets.append(random.random((samples, *tensor.shape[1:]), np.float32))

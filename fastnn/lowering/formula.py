@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.operations.primitives import PRIMITIVES
+from fastnn.lowering.primitives import PRIMITIVES
 
 
 class Formula:

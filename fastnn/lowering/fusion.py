@@ -7,7 +7,7 @@ group's inputs: that is arithmetic on values in registers, where keeping them wo
 
 from fastnn.lowering.formula import Formula
 from fastnn.lowering.layout import emit_formula, is_batched, new_slot, sum_to
-from fastnn.operations.primitives import ACTIVATIONS
+from fastnn.lowering.primitives import ACTIVATIONS
 
 _MOST_INPUTS, _MOST_NODES = 8, 48
 

@@ -223,7 +223,7 @@ class Evaluation:
         kind = wanting.target_kind
         if kind not in targets:
             key = ("targets", number)
-            if kind == "labels":
+            if kind in ("labels", "groups"):
                 targets[kind] = b.gather_labels(key, y.rows_per_sample)
             elif kind == "column":
                 targets[kind] = b.gather(key, y.rows_per_sample, 1, without_gaps=y.rows_per_sample == 1)

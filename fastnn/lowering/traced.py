@@ -5,13 +5,15 @@ row_values   a loss or a metric ``fn(y_true, y_pred)``: a value for each row, an
 update_state what the `update_state` of a metric does to its variables
 penalty      a regularizer ``fn(weight) -> number``: its value, and its gradient added to the weight's
 projection   a constraint ``fn(weight) -> weight``: the weight becomes what it returns
+update_step  what the `update_step` of an optimizer does to a variable and to its own
 """
 
 from fastnn.graph import Graph, Tensor
+from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.formula import Formula
 from fastnn.lowering.layout import emit_formula, emit_reduce, is_batched, new_slot, reshaped
 from fastnn.operations import apply, calling
-from fastnn.operations.parameter import write_variable
+from fastnn.operations.parameter import Memory, read_variable, write_variable
 from fastnn.variables import recording_assignments
 
 
@@ -35,7 +37,7 @@ def trace(function, shapes, names, kind):
     from fastnn.ops import core, reductions
 
     inputs = [Tensor(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
-    with calling(None):
+    with calling(None), core.counting_samples():
         output = function(*inputs)
         if isinstance(output, (list, tuple)) or output is None:
             raise TypeError(
@@ -103,6 +105,8 @@ def update_state(b, metric, prediction, target, weights):
     weights : Slot or None
         One for each sample.
     """
+    from fastnn.ops.core import counting_samples
+
     shape = b.output_shape(prediction)
     target_shape = shape
     if target.n != prediction.n:
@@ -112,7 +116,7 @@ def update_state(b, metric, prediction, target, weights):
     if weights is not None:
         weighted = {"sample_weight": Tensor((None,), name="sample_weight")}
         inputs[weighted["sample_weight"]] = weights
-    with calling(None), recording_assignments() as changed:
+    with calling(None), counting_samples(), recording_assignments() as changed:
         metric.update_state(*arguments, **weighted)
     for variable, tensor in changed.items():
         if tensor.shape != variable.shape:
@@ -221,3 +225,62 @@ def projection(b, function, variable):
     write_variable(
         b, variable, variable.storage, reshaped(b, part.slot(output), output.shape, variable.shape), commits=True
     )
+
+
+def update_step(b, variable, param, grad, slots, n, optimizer, rate_factor, **common):
+    """Emit what an optimizer's `update_step` assigns, to a variable and to those of its own.
+
+    Parameters
+    ----------
+    b : Builder
+    variable : Variable
+    param, grad : operand
+        Of `n` floats each, padding included.
+    slots : dict
+        Of an optimizer whose update is in C; not read.
+    n : int
+    optimizer : Optimizer
+    rate_factor, **common
+        The operands, dimensions and scalars that all optimizers have.
+    """
+    from fastnn import ops
+
+    if common["clip"] or common["decays"]:
+        b.emit(
+            "prepare_update", work=elementwise_cycles(n, 6), commits=True, param=param, grad=grad, n=n,
+            rate_factor=rate_factor, **common,
+        )  # fmt: skip
+    numbers = {name: Tensor((), name=name) for name in ("rate", "iterations", "updates")}
+    gradient = Tensor(variable.shape, name="gradient")
+    inputs = {tensor: new_slot(b, ()) for tensor in numbers.values()}
+    accumulation = common["accumulation"]
+    b.emit("update_numbers", rows=0, work=1, accumulation=accumulation, rate_factor=rate_factor,
+           **{name: inputs[tensor] for name, tensor in numbers.items()})  # fmt: skip
+    inputs[gradient] = read_variable(b, variable, grad)
+    with calling(None), recording_assignments() as changed, optimizer.counting_by(numbers["iterations"]):
+        optimizer.update_step(gradient, variable, numbers["rate"])
+        outputs = {each: _updated(optimizer, each, value) for each, value in changed.items()}
+        if accumulation:
+            now = numbers["updates"] > 0
+            outputs = {
+                each: ops.where(now, value, apply("parameter", [], {"value": each})) for each, value in outputs.items()
+            }
+    part = b.part(Graph(list(inputs), list(outputs.values())), inputs)
+    part.forward()
+    values = {}
+    for each, tensor in outputs.items():  # all are there before the first is written
+        values[each] = part.slot(tensor)
+        if isinstance(values[each], Memory) or tensor is gradient:
+            values[each] = new_slot(b, each.shape)
+            _copy(b, part.slot(tensor), values[each], each.shape)
+    for each, value in values.items():
+        write_variable(b, each, each.storage, value, commits=True)
+
+
+def _updated(optimizer, variable, value):
+    if value.shape != variable.shape:
+        raise ValueError(
+            f"{type(optimizer).__name__}.update_step: variable {variable.path!r} has shape {variable.shape} and cannot "
+            f"be assigned a value of shape {value.shape}."
+        )
+    return value

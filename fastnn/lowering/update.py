@@ -1,14 +1,18 @@
 """The end of a training step: gradients are added up and clipped, parameters updated, averaged, and held in bounds."""
 
+from functools import partial
+
 import numpy as np
 
 from fastnn import constraints
 from fastnn._engine.runtime import Buffer
+from fastnn.lowering import traced
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.optimizers.lamb import chunks
 from fastnn.variables import runs_of
 
 _CLIP_NORM, _CLIP_GLOBAL_NORM = 2, 3  # as csrc/ops/optimizer.h numbers them
+_WORTH_KEEPING = 32768  # bytes
 
 
 def emit_update(b, optimizer, variables):
@@ -21,7 +25,7 @@ def emit_update(b, optimizer, variables):
     variables : list of Variable
     """
     b.label = optimizer.name
-    optimizer.build(variables)
+    optimizer.prepare(variables)
     pieces = []  # of each variable, in memory order: where everything is
     for variable in (each for run in runs_of(variables) for each in run):
         grad = b.variable_gradient(variable)[0]
@@ -38,16 +42,20 @@ def emit_update(b, optimizer, variables):
     norms = _emit_norms(b, pieces, clip) if clip in (_CLIP_NORM, _CLIP_GLOBAL_NORM) else {}
 
     def group(variable):
-        own = variable if optimizer.per_variable or clip == _CLIP_NORM else None
+        alone = optimizer.is_traced or optimizer.is_alone(variable) or clip == _CLIP_NORM or _is_matrix(variable)
+        own = variable if alone else None
         return optimizer.decays(variable), optimizer.learning_rate_multiplier(variable), own
 
     for variable, at in _runs(pieces, group):
         sums = norms.get(variable)
         decays, factor, _ = group(variable)
-        optimizer.lower(
-            b, at["param"], at["grad"], {name: at[name] for name in optimizer.slot_names}, at["param"][2] // 4,
+        rows, columns = variable.shape if _is_matrix(variable) else (0, 0)
+        lower = optimizer.lower if not optimizer.is_traced else partial(traced.update_step, optimizer=optimizer)
+        lower(
+            b, variable, at["param"], at["grad"], {name: at[name] for name in optimizer.slots_of(variable)},
+            at["param"][2] // 4,
             accumulation=accumulation, clip=clip, norms=sums, norm_count=sums[2] // 8 if sums else 0,
-            rate_factor=factor, decays=decays,
+            rate_factor=factor, decays=decays, matrix_rows=rows, matrix_columns=columns,
         )  # fmt: skip
     if optimizer.use_ema:
         for _, at in _runs(pieces):
@@ -63,6 +71,11 @@ def emit_update(b, optimizer, variables):
             constraints.lower(b, variable.constraint, variable)
             _emit_mask(b, variable)  # a norm is that of what is left, and a function of one's own may change zeros
     b.label = ""
+
+
+def _is_matrix(variable):
+    """Is it a matrix in panels that is large enough for its threads to keep theirs in their caches?"""
+    return variable.layout == "panels" and variable.nbytes >= _WORTH_KEEPING
 
 
 def _emit_mask(b, variable):
@@ -91,7 +104,7 @@ def _runs(pieces, key=lambda variable: None):
     each run and its places."""
     runs = []
     for variable, at in pieces:
-        if runs and runs[-1][1] == key(variable) and all(_adjacent(runs[-1][2][name], at[name]) for name in at):
+        if runs and runs[-1][1] == key(variable) and _follows(runs[-1][2], at):
             joined = runs[-1][2]
             runs[-1][2] = {name: (*joined[name][:2], joined[name][2] + at[name][2]) for name in at}
         else:
@@ -100,8 +113,11 @@ def _runs(pieces, key=lambda variable: None):
         yield variable, at
 
 
-def _adjacent(run, piece):
-    return run[0] is piece[0] and run[1] + run[2] == piece[1]
+def _follows(run, piece):
+    """Does everything of a piece lie behind what the run has of it?"""
+    return run.keys() == piece.keys() and all(
+        run[name][0] is at[0] and run[name][1] + run[name][2] == at[1] for name, at in piece.items()
+    )
 
 
 class Update:

@@ -162,6 +162,7 @@ __all__ = [
     "binary_focal_crossentropy",
     "categorical_focal_crossentropy",
     "huber",
+    *"kld KLD kullback_leibler_divergence logcosh mae MAE mape MAPE mse MSE msle MSLE".split(),
 ]
 # Short names, for code of Keras 2.
 kld = KLD = kullback_leibler_divergence = kl_divergence
@@ -265,7 +266,11 @@ def resolve(identifier, loss, output_n):
     if isinstance(identifier, str):
         metric.name = identifier
     if loss is not None and output_n != 1 and metric.target_kind != loss.target_kind:
-        named = {"labels": "labels (class numbers)", "values": "one value for each column"}
+        named = {
+            "labels": "labels (class numbers)",
+            "groups": "groups (whole numbers)",
+            "values": "one value for each column",
+        }
         raise ValueError(
             f"Metric {metric.name!r} needs targets of {named[metric.target_kind]}, but loss "
             f"{loss.name!r} needs {named[loss.target_kind]}. Use a metric of the same kind"

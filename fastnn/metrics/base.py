@@ -4,6 +4,7 @@ import numpy as np
 
 from fastnn import _eager, losses
 from fastnn._naming import name_scope, unique_name
+from fastnn.backend import is_int_dtype
 from fastnn.graph import Tensor
 from fastnn.variables import Variable
 
@@ -53,15 +54,18 @@ class Metric:
         shape : tuple of int
         initializer : str or Initializer
         dtype : str, optional
-            Only "float32".
+            "float32", or a type of integers: a count, which is a float32, too, and as such exact to 2^24.
         aggregation
             Accepted for compatibility.
         name : str, default "variable"
         """
         if "_variables" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
+        counts = dtype is not None and is_int_dtype(dtype)
         with name_scope(self.name.replace("/", ">")):
-            variable = Variable(initializer or "zeros", tuple(shape), dtype, trainable=False, name=name)
+            variable = Variable(
+                initializer or "zeros", tuple(shape), None if counts else dtype, trainable=False, name=name
+            )
         self._variables.append(variable)
         return variable
 

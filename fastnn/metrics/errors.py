@@ -318,7 +318,7 @@ class SparseCategoricalCrossentropy(_CrossentropyMetric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in further labels, predictions and, if given, their weights."""
-        mask = self._loss._mask(y_true)
+        mask = self._loss._mask(y_true, None)
         if mask is not None and sample_weight is not None:
             sample_weight = np.asarray(sample_weight, np.float32)
             sample_weight = sample_weight * mask.reshape(sample_weight.shape)

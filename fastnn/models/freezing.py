@@ -34,11 +34,13 @@ class Freezable:
             and the relative differences, for classifiers the share of samples that get another class. With targets `y`
             (class numbers or one-hot rows for a classifier; for several outputs a list or a dictionary) also both
             accuracies, or both root-mean-square errors of a regression. Of iterables only x is used.
-        tolerance : float, optional
+        tolerance : float or dict of str to float, optional
             Refuse to freeze if more is lost: of accuracy, as a fraction (0.002 is 0.2 percentage points), of any
             output with labels; without labels the relative error of the outputs (the root of the mean square of the
-            differences, divided by that of the model's outputs). Default: no limit; for "mixed" 0.002 of accuracy, or
-            0.02 of relative error.
+            differences, divided by that of the model's outputs). Accuracy does not see how far probabilities have
+            moved: ``{"accuracy": 0.002, "error": 0.05}`` limits both, the error that of every output. Default: no
+            limit; for "mixed" 0.002 of accuracy, or 0.02 of relative error. "mixed" limits the error, too, where some
+            outputs have labels and others none.
 
         Returns
         -------

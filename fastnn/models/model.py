@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastnn import _random, _tree
+from fastnn._suggestions import did_you_mean
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
@@ -167,7 +168,8 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise ValueError(f"No such layer: {name!r}. Existing layers: {[layer.name for layer in self.layers]}")
+        names = [layer.name for layer in self.layers]
+        raise ValueError(f"No such layer: {name!r}.{did_you_mean(name, names)} Existing layers: {names}")
 
     @property
     def input_shape(self):

@@ -31,10 +31,8 @@ def draw(
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
-    def describe(owner, network):
-        return _lines(owner, network, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
-
-    boxes, _ = _boxes(model._known_network(), describe, expand_nested, {})
+    shown = show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
+    boxes = _described(model, expand_nested, shown)
     width, height = _place(boxes, rankdir)
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -54,6 +52,30 @@ def draw(
             arrow = {"arrowstyle": "-|>", "color": "#33506f", "shrinkA": 0, "shrinkB": 0}
             axes.annotate("", end, start, arrowprops=arrow, zorder=0)
     return figure
+
+
+def dot(model, rankdir, expand_nested, dpi, subgraph, splines, *shown):
+    """The picture as a pydot graph; see `fastnn.utils.model_to_dot`."""
+    import pydot
+
+    boxes = _described(model, expand_nested, shown)
+    if subgraph:
+        graph = pydot.Cluster(graph_name=model.name, style="dashed", label=model.name, labeljust="l")
+    else:
+        graph = pydot.Dot(rankdir=rankdir, concentrate=True, dpi=dpi, splines=splines)
+    names = {box: f"{model.name}_{number}" for number, box in enumerate(boxes)}
+    for box, name in names.items():
+        label = "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in box.lines)
+        graph.add_node(pydot.Node(name, label=f'"{label}"', shape="box", fontname="Helvetica"))
+    for box, name in names.items():
+        for other in box.before:
+            graph.add_edge(pydot.Edge(names[other], name))
+    return graph
+
+
+def _described(model, expand_nested, shown):
+    boxes, _ = _boxes(model._known_network(), lambda owner, network: _lines(owner, network, *shown), expand_nested, {})
+    return boxes
 
 
 def _boxes(network, describe, expand_nested, inputs):

@@ -1,4 +1,4 @@
-"""Batch normalisation over the last axis (Ioffe and Szegedy, 2015), with Keras's moving averages."""
+"""Batch normalisation of the features of the last axis (Ioffe and Szegedy, 2015), with Keras's moving averages."""
 
 import numpy as np
 
@@ -21,20 +21,24 @@ class BatchNorm(Operation):
         return b.training if training is None else training
 
     def to_onnx(self, node, e):
-        variables, epsilon = node.variables, node.attributes["epsilon"]
-        x, mean, variance = e.unchanged(node), variables["moving_mean"], variables["moving_variance"]
+        x, epsilon = e.unchanged(node), node.attributes["epsilon"]
+        names = ("gamma", "beta", "moving_mean", "moving_variance")  # in the features' shape, here side by side
+        gamma, beta, mean, variance = (node.variables[name] and node.variables[name].numpy().ravel() for name in names)
         if node.inputs[0].ndim == 2:
-            gamma, beta = e.variable(variables["gamma"]), e.variable(variables["beta"])
-            gamma = gamma or e.constant(np.ones(mean.shape), "gamma")
-            beta = beta or e.constant(np.zeros(mean.shape), "beta")
-            statistics = e.variable(mean), e.variable(variance)
-            return e.emit("BatchNormalization", x, gamma, beta, *statistics, epsilon=epsilon)
+            vectors = [
+                np.ones_like(mean) if gamma is None else gamma,
+                np.zeros_like(mean) if beta is None else beta,
+                mean,
+                variance,
+            ]
+            vectors = [e.constant(vector, name) for vector, name in zip(vectors, names, strict=True)]
+            return e.emit("BatchNormalization", x, *vectors, epsilon=epsilon)
         # ONNX has the features on axis 1, and here they are on the last.
-        scale = 1 / np.sqrt(variance.numpy().astype(np.float64) + epsilon)
-        if variables["gamma"] is not None:
-            scale = scale * variables["gamma"].numpy()
-        x = e.emit("Sub", x, e.variable(mean))
-        return e.scaled(x, e.constant(scale, "scale"), e.variable(variables["beta"]))
+        scale = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
+        if gamma is not None:
+            scale = scale * gamma
+        x = e.emit("Sub", x, e.constant(mean, "moving_mean"))
+        return e.scaled(x, e.constant(scale, "scale"), None if beta is None else e.constant(beta, "beta"))
 
     def forward(self, node, b):
         x = b.slot(node.inputs[0])
@@ -53,7 +57,7 @@ class BatchNorm(Operation):
         b.emit(
             "batchnorm_train" if of_batch else "batchnorm_infer",
             rows=x.rows_per_sample,
-            work_per_row=elementwise_cycles(x.n, 6 if of_batch else 3),
+            work_per_row=elementwise_cycles(x.n, 12 if of_batch else 3),
             x=x,
             gamma=variables["gamma"],
             beta=variables["beta"],
@@ -128,13 +132,13 @@ class BatchNorm(Operation):
     def fold(self, node, f):
         """With moving averages it is a scaling by ``gamma / sqrt(variance + epsilon)`` and a shift."""
         variables = node.variables
-        mean, variance = f.constant(variables["moving_mean"]), f.constant(variables["moving_variance"])
+        mean, variance = (f.constant(variables[name]).ravel() for name in ("moving_mean", "moving_variance"))
         if node.attributes["training"]:
             raise ValueError(
                 f"Layer {node.output.name!r} is called with training=True: it normalises by the statistics of each "
                 "batch and cannot be frozen."
             )
-        gamma = f.constant(variables["gamma"], default=np.ones_like(mean))
-        beta = f.constant(variables["beta"], default=np.zeros_like(mean))
+        gamma = f.constant(variables["gamma"], default=np.ones_like(mean)).ravel()
+        beta = f.constant(variables["beta"], default=np.zeros_like(mean)).ravel()
         scale = gamma / np.sqrt(variance + node.attributes["epsilon"])
         return f.scaled(node, scale, beta - mean * scale)

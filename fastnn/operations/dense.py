@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn._engine.kernels import panel_count
 from fastnn.lowering.cost import elementwise_cycles, gemm_cycles
 from fastnn.operations.activation import fusable_activation, slope_slot
 from fastnn.operations.base import Operation
@@ -119,9 +120,15 @@ class Dense(Operation):
             "dense_backward_weights", rows=rows, work_per_row=gemm_cycles(k, n), x=xhat, dz=gradient, dw=dw, db=db,
             k=k, n=n, ldx=xhat.ld, lddz=gradient.ld, accumulate=False,
         )  # fmt: skip
+        panels = panel_count(n)
+        sums = b.vector(2 * panels * -(-k // 16) * 16)
         b.emit(
             "batchnorm_dense_gradients", rows=rows, work=k * elementwise_cycles(n, 3), w=kernel, dw=dw, db=db,
-            gamma=normalised["gamma"], beta=normalised["beta"], dgamma=dgamma, dbeta=dbeta, k=k, n=n,
+            gamma=normalised["gamma"], beta=normalised["beta"], sums=sums, k=k, n=n,
+        )  # fmt: skip
+        b.emit(
+            "batchnorm_dense_sums", work=elementwise_cycles(k, 2 * panels), sums=sums, dgamma=dgamma, dbeta=dbeta, k=k,
+            n=n,
         )  # fmt: skip
         return True
 

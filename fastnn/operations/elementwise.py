@@ -1,4 +1,4 @@
-"""Elementwise functions of tensors that are broadcast against each other (see ``primitives``)."""
+"""Elementwise functions of tensors that are broadcast against each other (see ``fastnn.lowering.primitives``)."""
 
 import numpy as np
 

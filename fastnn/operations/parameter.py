@@ -28,23 +28,27 @@ class Parameter(Operation):
         return e.variable(node.variables["value"])
 
     def forward(self, node, b):
-        variable = node.variables["value"]
-        if variable.layout == "rows":
-            return Memory(variable, columns(variable.shape), variable.row_stride)
-        if variable.layout == "flat":
-            y = new_slot(b, variable.shape)
-            copy_reshaped(b, Memory(variable, variable.size, variable.size), (variable.size,), y, variable.shape)
-            return y
-        k, n = variable.shape
-        y = new_slot(b, variable.shape)
-        b.emit("unpack_panels", rows=0, work=k * n / 2, x=variable, y=y, k=k, n=n, ldy=y.ld)
-        return y
+        return read_variable(b, node.variables["value"])
 
     def backward(self, node, b, gradient):
         variable = node.variables["value"]
         target, accumulate = b.variable_gradient(variable)
         if target is not None:
             write_variable(b, variable, target, gradient, accumulate)
+
+
+def read_variable(b, variable, place=None):
+    """The value of a variable, or of what lies at a place as it does, as rows."""
+    memory, shape = place or variable, variable.shape
+    if variable.layout == "rows":
+        return Memory(memory, columns(shape), variable.row_stride)
+    y = new_slot(b, shape)
+    if variable.layout == "flat":
+        copy_reshaped(b, Memory(memory, variable.size, variable.size), (variable.size,), y, shape)
+    else:
+        k, n = shape
+        b.emit("unpack_panels", rows=0, work=k * n / 2, x=memory, y=y, k=k, n=n, ldy=y.ld)
+    return y
 
 
 def write_variable(b, variable, target, value, accumulate=False, commits=False):

@@ -84,4 +84,7 @@ def __getattr__(name):
 
     if name in activations.FUNCTIONS:
         return activations.FUNCTIONS[name]
-    raise AttributeError(f"fastnn.ops has no function {name!r}.")
+    import sys
+
+    here = sys.modules[__name__]  # for Python's "Did you mean"
+    raise AttributeError(f"fastnn.ops has no function {name!r}.", name=name, obj=here)

@@ -5,12 +5,15 @@ variables otherwise: NumPy computes at once, in float32. There is no engine in t
 batch to share out, and serves to look at values and to build constants.
 """
 
+import contextlib
+import threading
+
 import numpy as np
 
 from fastnn.eager import Array
 from fastnn.graph import Tensor
+from fastnn.lowering.primitives import PRIMITIVES
 from fastnn.operations import apply, tracing
-from fastnn.operations.primitives import PRIMITIVES
 from fastnn.variables import Variable, assigned
 
 
@@ -53,6 +56,28 @@ def result(value):
 def shape_of(value):
     """The shape of a tensor, a variable or an array."""
     return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+
+
+class _Counting(threading.local):
+    samples = False
+
+
+_counting = _Counting()
+
+
+@contextlib.contextmanager
+def counting_samples():
+    """While this lasts, `shape` tells the samples of a batch as a tensor: what a loss or a metric is traced with is a
+    batch of data, in layers it is any."""
+    before, _counting.samples = _counting.samples, True
+    try:
+        yield
+    finally:
+        _counting.samples = before
+
+
+def counts_samples():
+    return _counting.samples
 
 
 def is_batched(x):

@@ -1,7 +1,6 @@
 """Functions of `keras.ops` that networks are named after. Those with kernels of their own are
 `fastnn.activations`'s."""
 
-from fastnn import activations as _activations
 from fastnn.ops.core import shape_of
 from fastnn.ops.elementwise import abs, clip, divide, log, maximum, multiply, negative, square, subtract, where
 from fastnn.ops.elementwise import less as _less
@@ -12,14 +11,17 @@ from fastnn.ops.shapes import one_hot
 
 def gelu(x, approximate=True):
     """`fastnn.activations.gelu`, here approximated by default, as in Keras."""
-    return _activations.gelu(x, approximate)
+    from fastnn import activations  # here and below: they are made of functions of `fastnn.ops` themselves
+
+    return activations.gelu(x, approximate)
 
 
 def binary_crossentropy(target, output, from_logits=False):
     """``-t log(p) - (1 - t) log(1 - p)`` of each value."""
     if from_logits:
-        positive = _activations.relu(output)
-        return positive - multiply(output, target) + _activations.softplus(negative(abs(output)))
+        from fastnn.activations import relu, softplus
+
+        return relu(output) - multiply(output, target) + softplus(negative(abs(output)))
     output = clip(output, 1e-7, 1 - 1e-7)
     return negative(multiply(target, log(output)) + multiply(subtract(1.0, target), log(subtract(1.0, output))))
 
@@ -27,7 +29,9 @@ def binary_crossentropy(target, output, from_logits=False):
 def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """``-sum(t log(p))`` over an axis."""
     if from_logits:
-        return negative(sum(multiply(target, _activations.log_softmax(output, axis)), axis))
+        from fastnn.activations import log_softmax
+
+        return negative(sum(multiply(target, log_softmax(output, axis)), axis))
     output = clip(divide(output, sum(output, axis, keepdims=True)), 1e-7, 1 - 1e-7)
     return negative(sum(multiply(target, log(output)), axis))
 

@@ -8,13 +8,28 @@ from fastnn.eager import Array
 from fastnn.graph import Tensor
 from fastnn.operations import apply
 from fastnn.operations.arrange import Piece
-from fastnn.ops.core import array, axis_of, is_batched, refuse_batch_axis, result, shape_of, symbolic, tensor
+from fastnn.ops.core import (
+    array,
+    axis_of,
+    counts_samples,
+    is_batched,
+    refuse_batch_axis,
+    result,
+    shape_of,
+    symbolic,
+    tensor,
+)
 
 _slice = slice
 
 
 def shape(x):
-    """The shape; of a symbolic tensor with a batch, the first entry is None."""
+    """The shape; of a symbolic tensor with a batch, the first entry is None in a layer, and in a loss or a metric a
+    tensor: the number of samples."""
+    if is_batched(x) and counts_samples():
+        from fastnn.ops.elementwise import divide
+
+        return (divide(size(x), math.prod(x.shape[1:])), *x.shape[1:])
     return shape_of(x)
 
 
@@ -38,6 +53,8 @@ def reshape(x, newshape):
     if not symbolic(x):
         return result(array(x).reshape(newshape))
     x = tensor(x)
+    if newshape and isinstance(newshape[0], Tensor):  # of `shape`
+        newshape = (-1, *newshape[1:])
     old, wanted = list(x.shape), list(newshape)
     if is_batched(x):
         if not wanted or wanted[0] not in (-1, None):

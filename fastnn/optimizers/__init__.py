@@ -7,12 +7,14 @@ are its settings; its arithmetic, that of Keras 3, is in ``csrc/ops/optimizer*.c
 from fastnn import _registry
 from fastnn.optimizers import legacy, schedules
 from fastnn.optimizers.accumulating import Adadelta, Adagrad, Ftrl, RMSprop
+from fastnn.optimizers.adafactor import Adafactor
 from fastnn.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from fastnn.optimizers.base import Optimizer
 from fastnn.optimizers.lamb import Lamb
+from fastnn.optimizers.muon import Muon
 from fastnn.optimizers.sgd import SGD, Lion
 
-_CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Ftrl, Lion, Lamb)
+_CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon)
 _OBJECTS = {cls.__name__.lower(): cls for cls in _CLASSES}
 
 __all__ = [

@@ -6,9 +6,11 @@ import warnings
 import numpy as np
 
 from fastnn._naming import unique_name
+from fastnn._suggestions import of_argument
 from fastnn.optimizers import settings
 from fastnn.optimizers.applying import Applies
 from fastnn.optimizers.live import Count, Rate, Scalar, State
+from fastnn.optimizers.own import OwnRule
 from fastnn.optimizers.schedules import LearningRateSchedule
 from fastnn.optimizers.schedules import deserialize as deserialize_schedule
 from fastnn.optimizers.schedules import serialize as serialize_schedule
@@ -17,7 +19,7 @@ _TABLE_ROWS = 16384  # steps that one table of numbers is made for: 1 MB
 _CLIPS = ("clipvalue", "clipnorm", "global_clipnorm")  # numbered from 1, as csrc/ops/optimizer.h does
 
 
-class Optimizer(Applies):
+class Optimizer(OwnRule, Applies):
     """Base class of optimizers.
 
     Parameters
@@ -105,10 +107,14 @@ class Optimizer(Applies):
                 stacklevel=4,
             )
         if others:
-            raise ValueError(f"Argument(s) not recognized: {others}")
+            hint = of_argument(next(iter(others)), type(self))
+            raise ValueError(f"Argument(s) not recognized: {others}.{hint}")
         self.name = name or unique_name(type(self).__name__)
         self.steps = 0
         self.state = {}
+        self._added = []  # variables of a rule of one's own
+        self._counted = None  # `iterations` while such a rule is traced
+        self._own_shaped = {}  # the slots that have a shape of their own, as variables
         self._values = {}
         self._constants = None  # hyper() where nothing depends on the step
         self._excluded, self._excluded_names = set(), None
@@ -202,6 +208,8 @@ class Optimizer(Applies):
 
     @property
     def iterations(self):
+        if self._counted is not None:
+            return self._counted
         return Count(self.steps // (self.gradient_accumulation_steps or 1), self)
 
     @iterations.setter
@@ -247,16 +255,25 @@ class Optimizer(Applies):
     def slot_names(self):
         return ()
 
-    def slots(self):
-        """The name and the first value of everything that is remembered of a parameter."""
-        names = {"average": 0.0} if self.use_ema else {}
-        if self.gradient_accumulation_steps:
-            names["gradient_accumulator"] = 0.0
-        return {**names, **{name: self.first_value(name) for name in self.slot_names}}
+    def slots(self, variable):
+        """The names of everything that memory is needed for, to remember it of a variable."""
+        around = ["average"] * self.use_ema + ["gradient_accumulator"] * bool(self.gradient_accumulation_steps)
+        return [*around, *self.slots_of(variable)]
+
+    def slots_of(self, variable):
+        """Those of `slot_names` that this variable has."""
+        return self.slot_names
+
+    def slot_shape(self, variable, slot):
+        """The shape of what is remembered; None: it lies as the variable does, value by value."""
 
     def first_value(self, slot):
         """What a slot holds before the first step."""
         return 0.0
+
+    def is_alone(self, variable):
+        """Is this variable updated by itself, rather than in a run of them?"""
+        return self.per_variable
 
     def clip(self):
         """How gradients are clipped: 0, or 1 more than the position in clipvalue, clipnorm, global_clipnorm."""
@@ -266,16 +283,18 @@ class Optimizer(Applies):
         """The dimensions that are the operation's own."""
         return {}
 
-    def lower(self, b, param, grad, slots, n, **common):
+    def lower(self, b, variable, param, grad, slots, n, **common):
         """Emit the update of some parameters.
 
         Parameters
         ----------
         b : fastnn.lowering.builder.Builder
+        variable : Variable
+            The one that is updated, or the first of a run.
         param, grad : operand
             Of `n` floats each, padding included.
         slots : dict of str to operand
-            For every name of `slot_names`, as much memory.
+            Its memory, for every name of `slots_of`; as much, unless it has a shape of its own.
         n : int
         **common
             The operands, dimensions and scalars that all optimizers have: see ``csrc/ops/optimizer.h``.
@@ -285,13 +304,15 @@ class Optimizer(Applies):
 
         if self.op is None:
             raise ValueError(
-                f"{type(self).__name__} has no compiled form. Derive it from one of the optimizers of "
-                "fastnn.optimizers; an update rule in Python is not supported."
+                f"{type(self).__name__} has no compiled form. Give it an `update_step(gradient, variable, "
+                "learning_rate)` composed of fastnn.ops, or derive it from one of the optimizers of fastnn.optimizers."
             )
         missing = {name: None for name in OPS[self.op].optional if name not in slots and name != "norms"}
+        # Updates need not wait for each other: they read and write elsewhere.
+        fence = [op for op, _, _ in b.emitted[-1:]] != [self.op]
         b.emit(
-            self.op, work=elementwise_cycles(n, 12), commits=True, param=param, grad=grad, n=n, **common, **slots,
-            **missing, **self.switches(),
+            self.op, work=elementwise_cycles(n, 24), commits=True, fence=fence, param=param, grad=grad, n=n, **common,
+            **slots, **missing, **self.switches(),
         )  # fmt: skip
 
     # ---- weight decay ------------------------------------------------------------------------------------------------
@@ -310,9 +331,13 @@ class Optimizer(Applies):
         self._excluded = set(var_list or ())
         self._excluded_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 
+    def decay_of(self, variable):
+        """The setting that says how much of this variable's weights decays."""
+        return self.weight_decay
+
     def decays(self, variable):
         """Does weight decay act on this variable?"""
-        if not self.weight_decay or variable in self._excluded:
+        if not self.decay_of(variable) or variable in self._excluded:
             return False
         return self._excluded_names is None or self._excluded_names.search(variable.name) is None
 
@@ -331,7 +356,7 @@ class Optimizer(Applies):
             If it was built before, and for none of them: they are another model's.
         """
         from fastnn._engine.runtime import Buffer
-        from fastnn.variables import runs_of
+        from fastnn.variables import Variable, runs_of
 
         missing = [variable for variable in variables if variable not in self.state]
         if self.built and missing and len(missing) == len(variables):
@@ -340,23 +365,29 @@ class Optimizer(Applies):
                 "variables, and counts its steps. Make a new optimizer for this model, and call model.compile(...) "
                 "with it."
             )
-        slots = self.slots()
-        places = {}
+        self.state.update((variable, {}) for variable in missing)  # in their order
         for run in runs_of(missing):
-            buffers = {name: Buffer(sum(each.nbytes for each in run)) for name in slots}
-            for name, first in slots.items():
-                if first:
-                    buffers[name].array(buffers[name].nbytes // 4)[:] = first
-            offset = 0
+            alike = {}  # by name: the variables of the run that have such a slot, laid out as they are
             for variable in run:
-                places[variable] = {name: (buffer, offset, variable.nbytes) for name, buffer in buffers.items()}
-                offset += variable.nbytes
-        self.state.update((variable, places[variable]) for variable in missing)
+                for name in self.slots(variable):
+                    shape = self.slot_shape(variable, name)
+                    if shape is None:
+                        alike.setdefault(name, []).append(variable)
+                        continue
+                    own = Variable(np.full(shape, self.first_value(name)), trainable=False, name=variable.name)
+                    own.path = f"{self.name}/{own.name}"
+                    self._own_shaped[variable, name] = own
+                    self.state[variable][name] = own.storage
+            for name, variables_alike in alike.items():
+                buffer, offset = Buffer(sum(each.nbytes for each in variables_alike)), 0
+                if name in self.slot_names and self.first_value(name):
+                    buffer.array(buffer.nbytes // 4)[:] = self.first_value(name)
+                for variable in variables_alike:
+                    self.state[variable][name] = buffer, offset, variable.nbytes
+                    offset += variable.nbytes
 
     @property
     def variables(self):
-        names = list(self.slots())
-        common = [name for name in names if name not in self.slot_names]
         result = [Scalar(self, "iteration", lambda: self.steps, lambda value: setattr(self, "steps", value), "int32")]
         if isinstance(self._learning_rate, float):
             result.append(
@@ -368,10 +399,16 @@ class Optimizer(Applies):
                     "float32",
                 )
             )
-        groups = [[name] for name in common] + self._slot_groups()
-        for group in groups:
-            result += [State(self, variable, name) for variable in self.state for name in group]
-        return result
+        for group in [["average"], ["gradient_accumulator"], *self._slot_groups()]:
+            found = [self.remembered(variable, name) for variable in self.state for name in group]
+            result += [each for each in found if each is not None]
+        return result + self._added
+
+    def remembered(self, variable, slot):
+        """What a slot holds of a variable, with `numpy()` and `assign()`; None where there is no such slot."""
+        if (variable, slot) in self._own_shaped:
+            return self._own_shaped[variable, slot]
+        return State(self, variable, slot) if slot in self.state[variable] else None
 
     def _slot_groups(self):
         """The slots that lie beside each other for each parameter among `variables`."""

@@ -41,13 +41,13 @@ class Lamb(Optimizer, learning_rate=0.001):
     def slot_names(self):
         return ("momentum", "velocity")
 
-    def lower(self, b, param, grad, slots, n, **common):
+    def lower(self, b, variable, param, grad, slots, n, **common):
         from fastnn._engine.runtime import Buffer
         from fastnn.lowering.cost import elementwise_cycles
 
         nbytes = 2 * 8 * chunks(n)
         sums = (Buffer(nbytes), 0, nbytes)
-        super().lower(b, param, grad, {**slots, "sums": sums}, n, **common)
+        super().lower(b, variable, param, grad, {**slots, "sums": sums}, n, **common)
         b.emit(
             "lamb_apply", work=elementwise_cycles(n, 4), commits=True, param=param, direction=grad, sums=sums, n=n,
             accumulation=common["accumulation"], rate_factor=common["rate_factor"],

@@ -23,13 +23,26 @@ class _Decaying:
         super()._begin(learning_rate, name, others, given)
 
 
-def _legacy(cls):
-    names = {"__doc__": cls.__doc__, "__module__": __name__, "saved_as": cls}
-    return type(cls.__name__, (_Decaying, cls), names)
+class SGD(_Decaying, sgd.SGD):
+    __doc__ = sgd.SGD.__doc__
+    saved_as = sgd.SGD
 
 
-SGD = _legacy(sgd.SGD)
-RMSprop = _legacy(accumulating.RMSprop)
-Adagrad = _legacy(accumulating.Adagrad)
-Adam = _legacy(adam.Adam)
-Ftrl = _legacy(accumulating.Ftrl)
+class RMSprop(_Decaying, accumulating.RMSprop):
+    __doc__ = accumulating.RMSprop.__doc__
+    saved_as = accumulating.RMSprop
+
+
+class Adagrad(_Decaying, accumulating.Adagrad):
+    __doc__ = accumulating.Adagrad.__doc__
+    saved_as = accumulating.Adagrad
+
+
+class Adam(_Decaying, adam.Adam):
+    __doc__ = adam.Adam.__doc__
+    saved_as = adam.Adam
+
+
+class Ftrl(_Decaying, accumulating.Ftrl):
+    __doc__ = accumulating.Ftrl.__doc__
+    saved_as = accumulating.Ftrl

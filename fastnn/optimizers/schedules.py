@@ -398,6 +398,7 @@ _CLASSES = (
     CosineDecayRestarts,
     OneCycle,
 )
+__all__ = ["LearningRateSchedule", *(cls.__name__ for cls in _CLASSES), "deserialize", "serialize"]
 _OBJECTS = {cls.__name__: cls for cls in _CLASSES}
 
 

@@ -18,12 +18,15 @@ class Setting:
     shape : callable (value), optional
         What of the value decides how training is lowered, or which memory the optimizer has. Once there is such memory
         that cannot change any more; all else may, at any time, and holds from the next step on.
+    after_name : bool, default False
+        Where it stands among the constructor's arguments.
     """
 
-    def __init__(self, default, check, shape=lambda value: None):
+    def __init__(self, default, check, shape=lambda value: None, after_name=False):
         self.default = default
         self.check = check
         self.shape = shape
+        self.after_name = after_name
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -44,23 +47,27 @@ class Setting:
         optimizer._constants = None
 
 
-def number(default, low, high=None, open_end=False, shape=lambda value: None):
+def number(default, low=-math.inf, high=None, open_end=False, shape=lambda value: None, after_name=False):
     """A number of at least `low`, and of at most (below, if `open_end`) `high`."""
-    return Setting(default, lambda owner, name, value: as_number(owner, name, value, low, high, open_end), shape)
+
+    def check(owner, name, value):
+        return as_number(owner, name, value, low, high, open_end)
+
+    return Setting(default, check, shape, after_name)
 
 
-def switch(default):
+def switch(default, after_name=False):
     """True or False."""
-    return Setting(default, lambda owner, name, value: flag(value, name), bool)
+    return Setting(default, lambda owner, name, value: flag(value, name), bool, after_name)
 
 
-def option(default=None):
+def option(default=None, after_name=False):
     """A number of at least 0, or None."""
 
     def check(owner, name, value):
         return None if value is None else as_number(owner, name, value, 0)
 
-    return Setting(default, check, bool)
+    return Setting(default, check, bool, after_name)
 
 
 def optional_count(least):
@@ -109,11 +116,12 @@ def constructor(cls, learning_rate):
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("self", kind), inspect.Parameter("learning_rate", kind, default=learning_rate)]
     names = settings_of(cls)
-    parameters += [inspect.Parameter(name, kind, default=setting.default) for name, setting in names.items()]
-    parameters += [
-        inspect.Parameter("name", kind, default=None),
-        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
-    ]
+    before, after = (
+        [inspect.Parameter(name, kind, default=each.default) for name, each in names.items() if each.after_name is late]
+        for late in (False, True)
+    )
+    parameters += [*before, inspect.Parameter("name", kind, default=None), *after]
+    parameters.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
     signature = inspect.Signature(parameters)
 
     def __init__(self, *args, **kwargs):

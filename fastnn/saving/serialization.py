@@ -12,6 +12,7 @@ import types
 
 import numpy as np
 
+from fastnn._suggestions import did_you_mean
 from fastnn.saving import registration
 
 PLAIN_TYPES = (str, int, float, bool)
@@ -19,7 +20,7 @@ PLAIN_TYPES = (str, int, float, bool)
 # Where the classes and functions of a module of Keras are here. The order matters for configurations without a module.
 _CLASS_ROOMS = (
     "layers", "models", "initializers", "optimizers", "optimizers.schedules", "losses", "metrics", "regularizers",
-    "constraints", "interop",
+    "constraints", "interop", "utils",
 )  # fmt: skip
 _FUNCTION_ROOMS = ("activations", "losses", "metrics", "regularizers", "constraints")
 _NOT_OBJECTS = {"get", "serialize", "deserialize", "resolve"}  # functions that are no activation or loss
@@ -281,9 +282,10 @@ def _find(name, registered_name, module, rooms, known, module_objects):
             if key.endswith(f">{name}"):
                 return found
     where = f" of module {module!r}" if module else ""
+    names = [*known, *(module_objects or ()), *(each for room in rooms for each in dir(_room(room)) if each[0] != "_")]
     raise TypeError(
-        f"Could not locate {kind} {name!r}{where}. If it is one of your own, register it with "
-        "@fastnn.saving.register_keras_serializable() and import it before loading, or pass "
+        f"Could not locate {kind} {name!r}{where}.{did_you_mean(name, names)} If it is one of your own, register it "
+        "with @fastnn.saving.register_keras_serializable() and import it before loading, or pass "
         f"custom_objects={{{registered_name!r}: {name}}}. If it is one of Keras's, fastnn does not have it."
     )
 

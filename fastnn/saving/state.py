@@ -113,7 +113,7 @@ def restore_optimizer(root, saved):
         return
     if len(saved) > 2 or len(optimizer.variables) != len(saved):  # two: it was saved before its first step
         root._settle_variables()
-        optimizer.build(root.trainable_weights)
+        optimizer.prepare(root.trainable_weights)
         _in_order(optimizer, root)
     variables = optimizer.variables
     fits = len(saved) == len(variables) and all(

@@ -5,6 +5,7 @@ import math
 from fastnn import _tree
 from fastnn import losses as losses_module
 from fastnn import metrics as metrics_module
+from fastnn._suggestions import did_you_mean
 
 
 class Compiled:
@@ -176,6 +177,7 @@ def _per_output(given, names, count, argument, every=False):
         if unknown:
             raise ValueError(
                 f"`{argument}`: the outputs are named {known}. Received a dictionary with {sorted(map(str, given))}."
+                f"{did_you_mean(str(unknown[0]), known)}"
             )
         return [given.get(name) for name in known] if known else [None] * count
     if isinstance(given, (list, tuple)):

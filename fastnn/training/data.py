@@ -121,8 +121,8 @@ def check_targets(y, kind, output_shape, name, ignored=None):
     Parameters
     ----------
     y : ndarray
-    kind : {"labels", "values", "column"}
-        The loss's `target_kind`: class numbers, numbers like those predicted, or one number for each row.
+    kind : {"labels", "groups", "values", "column"}
+        The `target_kind` of a loss: see `losses.Loss`.
     output_shape : tuple of int
         Of the prediction for one sample.
     name : str
@@ -141,7 +141,9 @@ def check_targets(y, kind, output_shape, name, ignored=None):
         If `y` has another shape, or holds something else than labels in ``[0, classes)``.
     """
     output_shape = tuple(output_shape)
-    wanted = {"labels": output_shape[:-1], "column": (*output_shape[:-1], 1)}.get(kind, output_shape)
+    wanted = {"labels": output_shape[:-1], "groups": output_shape[:-1], "column": (*output_shape[:-1], 1)}.get(
+        kind, output_shape
+    )
     view = _matching(y, wanted)
     if view is None:
         raise ValueError(
@@ -150,17 +152,19 @@ def check_targets(y, kind, output_shape, name, ignored=None):
         )
     if kind == "labels":
         check_labels(view, output_shape[-1], name, ignored)
+    elif kind == "groups":
+        check_labels(view, None, name)
     return view
 
 
 def check_labels(y, classes, name, ignored=None):
-    """Check that all values are class numbers: whole, and in ``[0, classes)``.
+    """Check that all values are class numbers: whole, and in ``[0, classes)``; without classes, in that of int32.
 
     Parameters
     ----------
     y : ndarray of integers, bool or floats
         Read in parts, never copied as a whole.
-    classes : int
+    classes : int or None
     name : str
     ignored : int, optional
         A further value that is allowed.
@@ -173,23 +177,23 @@ def check_labels(y, classes, name, ignored=None):
     if y.size == 0:
         return
     # Integers, the usual case, need no mask: the extremes tell.
-    if y.dtype.kind != "f" and int(y.min()) >= 0 and int(y.max()) < classes:
+    low, high = (-(2**31), 2**31) if classes is None else (0, classes)
+    if y.dtype.kind != "f" and int(y.min()) >= low and int(y.max()) < high:
         return
     for start, part in _parts(y):
         if y.dtype.kind == "f":
-            wrong = ~((part >= 0) & (part < classes) & (part == np.floor(part)))
+            wrong = ~((part >= low) & (part < high) & (part == np.floor(part)))
         else:
-            wrong = (part < 0) | (part >= classes)
+            wrong = (part < low) | (part >= high)
         if ignored is not None:
             wrong &= part != ignored
         if wrong.any():
             first, *rest = np.unravel_index(np.argmax(wrong), wrong.shape)
             where = ", ".join(str(int(i)) for i in (start + first, *rest))
             value = part[(first, *rest)]
-            raise ValueError(
-                f"{name}[{where}] is {value}. Expected labels: whole numbers in [0, {classes}), "
-                f"since the prediction has {classes} columns."
-            )
+            bounds = f"in [{low}, {high})"
+            why = "" if classes is None else f", since the prediction has {classes} columns"
+            raise ValueError(f"{name}[{where}] is {value}. Expected labels: whole numbers {bounds}{why}.")
 
 
 def check_sample_weight(sample_weight, samples, name="sample_weight"):

@@ -110,10 +110,13 @@ class BatchTrainer:
         samples = self._checked_data(x, y, sample_weight, class_weight)
         program = self._program("train", self._capacity("train", samples), samples.weighted)
         sources = self._bound(program, samples)
-        ignores = any(head.loss is not None and head.loss.ignore_class is not None for head in self._heads)
+        other_labels = any(
+            head.loss is not None and (head.loss.ignore_class is not None or head.loss.target_kind == "groups")
+            for head in self._heads
+        )
         if (
             samples.weights is None
-            and not ignores
+            and not other_labels
             and all(type(each) is np.ndarray and each.dtype != object for each in (x, y))
         ):
             head = self._heads[0]

@@ -1,5 +1,7 @@
 """Small helpers around a training run."""
 
+import sys
+
 from fastnn import _random
 from fastnn.backend import clear_session, is_keras_tensor, standardize_dtype
 from fastnn.config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
@@ -30,6 +32,7 @@ Sequence = PyDataset  # the older name
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
@@ -45,6 +48,7 @@ __all__ = [
     "get_source_inputs",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "plot_model",
@@ -56,6 +60,18 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+
+def __getattr__(name):
+    if name == "FeatureSpace":  # which is a model: whoever wants something else here shall not wait for it
+        from fastnn.utils.feature_space import FeatureSpace
+
+        return FeatureSpace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
 
 
 def get_source_inputs(tensor):
@@ -162,3 +178,53 @@ def plot_model(
     if to_file is not None:
         figure.savefig(to_file, dpi=dpi)
     return figure
+
+
+def model_to_dot(
+    model,
+    show_shapes=False,
+    show_dtype=False,
+    show_layer_names=True,
+    rankdir="TB",
+    expand_nested=False,
+    dpi=200,
+    subgraph=False,
+    show_layer_activations=False,
+    show_trainable=False,
+    splines="ortho",
+):
+    """Describe the picture of a model in Graphviz's language. Needs pydot; `plot_model` draws without.
+
+    Parameters
+    ----------
+    model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations, show_trainable
+        As of `plot_model`. Layers of models inside are not framed.
+    dpi : int, default 200
+    subgraph : bool, default False
+        Return a cluster, to be put into another graph.
+    splines : str, default "ortho"
+        How Graphviz draws edges.
+
+    Returns
+    -------
+    pydot.Dot or pydot.Cluster
+        ``str(graph)`` is its text; what draws it is the program ``dot``.
+
+    Raises
+    ------
+    ValueError
+        If the model is not built, or `rankdir` is unknown.
+    ImportError
+        If pydot is not installed.
+    """
+    if rankdir not in ("TB", "BT", "LR", "RL"):
+        raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    from fastnn.models.plot import dot
+
+    try:
+        return dot(
+            model, rankdir, expand_nested, dpi, subgraph, splines, show_shapes, show_dtype, show_layer_names,
+            show_layer_activations, show_trainable,
+        )  # fmt: skip
+    except ModuleNotFoundError as error:
+        raise ImportError(f"model_to_dot needs pydot: pip install pydot. ({error})") from error

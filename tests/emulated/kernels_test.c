@@ -43,6 +43,7 @@ typedef struct program {
 } program;
 
 static const fnn_isa *isa;
+static const fnn_training *training;
 static int fused, failures; /* fused: here and where it was recorded, a multiply-add rounds once */
 static const int64_t dtype_bytes[] = {4, 8, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1};
 
@@ -111,10 +112,11 @@ static region read_region(void) {
 }
 
 static const fnn_op *op_named(const char *name, char *covered) {
-    for (int i = 0; i < isa->op_count; i++)
-        if (strcmp(isa->ops[i].name, name) == 0) {
+    const fnn_op *op;
+    for (int i = 0; (op = fnn_op_at(isa, i)); i++)
+        if (strcmp(op->name, name) == 0) {
             covered[i] = 1;
-            return &isa->ops[i];
+            return op;
         }
     die("no such operation", name);
     return NULL;
@@ -156,7 +158,7 @@ static program read_program(char *covered) {
         *r = read_region();
         int64_t *nbytes = &p.buffers[r->buffer].nbytes; /* of panels, recorded as for the widest vectors */
         if (r->packed && *nbytes == 4 * r->rows * fnn_round_up(r->columns, FNN_ALIGN_FLOATS))
-            *nbytes = 4 * isa->panel_floats(r->rows, r->columns);
+            *nbytes = 4 * training->panel_floats(r->rows, r->columns);
     }
     for (int64_t i = 0; i < p.buffer_count; i++) p.buffers[i].data = memory(p.buffers[i].nbytes);
     p.instrs = memory((p.instr_count = read_int()) * (int64_t)sizeof *p.instrs);
@@ -183,7 +185,7 @@ static void fill(const program *p) {
         const region *r = &p->regions[i];
         char *to = p->buffers[r->buffer].data + r->offset;
         int64_t size = dtype_bytes[r->dtype], row = r->columns * size;
-        if (r->packed) isa->panel_pack((const float *)r->before, r->columns, r->rows, r->columns, (float *)to);
+        if (r->packed) training->panel_pack((const float *)r->before, r->columns, r->rows, r->columns, (float *)to);
         for (int64_t i = 0; !r->packed && i < r->rows; i++)
             memcpy(to + i * r->ld * size, r->before + i * row, (size_t)row);
     }
@@ -195,9 +197,9 @@ static char *values_of(const program *p, const region *r, int threads) {
     int64_t size = dtype_bytes[r->dtype], row = r->columns * size, floats;
     char *values = memory(r->rows * row);
     if (r->packed) {
-        isa->panel_unpack((const float *)from, r->rows, r->columns, (float *)values, r->columns);
-        float *again = memory(4 * (floats = isa->panel_floats(r->rows, r->columns)));
-        isa->panel_pack((const float *)values, r->columns, r->rows, r->columns, again);
+        training->panel_unpack((const float *)from, r->rows, r->columns, (float *)values, r->columns);
+        float *again = memory(4 * (floats = training->panel_floats(r->rows, r->columns)));
+        training->panel_pack((const float *)values, r->columns, r->rows, r->columns, again);
         for (int64_t i = 0; i < floats; i++)
             if (again[i] == 0 && ((const float *)from)[i] != 0)
                 complain(p, r, 0, threads, "in the padding of panels, not", ((const float *)from)[i], 0);
@@ -274,6 +276,7 @@ int main(int argc, char **argv) {
     for (int i = 0; fnn_isas[i]; i++)
         if (strcmp(fnn_isas[i]->name, argv[1]) == 0) isa = fnn_isas[i];
     if (!isa || !fnn_isa_supported(isa)) die("cannot run", argv[1]);
+    training = fnn_training_of(isa);
     char *file = read_file(argv[2]);
     cursor = file;
     if (read_int() != MAGIC) die("not a recording", argv[2]);
@@ -287,10 +290,11 @@ int main(int argc, char **argv) {
         for (int threads = 1; threads <= TEAMS; threads++) run(&p, threads, scratch);
         free_program(&p);
     }
-    for (int i = 0; i < isa->op_count; i++)
-        if (!covered[i] && strcmp(isa->ops[i].name, "callback") != 0) /* it calls Python, which is not here */
-            failures++, printf("%s: no recording has it\n", isa->ops[i].name);
-    printf("%s: %lld programs, %d operations, %d failures\n", isa->name, (long long)programs, isa->op_count, failures);
+    int operations = 0;
+    for (const fnn_op *op; (op = fnn_op_at(isa, operations)); operations++)
+        if (!covered[operations] && strcmp(op->name, "callback") != 0) /* it calls Python, which is not here */
+            failures++, printf("%s: no recording has it\n", op->name);
+    printf("%s: %lld programs, %d operations, %d failures\n", isa->name, (long long)programs, operations, failures);
     free(scratch), free(file);
     return failures > 0;
 }

@@ -53,6 +53,27 @@ def loss_of_points(**settings):
     return lambda m: _losses_of_points(m, settings)
 
 
+def circle(m):
+    for i, (rows, n, extra) in enumerate([(1, 1, 0), (5, 16, 0), (14, 33, 1), (37, 70, 2)]):
+        p = m.normal(rows, n)
+        operands = {"p": matrix(p / np.linalg.norm(p, axis=1, keepdims=True), extra)}
+        operands["labels"] = Region(m.random.integers(-1, 3, rows).astype(np.int32))
+        results = {name: Region(m.normal(rows)) for name in ("row_loss", "positive", "negative", "unit")}
+        settings = dict(n=n, remove_diagonal=i % 2, gamma=8.0, margin=0.3, same_bits=False, rtol=1e-4)
+        if m.op == "circle_gradient":
+            del results["row_loss"]
+            results["dp"] = result(rows, n, 1)
+            settings["scale"] = 0.7
+        else:
+            results["counted"] = Region(np.zeros(rows, np.int32))
+            results["weights"] = Region(m.uniform(rows)) if i % 2 else None
+            if i == 2:
+                operands["refs"] = matrix(m.uniform(5, n), 1)
+                operands["ref_labels"] = Region(m.random.integers(-1, 3, 5).astype(np.int32))
+                settings["count"] = 5
+        yield m.case(rows, {**operands, **results}, **settings)
+
+
 def rescale_loss(m):
     for i, (samples, per, n, extra) in enumerate(SHAPES):
         operands = dict(row_loss=Region(m.normal(samples * per)), dp=matrix(m.normal(samples * per, n), extra))
@@ -181,6 +202,8 @@ MEASURED = {
     "categorical_focal_crossentropy": loss_of_points(gamma=(2, 1.5), label_smoothing=(0, 0.1), from_logits=(0, 0, 1)),
     "generalized_crossentropy": loss_of_points(q=(0.5,)),
     "tversky": loss_of_points(alpha=(0.3,), beta=(0.8,), epsilon=(1e-7,), whole=(0, 1)),
+    "circle": circle,
+    "circle_gradient": circle,
     "rescale_loss": rescale_loss,
     "ignore_labels": ignore_labels,
     "accumulate": accumulate,

@@ -24,6 +24,7 @@ APART = ("kernels.c", "fastnn.c")  # once for each instruction set; the library 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 # As in setup.py.
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-Werror=unused-function"]  # here kernels.c is one unit, and so shows what nobody calls
 ISA_FLAGS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c", "-DFNN_USE_AVX2"],
@@ -93,7 +94,8 @@ def compiled(build, folder):
             assert code == 0, output
     objects = [folder / f"{name}.o" for _, name, _ in jobs]
     # In the list of instruction sets those that are left out are NULL, which ends it.
-    without = [] if build.runner else [f"-Wl,--defsym=fnn_isa_{isa}=0" for isa in NATIVE[len(build.isas) :]]
+    absent = [] if build.runner else NATIVE[len(build.isas) :]
+    without = [f"-Wl,--defsym=fnn_{kind}_{isa}=0" for isa in absent for kind in ("isa", "training")]
     code, output = run(*base, *objects, *without, "-o", folder / "kernels_test", "-lm")
     assert code == 0, output
     return folder / "kernels_test"

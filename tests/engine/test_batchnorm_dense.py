@@ -33,11 +33,16 @@ def test_against_the_general_way(isa, m, k, n, affine):
     results = []
     for threads in 1, 2, 3:
         operands = dict(w=kernels.pack(w, isa), dw=kernels.pack(g, isa), db=kernels.padded(exact_db))
-        operands.update(dgamma=kernels.aligned(kernels.row_stride(k)), dbeta=kernels.aligned(kernels.row_stride(k)))
+        padded = kernels.row_stride(k)
+        operands["sums"] = sums = kernels.aligned(2 * kernels.panel_count(n, isa) * padded)
+        sums[:] = np.nan
         if affine:
             operands.update(gamma=kernels.padded(gamma), beta=kernels.padded(beta))
         kernels.call("batchnorm_dense_gradients", m, operands, dict(k=k, n=n), isa=isa, threads=threads)
-        results.append([operands[name] for name in ("dw", "dgamma", "dbeta")])
+        totals = dict(sums=sums, dgamma=kernels.aligned(padded), dbeta=kernels.aligned(padded))
+        totals["dgamma"][:] = np.nan
+        kernels.call("batchnorm_dense_sums", m, totals, dict(k=k, n=n), isa=isa, threads=threads)
+        results.append([operands["dw"], totals["dgamma"], totals["dbeta"]])
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

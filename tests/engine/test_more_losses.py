@@ -144,3 +144,54 @@ def test_rescale(isa, weighted, labelled):
     kernels.call("rescale_loss", 5, operands, dict(n=5, lddp=dp.shape[1]), {}, rows_per_sample=2, isa=isa, threads=2)
     np.testing.assert_allclose(row_loss, wanted[0], rtol=1e-6)
     np.testing.assert_allclose(dp[:, :5], wanted[1], rtol=1e-6)
+
+
+@every_isa
+@pytest.mark.parametrize("diagonal", [0, 1])
+@pytest.mark.parametrize(("rows", "n", "gamma", "margin"), [(1, 3, 8.0, 0.4), (23, 5, 80.0, 0.4), (40, 19, 3.0, -0.3)])
+def test_circle(isa, rows, n, gamma, margin, diagonal):
+    rng = np.random.default_rng(rows)
+    p, weights = rng.normal(size=(rows, n)), rng.uniform(0.1, 2, rows).astype(np.float32)
+    p = (p / np.linalg.norm(p, axis=1, keepdims=True)).astype(np.float32)
+    labels = rng.integers(0, 4, rows).astype(np.int32)
+    labels[-1] = -7  # alone
+    others, other_labels = rng.normal(size=(9, n)).astype(np.float32), rng.integers(0, 4, 9).astype(np.int32)
+
+    def run(threads, padding, references=False):
+        x, dx = matrix(p, 1, padding), garbage(rows, n, 2)
+        found = {name: kernels.aligned(rows) for name in ("row_loss", "positive", "negative", "unit")}
+        found["counted"] = np.zeros(rows, np.int32)
+        operands = {"p": x, "labels": labels, "weights": weights, **found}
+        settings = dict(n=n, ldp=x.shape[1], ldrefs=0, count=0, remove_diagonal=diagonal)
+        if references:
+            operands |= {"refs": matrix(others, 0, padding), "ref_labels": other_labels}
+            settings |= {"ldrefs": operands["refs"].shape[1], "count": 9}
+        scalars = dict(gamma=gamma, margin=margin)
+        kernels.call("circle", rows, operands, settings, scalars, isa=isa, threads=threads)
+        operands = {name: operands[name] for name in ("p", "labels", "positive", "negative", "unit")}
+        dims = dict(n=n, ldp=x.shape[1], lddp=dx.shape[1], remove_diagonal=diagonal)
+        kernels.call(
+            "circle_gradient", rows, {**operands, "dp": dx}, dims, dict(scalars, scale=0.6), isa=isa, threads=threads
+        )
+        return found["row_loss"][:rows], dx, found["counted"]
+
+    def value(x):
+        with np.errstate(all="ignore"):
+            return oracle.circle(x, labels, gamma, margin, diagonal)
+
+    row_loss, dx, counted = run(1, -7.5e30)
+    np.testing.assert_allclose(row_loss, weights * value(p), rtol=2e-5, atol=1e-6)
+    np.testing.assert_array_equal(counted, np.where(value(p) > 0, 0, -1))
+    gradient, h = np.empty(p.shape), 1e-6
+    for place in np.ndindex(*p.shape):
+        step = np.zeros(p.shape)
+        step[place] = h
+        gradient[place] = (weights * (value(p + step) - value(p - step))).sum() / (2 * h)
+    gradient *= 0.6 / rows
+    np.testing.assert_allclose(dx[:, :n], gradient, rtol=1e-4, atol=1e-5 * max(1, np.abs(gradient).max()))
+    assert not dx[:, n : kernels.row_stride(n)].any()
+    other, other_dx, _ = run(3, 0.0)
+    assert same_bits(other, row_loss)
+    assert same_bits(other_dx[:, :n], dx[:, :n])
+    wanted = weights * oracle.circle(p, labels, gamma, margin, diagonal, others, other_labels)
+    np.testing.assert_allclose(run(2, -7.5e30, True)[0], wanted, rtol=1e-4, atol=1e-5)

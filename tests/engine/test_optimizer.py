@@ -32,6 +32,8 @@ CASES = {
     "adadelta": ("adadelta", (), dict(rho=0.95, epsilon=1e-6), {}),
     "ftrl": ("ftrl", (), dict(power=-0.5, l1=0.1, l2=0.01, shrinkage=0.1, beta=0.2), {}),
     "ftrl of another power": ("ftrl", (), dict(power=-0.8, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of power 0": ("ftrl", (), dict(power=0.0, l1=0.1, l2=0.0, shrinkage=0.0, beta=0.0), {}),
+    "ftrl of a high power": ("ftrl", (), dict(power=-1.5, l1=0.0, l2=0.1, shrinkage=0.0, beta=0.0), {}),
 }
 SQUARES = {"velocity", "velocity_hat", "norm", "accumulator", "accumulated_grad", "accumulated_delta_var"}
 
@@ -56,7 +58,7 @@ def run(
     if op == "nadam":
         hyper.append(product(own["beta_1"], step + 1))
     operands = {**dict.fromkeys(OPS[op].optional), **arrays, "norms": norms}
-    dims = dict(n=arrays["param"].size, accumulation=accumulation, clip=clip,
+    dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=accumulation, clip=clip,
                 norm_count=0 if norms is None else norms.size, **dims)  # fmt: skip
     scalars = dict(rate_factor=1.0, decays=decay is not None)
     kernels.call(op, 1, operands, dims, scalars, isa=isa, step=step, hyper=hyper, threads=threads)
@@ -99,7 +101,7 @@ def test_one_update(isa, case, n, seed, step):
         for name, array in results[0].items():
             np.testing.assert_array_equal(array, other[name])
     for name, array in expected_of(case, before, 0.01, step + 1).items():
-        loose = case in ("centered", "ftrl of another power")  # a difference, a power
+        loose = case in ("centered", "ftrl of another power", "ftrl of a high power")  # a difference, a power
         tolerance = 1e-4 if loose else 5e-6
         scale = max(1.0, np.abs(array).max())
         np.testing.assert_allclose(results[0][name], array, rtol=tolerance, atol=tolerance * scale, err_msg=name)
@@ -175,6 +177,27 @@ def test_sums_of_squares(isa, n):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("power", [0.05, 0.3, 0.7, 0.95, 1.0])
+def test_powers_of_ftrl(isa, power):
+    """From tiny to large accumulators, by small and by large gradients: z shows the difference of the powers."""
+    n = 4096
+    random = np.random.default_rng(1)
+    accumulator = np.exp(random.uniform(-60, 20, n)).astype(np.float32)
+    accumulator[:4] = 0, 1e-37, 1, 1e9
+    growth = np.exp(random.uniform(-12, 3, n))
+    grad = np.sqrt(accumulator * growth).astype(np.float32)
+    arrays = dict(param=np.ones(n), grad=grad, accumulator=accumulator, linear=np.zeros(n))
+    arrays = {name: kernels.padded(each.astype(np.float32)) for name, each in arrays.items()}
+    CASES["here"] = "ftrl", (), dict(power=-power, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0), {}
+    run("here", arrays, isa, rate=1.0)
+    del CASES["here"]
+    a, g = accumulator.astype(np.float64), grad.astype(np.float64)
+    after = np.float64(arrays["accumulator"]) ** power
+    wrong = np.abs(arrays["linear"] - (g - (after - a**power))) / np.maximum(after, g).clip(1e-30)
+    assert wrong.max() < 3e-6
+
+
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("n", [16, 4112, 20000])
 def test_lamb(isa, n):
     random = np.random.default_rng(n)
@@ -184,7 +207,7 @@ def test_lamb(isa, n):
     for threads in 1, 2, 3:
         arrays = {name: kernels.padded(array) for name, array in before.items()}
         sums = kernels.aligned(2 * -(-n // 4096), np.float64)
-        dims = dict(n=n, accumulation=0, clip=0, norm_count=0)
+        dims = dict(n=n, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0)
         common = dict(isa=isa, step=4, threads=threads, hyper=(0.01, 0.0, 0.0, 0.0, *BETAS.values()))
         kernels.call("lamb_direction", 1, {**arrays, "norms": None, "sums": sums}, dims,
                      dict(rate_factor=1.0, decays=0.0), **common)  # fmt: skip
@@ -198,6 +221,67 @@ def test_lamb(isa, n):
     np.testing.assert_allclose(results[0]["param"], w, rtol=1e-5, atol=1e-5)
 
 
+def in_memory(value, layout, isa):
+    """A matrix, or several, as the engine has it: panels, rows of whole lines, or rows without gaps."""
+    if layout == "panels":
+        return kernels.padded(kernels.pack(value, isa=isa))
+    stride = value.shape[-1] if layout == "flat" else -(-value.shape[-1] // 16) * 16
+    rows = np.zeros((value[..., 0].size, stride), np.float32)
+    rows[:, : value.shape[-1]] = value.reshape(len(rows), -1)
+    return kernels.padded(rows.ravel())
+
+
+def from_memory(memory, shape, layout, isa):
+    if layout == "panels":
+        return kernels.unpack(memory, *shape, isa=isa)
+    stride = shape[-1] if layout == "flat" else -(-shape[-1] // 16) * 16
+    rows = int(np.prod(shape[:-1]))
+    return memory[: rows * stride].reshape(rows, stride)[:, : shape[-1]].reshape(shape)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((37, 70), "panels"), ((9, 3), "panels"), ((130, 17), "panels"), ((2, 3, 5, 21), "rows"), ((11, 20), "flat")],
+)
+def test_adafactor(isa, shape, layout):
+    random = np.random.default_rng(3)
+    *batches, height, columns = shape
+    batches = int(np.prod(batches))
+    w, g = (random.normal(size=shape).astype(np.float32) for _ in range(2))
+    g[..., 0, :] = g[..., :, 1] = 0  # a row and a column whose product is too small for a float
+    slots = {"r": random.uniform(0.1, 1, shape[:-1]), "c": random.uniform(0.1, 1, (*shape[:-2], columns))}
+    slots["r"][..., 0] = slots["c"][..., 1] = 1e-30
+    slots = {name: value.astype(np.float32) for name, value in slots.items()}
+    own = dict(beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=0.9)
+    count = batches * (columns // 8 + 1)
+    results = []
+    for threads in 1, 2, 3:
+        arrays = {name: in_memory(each, layout, isa) for name, each in (("param", w), ("grad", g))}
+        arrays |= {name: in_memory(each, "rows", isa) for name, each in slots.items()}
+        scratch = dict(partial=kernels.aligned(count * height + 16), sums=kernels.aligned(2 * count, np.float64),
+                       root=kernels.aligned(batches * (height + 16)))  # fmt: skip
+        dims = dict(n=arrays["param"].size, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0,
+                    batches=batches, height=height, columns=columns,
+                    ld=0 if layout == "panels" else columns if layout == "flat" else 32, count=count,
+                    size=w.size)  # fmt: skip
+        places = {**arrays, **scratch, "norms": None, "direction": arrays["grad"]}
+        for op in "adafactor_moments", "adafactor_rows", "adafactor_direction", "adafactor_apply":
+            kernels.call(
+                op, 1, {key: places[key] for key in OPS[op].operands}, {key: dims[key] for key in OPS[op].dims},
+                {key: dict(rate_factor=1.0, decays=0.0)[key] for key in OPS[op].scalars}, isa=isa, step=6,
+                threads=threads, hyper=(0.1, 0, 0, 0, *own.values()),
+            )  # fmt: skip
+        results.append(arrays)
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name])
+    expected, after = optimizers.adafactor(w, g, slots, 0.1, 7, **own)
+    np.testing.assert_allclose(from_memory(results[0]["param"], shape, layout, isa), expected, rtol=1e-5, atol=1e-6)
+    for name, value in after.items():
+        np.testing.assert_allclose(from_memory(results[0][name], value.shape, "rows", isa), value, rtol=1e-5)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("clip", [2, 3])
 def test_norms_that_are_not_finite(isa, clip):
@@ -207,3 +291,25 @@ def test_norms_that_are_not_finite(isa, clip):
         arrays["grad"][:] = 1
         run("sgd", arrays, isa, clip=clip, limit=1.0, norms=np.array([norm]))
         np.testing.assert_array_equal(arrays["param"], np.full(16, expected, np.float32))
+
+
+@pytest.mark.parametrize("isa", kernels.isas())
+@pytest.mark.parametrize(("k", "n"), [(5, 300), (33, 100), (7, 17), (40, 257)])
+def test_panels_of_a_matrix_are_shared_as_in_products(isa, k, n):
+    """Every thread updates its panels, all of them are updated once, with the bits of one thread."""
+    random = np.random.default_rng(n)
+    before = {name: kernels.pack(random.normal(size=(k, n)), isa) for name in ("param", "grad", "momentum")}
+    size = -(-before["param"].size // 16) * 16
+    results = []
+    for threads, matrix in (1, False), (1, True), (2, True), (3, True), (5, True), (8, True):
+        arrays = {name: kernels.aligned(size) for name in before}
+        for name, array in before.items():
+            arrays[name][: array.size] = array
+        dims = dict(n=size, matrix_rows=k * matrix, matrix_columns=n * matrix, accumulation=0, clip=0, norm_count=0)
+        kernels.call("sgd", 1, {**arrays, "norms": None}, dict(**dims, nesterov=0), dict(rate_factor=1.0, decays=0.0),
+                     isa=isa, hyper=(0.01, 0.0, 0.0, 0.0, 0.9), threads=threads)  # fmt: skip
+        results.append(arrays)
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name], err_msg=name)
+    assert (results[0]["param"][: before["param"].size] != before["param"])[before["grad"] != 0].all()

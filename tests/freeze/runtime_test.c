@@ -1,6 +1,7 @@
 /* Frozen images in C alone.
  *
- *   runtime_test run IMAGE ROWS MAX_ROWS INPUT OUTPUT   runs rows of float32 from a file into another (one input and output)
+ *   runtime_test run IMAGE ROWS MAX_ROWS INPUT OUTPUT   runs rows of float32 from a file into another
+ *                                                       (one input and output)
  *   runtime_test open IMAGE                             prints what fastnn_open_file says
  *
  * `run` fails if anything was allocated between opening and closing: malloc and its kin are wrapped by the linker.

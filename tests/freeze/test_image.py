@@ -61,6 +61,24 @@ def test_text_is_looked_up_after_loading(tmp_path):
     np.testing.assert_array_equal(again(data[1]), frozen(data)[1])
 
 
+@pytest.mark.parametrize("classes", [1, 3, 10, 16, 17, 40])
+def test_softmax_writes_where_the_caller_wants_it(classes):
+    """Nothing is copied, nothing is written beyond, and a row has the same bits in any batch."""
+    model = fastnn.Sequential([fastnn.Input((5,)), layers.Dense(classes), layers.Softmax()])
+    frozen = model.freeze()
+    assert b"copy_rows" not in bytes(frozen.image)
+    x = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    x[7] = np.nan
+    expected = frozen(x)
+    np.testing.assert_allclose(expected, model.predict(x, verbose=0), rtol=1e-6)
+    for rows in 1, 2, 13, 264, 299:
+        room = np.full((rows + 1, classes), 7, np.float32)
+        frozen(x[:rows], room[:rows])
+        np.testing.assert_array_equal(room[:rows], expected[:rows])
+        assert (room[rows] == 7).all()
+    np.testing.assert_array_equal(frozen(x[9]), expected[9])
+
+
 def test_weights_are_there_once(frozen):
     """16 columns to a block: 33 units take 48 columns. The rest is the description."""
     weights = 4 * (20 * 48 + 48 + 33 * 16 + 16)

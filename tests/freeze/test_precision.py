@@ -296,6 +296,42 @@ def test_mixed_meets_the_tolerance_that_int8_misses(labelled):
     assert bytes(again.image) == bytes(frozen.image)
 
 
+def test_accuracy_and_error_are_limited_together():
+    model, x = outlier(), samples()
+    data = (x, model.predict(x, verbose=0).argmax(1))
+    by_accuracy = model.freeze("mixed", validation_data=data, tolerance=1).report
+    assert by_accuracy.losses["error"] > 0.1
+    assert by_accuracy.loss == by_accuracy.losses["accuracy"]
+    both = model.freeze("mixed", validation_data=data, tolerance={"accuracy": 1, "error": 0.02})
+    assert both.report.losses["error"] <= 0.02
+    assert "tolerance 0.02 of relative error: kept with" in str(both.report)
+    assert from_image(both.image).report.limits == both.report.limits == {"accuracy": 1, "error": 0.02}
+    with pytest.raises(ValueError, match=r"relative RMS error of its outputs is .*tolerance=0\.02 of relative error\."):
+        model.freeze("int8", validation_data=data, tolerance={"accuracy": 1, "error": 0.02})
+    with pytest.raises(
+        ValueError, match=r"falls from.*, and the relative.*tolerance=0 of accuracy and 0\.02 of relative"
+    ):
+        model.freeze("int8", validation_data=data, tolerance={"accuracy": 0, "error": 0.02})
+    with pytest.raises(ValueError, match="needs labels"):
+        model.freeze("int8", validation_data=x, tolerance={"accuracy": 0.1})
+    for wrong in {}, {"accuracy": -1}, {"loss": 0.1}, {"error": None}:
+        with pytest.raises(ValueError, match="Received: tolerance="):
+            model.freeze(validation_data=data, tolerance=wrong)
+
+
+def test_outputs_without_labels_are_not_forgotten():
+    """Beside a classifier that may lose all of its accuracy."""
+    model, x = several_outputs(), [samples(50, 70), samples(50, 3)]
+    kind = RANDOM(0).integers(0, 4, 50)
+    report = model.freeze("mixed", validation_data=(x, {"kind": kind}), tolerance=1).report
+    assert report.limits == {"accuracy": 1, "error": 0.02}
+    assert report.losses["error"] <= 0.02
+    assert model.freeze("mixed", validation_data=(x, {"kind": kind})).report.limits == {
+        "accuracy": 0.002,
+        "error": 0.02,
+    }
+
+
 def test_mixed_raises_as_far_as_it_has_to():
     model, x = classifier(activation=None), samples()
     all_int8 = model.freeze("mixed", calibration_data=x)

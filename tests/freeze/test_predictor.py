@@ -46,7 +46,7 @@ def test_a_lone_sample(frozen):
         assert frozen(each, out) is out
         np.testing.assert_array_equal(out, expected)
     target = array.array("f", bytes(28))
-    assert frozen.predict(memoryview(X[3]), target) is target
+    assert frozen.predict(memoryview(X[3]), out=target) is target
     np.testing.assert_array_equal(target, expected)
     with pytest.raises(TypeError, match="cast"):
         frozen(X[3].tobytes())
@@ -144,7 +144,7 @@ def test_several_inputs_and_outputs():
     expected = model.predict(x, verbose=0)
     result = frozen(x)
     out = {name: np.empty_like(value) for name, value in expected.items()}
-    assert frozen.predict(x, out)["kind"] is out["kind"]
+    assert frozen.predict(x, out=out)["kind"] is out["kind"]
     for name, value in expected.items():
         np.testing.assert_allclose(result[name], value, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(out[name], result[name])

@@ -59,7 +59,8 @@ def program(tmp_path_factory):
         pytest.skip("needs gcc's sanitizers")
     machine = os.uname().machine
     isa = "neon" if machine == "aarch64" else "baseline"
-    others = [f"-Wl,--defsym=fnn_isa_{each}=0" for each in ("avx2", "avx512") if machine == "x86_64"]
+    absent = [f"{kind}_{each}" for each in ("avx2", "avx512") for kind in ("isa", "training") if machine == "x86_64"]
+    others = [f"-Wl,--defsym=fnn_{each}=0" for each in absent]
     wrapped = [f"-Wl,--wrap={each}" for each in ("malloc", "calloc", "realloc")]
     sources = [CSRC / name for name in ("kernels.c", "frozen.c", "cpu.c", "execute.c", "threads.c")]
     binary = folder / "runtime_test"

@@ -15,6 +15,7 @@ ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
 NUMBERS = _random.normal(size=(ROWS, 3)).astype(np.float32)
 POSITIVE = np.abs(NUMBERS) + np.float32(0.1)
 WEIGHTS = _random.uniform(0.2, 2, ROWS).astype(np.float32)
+GUESSES = np.where(_random.uniform(size=ROWS) < 0.6, LABELS, _random.integers(0, 3, ROWS))
 
 
 def model(package, activation=None, **options):
@@ -73,6 +74,25 @@ def of_metrics(y, activation, loss, metrics, weighted=False):
         return trained(net, y, WEIGHTS if weighted else None)
 
     return run
+
+
+def of_stream(name, *values, weighted=True, **options):
+    """A metric of what is computed elsewhere, called with arrays: its result after each of `STEPS` batches."""
+
+    def run(package):
+        metric = getattr(package.metrics, name)(**options)
+        results = []
+        for step in range(STEPS):
+            rows = slice(2 * step, 2 * step + 2)
+            metric.update_state(*(each[rows] for each in values), sample_weight=WEIGHTS[rows] if weighted else None)
+            results.append(np.asarray(metric.result()))
+        return {"results": np.array(results, np.float32)}
+
+    return run
+
+
+def _squares(y_true, y_pred):
+    return (y_true - y_pred) ** 2
 
 
 def of_weights(**options):
@@ -158,6 +178,8 @@ CASES = {
     "Ftrl, power": of_optimizer("Ftrl", learning_rate=0.1, learning_rate_power=-0.7, beta=0.2),
     "Lion": of_optimizer("Lion", learning_rate=0.005, weight_decay=0.1),
     "Lamb": of_optimizer("Lamb", learning_rate=0.01),
+    "Adafactor": of_optimizer("Adafactor", learning_rate=0.1, clipnorm=1.0),
+    "Muon": of_optimizer("Muon", learning_rate=0.02, weight_decay=0.1),
     # schedules
     "ExponentialDecay": of_schedule(
         "ExponentialDecay", initial_learning_rate=0.1, decay_steps=9, decay_rate=0.7, staircase=True
@@ -180,6 +202,7 @@ CASES = {
     "CategoricalFocalCrossentropy": of_loss("CategoricalFocalCrossentropy", ONE_HOT, "softmax"),
     "CategoricalGeneralizedCrossEntropy": of_loss("CategoricalGeneralizedCrossEntropy", LABELS, "softmax"),
     "CategoricalHinge": of_loss("CategoricalHinge", ONE_HOT),
+    "Circle": of_loss("Circle", LABELS, None, WEIGHTS, rate=0.01, gamma=4.0, margin=0.3),
     "CosineSimilarity": of_loss("CosineSimilarity", NUMBERS),
     "Dice": of_loss("Dice", BITS, "sigmoid"),
     "Hinge": of_loss("Hinge", 2 * BITS - 1),
@@ -206,6 +229,15 @@ CASES = {
     "weighted metrics of labels": of_metrics(LABELS, "softmax", "sparse_categorical_crossentropy", OF_LABELS, True),
     "metrics of numbers": of_metrics(POSITIVE, "softplus", "mse", OF_NUMBERS),
     "weighted metrics of numbers": of_metrics(POSITIVE, "softplus", "mse", OF_NUMBERS, True),
+    "Mean": of_stream("Mean", WEIGHTS),
+    "Sum": of_stream("Sum", WEIGHTS, weighted=False),
+    "MeanMetricWrapper": of_stream("MeanMetricWrapper", NUMBERS, POSITIVE, fn=_squares),
+    "Accuracy": of_stream("Accuracy", LABELS, GUESSES),
+    "IoU": of_stream("IoU", LABELS, GUESSES, num_classes=3, target_class_ids=[0, 2], dtype="float32"),
+    "MeanIoU": of_stream("MeanIoU", LABELS, GUESSES, num_classes=3, dtype="float32"),
+    "IoU, ignoring": of_stream(
+        "IoU", LABELS, GUESSES, num_classes=3, target_class_ids=[1], ignore_class=2, dtype="float32"
+    ),
     # regularizers and constraints
     "L1": of_weights(kernel_regularizer=("regularizers", "L1", {"l1": 0.02})),
     "L2": of_weights(bias_regularizer=("regularizers", "L2", {"l2": 0.1})),

@@ -97,7 +97,12 @@ def test_every_primitive():
 def test_layers_that_work_on_more_axes():
     sample = layers.Dense(4, "relu"), layers.BatchNormalization(), layers.Dense(3, use_bias=False), layers.Softmax()
     compare(sequential((2, 5), *sample))
-    names = layers.BatchNormalization(axis=1), layers.LayerNormalization(axis=[1, 2]), layers.Permute((2, 1))
+    names = (
+        layers.BatchNormalization(axis=1),
+        layers.BatchNormalization(axis=[1, 2]),
+        layers.LayerNormalization(axis=[1, 2]),
+        layers.Permute((2, 1)),
+    )
     compare(sequential((3, 4), *names, layers.UnitNormalization(), layers.Reshape((2, 6)), layers.PReLU(shared_axes=1)))
     norms = layers.RMSNormalization(), layers.LayerNormalization(rms_scaling=True), layers.GroupNormalization(2)
     compare(sequential((3, 4), *norms, layers.Normalization(mean=0.3, variance=2.0), layers.Rescaling(0.5, 0.1)))
@@ -194,7 +199,25 @@ def test_rounded_weights_are_written_as_they_run(precision, tolerance):
     exported = frozen.to_onnx()
     np.testing.assert_allclose(run(exported, x)[0], frozen.predict(x), rtol=tolerance, atol=tolerance)
     assert np.abs(run(exported, x)[0] - model.predict(x)).max() > 1e-5
-    assert f"rounded to {precision}" in exported.doc_string
+    assert f"stored in {precision}" in exported.doc_string
+    stored = {each.data_type for each in exported.graph.initializer if len(each.dims) == 2}
+    assert stored == {getattr(onnx.TensorProto, precision.upper())}
+    again = fastnn.from_onnx(exported)
+    np.testing.assert_allclose(again.predict(x, verbose=0), run(exported, x)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_runtimes_convert_rounded_weights_when_they_load(tmp_path):
+    """And not in each call."""
+    runtime = pytest.importorskip("onnxruntime")
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    for precision in "float16", "int8":
+        exported = book().freeze(precision=precision).to_onnx()
+        assert "Cast" in [each.op_type for each in exported.graph.node]
+        runtime.InferenceSession(exported.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        left = [each.op_type for each in onnx.load(tmp_path / "optimized.onnx").graph.node]
+        assert not {"Cast", "Mul"} & set(left)
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):

@@ -173,7 +173,11 @@ def test_inverted():
         (lambda: layers.Hashing(0), ValueError, "non-positive values"),
         (lambda: layers.HashedCrossing(3)([["a"]]), ValueError, "at least two inputs"),
         (lambda: layers.HashedCrossing(3)([["a"], [1.5]]), ValueError, "integer or string dtype"),
-        (lambda: layers.HashedCrossing(3)([fastnn.Input((1,)), fastnn.Input((1,))]), ValueError, "called on arrays"),
+        (
+            lambda: layers.HashedCrossing(3)([fastnn.Input((1,)), fastnn.Input((1,))]),
+            ValueError,
+            "combines what StringLookup",
+        ),
         (lambda: layers.StringLookup()([["a"]]), ValueError, "no vocabulary yet"),
         (lambda: layers.Dense(2)([["a"]]), TypeError, "cannot be read as numbers"),
         (
@@ -221,3 +225,47 @@ def test_a_single_value_comes_back_without_axes():
     assert float(layers.Rescaling(0.5)(3.0)) == 1.5
     assert layers.Normalization(axis=None, mean=1.0, variance=4.0)(3.0).shape == ()
     assert float(layers.Discretization(bin_boundaries=[0, 1])(0.5)) == 1
+
+
+def test_crossing_in_a_network():
+    town, bins = layers.StringLookup(vocabulary=["Rom", "Ulm"]), layers.Discretization([0.0, 1.0])
+    inputs = fastnn.Input((1,), dtype="string", name="town"), fastnn.Input((1,), name="size")
+    crossed = [layers.HashedCrossing(20, mode)([town(inputs[0]), bins(inputs[1])]) for mode in ("int", "one_hot")]
+    data = {"town": np.array([["Ulm"], ["Rom"], ["Bern"]]), "size": np.array([[0.5], [-1.0], [3.0]])}
+    model = fastnn.Model(inputs, crossed)
+    columns = [town(data["town"]), bins(data["size"]).astype(int)]
+    for found, mode in zip(model.predict(data, verbose=0), ("int", "one_hot"), strict=True):
+        np.testing.assert_array_equal(found, layers.HashedCrossing(20, mode)(columns))
+
+
+@pytest.mark.parametrize("suffix", [".fastnn", ".keras"])
+def test_bins_that_were_found_are_saved(suffix, tmp_path, keras):
+    layer = layers.Discretization(num_bins=4)
+    layer.adapt(np.arange(100.0))
+    fastnn.Sequential([fastnn.Input((1,)), layer]).save(tmp_path / f"model{suffix}")
+    again = fastnn.models.load_model(tmp_path / f"model{suffix}").layers[0]
+    assert again.get_config() == layer.get_config()
+    np.testing.assert_array_equal(again([[1.0], [60.0], [99.0]]), [[0], [2], [3]])
+    theirs = keras.layers.Discretization.from_config(layer.get_config())
+    assert layers.Discretization.from_config(theirs.get_config()).bin_boundaries == layer.bin_boundaries
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_archives_of_preprocessing_layers_both_ways(keras_lookup, tmp_path):
+    """Keras keeps a vocabulary that it has found in a file of its own."""
+    text, numbers = np.array([["b"], ["?"]]), np.array([[3], [9]])
+    cases = [
+        *(("StringLookup", {"output_mode": mode}, "string", text) for mode in ("int", "one_hot")),
+        ("IntegerLookup", {}, "int64", numbers),
+        ("Hashing", {"num_bins": 5}, "int64", numbers),
+        ("Hashing", {"num_bins": 5, "output_mode": "one_hot"}, "string", text),
+        ("Discretization", {"num_bins": 3}, "float32", numbers.astype(np.float32)),
+    ]
+    for name, options, dtype, values in cases:
+        for made_by, read_by in (keras_lookup, fastnn), (fastnn, keras_lookup):
+            layer = getattr(made_by.layers, name)(**options)
+            if name != "Hashing":
+                layer.adapt(np.array([["a"], ["b"], ["a"]]) if dtype == "string" else np.arange(30).reshape(-1, 1) % 7)
+            made_by.Sequential([made_by.Input((1,), dtype=dtype), layer]).save(tmp_path / "model.keras")
+            again = read_by.models.load_model(tmp_path / "model.keras").layers[-1]
+            np.testing.assert_array_equal(again(values), layer(values), err_msg=f"{name} {options} {made_by.__name__}")

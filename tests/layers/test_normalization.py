@@ -71,8 +71,12 @@ def test_axes_that_are_none():
         for axis in 0, 3, -3, -4:
             with pytest.raises(ValueError, match=f"`axis` must name different axes of a sample, 1 to 2.*axis=.{axis}"):
                 make(axis=axis)(x)
-    with pytest.raises(ValueError, match="`axis` must be an integer"):
-        layers.BatchNormalization(axis=[1])
+    for wrong in ([1, 1], [1, -2], [0, 1], []):
+        with pytest.raises(ValueError, match="`axis` must name different axes of a sample, 1 to 2"):
+            layers.BatchNormalization(axis=wrong)(x)
+    for wrong in (1.5, None, ["last"], True):
+        with pytest.raises(TypeError, match="Expected an int or a list/tuple of ints"):
+            layers.BatchNormalization(axis=wrong)
     with pytest.raises(ValueError, match="one device here"):
         layers.BatchNormalization(synchronized=True)
     with pytest.raises(TypeError, match="Expected an int or a list/tuple of ints"):
@@ -83,6 +87,86 @@ def test_axes_that_are_none():
         layer(x)
         with pytest.raises(ValueError, match="was built for"):
             layer(data(5, 3, 4))
+
+
+@pytest.mark.parametrize(("axis", "shape"), [([1, 2], (4, 3)), ([-1, 1], (4, 3)), ([1, 3], (4, 2, 3)), ([2], (4, 3))])
+def test_batch_normalisation_over_several_axes(axis, shape):
+    """One mean and variance for each place along those axes: the oracle of features that are one axis."""
+    from reference import batchnorm
+
+    bn, x = layers.BatchNormalization(axis=axis, momentum=0.5), data(20, *shape) * 2 + 3
+    y = bn(x, training=True)
+    axes = sorted(each % x.ndim for each in axis)
+    places = tuple(x.shape[each] for each in axes)
+    others = [each for each in range(x.ndim) if each not in axes]
+
+    def rows(array):
+        return array.transpose(others + axes).reshape(-1, np.prod(places))
+
+    mean, variance = batchnorm.statistics(rows(x))
+    expected = batchnorm.forward(rows(x), 1, 0, mean, variance, bn.epsilon)
+    np.testing.assert_allclose(rows(y), expected, atol=1e-5)
+    assert [each.shape for each in bn.weights] == [places] * 4
+    np.testing.assert_allclose(bn.moving_mean.numpy(), mean.reshape(places) / 2, rtol=1e-5)
+    np.testing.assert_allclose(bn.moving_variance.numpy(), 0.5 + variance.reshape(places) / 2, rtol=1e-5)
+    with pytest.raises(ValueError, match="was built for"):
+        bn(data(20, *(each + 1 for each in shape)))
+
+
+def test_batch_normalisation_of_two_axes_trains_as_of_one(keras):
+    """Real Keras refuses a list, but one axis of 12 features has the numbers of two of 4 and 3."""
+    x, y = data(64, 4, 3), data(64, 2, seed=1)
+
+    def network(package, axis):
+        several = isinstance(axis, list)
+        middle = [] if several else [package.layers.Reshape((12,))]
+        made = package.layers.BatchNormalization(axis=axis, beta_regularizer="l2", gamma_constraint="non_neg")
+        stack = [*middle, made, package.layers.Reshape((12,)), package.layers.Dense(2, kernel_initializer="ones")]
+        model = package.Sequential([package.Input((4, 3)), *stack])
+        model.compile(package.optimizers.Adam(0.01), "mse")
+        model.fit(x, y, epochs=5, batch_size=16, shuffle=False, verbose=0)
+        return model
+
+    ours, joined, theirs = network(fastnn, [1, 2]), network(fastnn, -1), network(keras, -1)
+    for found, same, expected in zip(ours.get_weights(), joined.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(found.ravel(), same.ravel())
+        np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".fastnn", ".keras"])
+def test_batch_normalisation_of_two_axes_is_saved_and_frozen(suffix, tmp_path):
+    bn = layers.BatchNormalization(axis=[1, 2], gamma_regularizer="l1", beta_constraint="non_neg")
+    model = fastnn.Sequential([fastnn.Input((4, 3)), bn, layers.Flatten(), layers.Dense(2)])
+    for weight in model.weights:
+        weight.assign(np.abs(data(*weight.shape)) + 0.5)
+    x = data(20, 4, 3)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / f"model{suffix}")
+    again = fastnn.models.load_model(tmp_path / f"model{suffix}")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), expected)
+    assert again.layers[0].get_config() == bn.get_config()
+    np.testing.assert_allclose(model.freeze()(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [layers.BatchNormalization, layers.LayerNormalization, lambda **given: layers.GroupNormalization(3, **given)],
+)
+def test_scale_and_shift_are_held_and_saved(make, keras):
+    given = dict(beta_regularizer="l2", gamma_regularizer="l1", beta_constraint="non_neg", gamma_constraint="unit_norm")
+    ours = make(**given)
+    theirs = getattr(keras.layers, type(ours).__name__).from_config(ours.get_config())
+    again = type(ours).from_config(theirs.get_config())
+    assert [again.gamma_regularizer.l1, type(again.beta_constraint)] == [np.float32(0.01), fastnn.constraints.NonNeg]
+    assert type(ours).from_config(ours.get_config()).get_config() == ours.get_config()
+    weights = []
+    for layer, package in ((ours, fastnn), (theirs, keras)):
+        model = package.Sequential([package.Input((6,)), layer])
+        model.compile(package.optimizers.SGD(0.1), "mse")
+        model.fit(data(32, 6), data(32, 6, seed=1), epochs=3, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for found, expected in zip(*weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_row_normalisation_stays_when_frozen():

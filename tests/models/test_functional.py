@@ -245,6 +245,24 @@ def test_a_picture(tmp_path):
         fastnn.utils.plot_model(model, rankdir="up")
 
 
+def test_the_picture_for_graphviz():
+    pytest.importorskip("pydot", reason="model_to_dot makes graphs of pydot")
+    x = fastnn.Input((3,), name="in")
+    hidden = fastnn.layers.Dense(4, "relu", name='a "name"')(x)
+    inner = fastnn.Sequential([fastnn.layers.Dense(2, name="two")], name="inner")
+    model = fastnn.Model(x, [fastnn.layers.Dense(1, name="one")(hidden), inner(hidden)], name="my model")
+    text = fastnn.utils.model_to_dot(model, show_shapes=True, expand_nested=True).to_string()
+    assert text.startswith("digraph")
+    assert text.count("->") == 3
+    assert r'label="a \"name\" (Dense)\ninput: (None, 3)\noutput: (None, 4)"' in text
+    assert "inner" not in text
+    text = fastnn.utils.model_to_dot(model, subgraph=True, show_layer_names=False).to_string()
+    assert text.startswith("subgraph")
+    assert text.count("Dense") == 2
+    with pytest.raises(ValueError, match="rankdir"):
+        fastnn.utils.model_to_dot(model, rankdir="up")
+
+
 def test_a_flag_changed_after_compile_is_warned_of_once():
     model = heads()
     model.compile("sgd", "mse")

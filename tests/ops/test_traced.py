@@ -70,3 +70,38 @@ def test_size_counts_the_values_of_each_batch():
 
     with pytest.raises(TypeError, match="number of samples"):
         PerSample()(fastnn.Input((3,)))
+
+
+def test_losses_and_metrics_may_count_samples():
+    """In them the shape of a batch begins with the number of its samples, as in the metrics of books."""
+
+    class RootMeanSquare(fastnn.metrics.Metric):
+        def __init__(self, name="rmse"):
+            super().__init__(name=name)
+            self.total = self.add_weight(name="total", initializer="zeros")
+            self.samples = self.add_weight(name="samples", initializer="zeros", dtype="int32")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            y_true = ops.one_hot(y_true, ops.shape(y_pred)[1])
+            self.total.assign_add(ops.sum(ops.square(y_true - y_pred)))
+            self.samples.assign_add(ops.shape(y_pred)[0])
+
+        def result(self):
+            return ops.sqrt(self.total / ops.cast(self.samples, "float32"))
+
+    def summed(y_true, y_pred):
+        flat = ops.reshape(y_pred, (ops.shape(y_pred)[0], -1))
+        return -ops.sum(ops.log(flat) * ops.reshape(ops.one_hot(y_true, 3), (-1, 3))) / ops.shape(y_pred)[0]
+
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(50, 4)).astype("float32"), random.integers(0, 3, 50)
+    model = fastnn.Sequential([fastnn.Input((4,)), fastnn.layers.Dense(3, "softmax")])
+    model.compile("sgd", summed, metrics=[RootMeanSquare()])
+    model.fit(x, y, batch_size=20, verbose=0)
+    p = model.predict(x, verbose=0)
+    found = model.evaluate(x, y, batch_size=20, verbose=0, return_dict=True)
+    assert found["rmse"] == pytest.approx(np.sqrt(((np.eye(3)[y] - p) ** 2).sum() / 50), rel=1e-5)
+    assert found["loss"] == pytest.approx(-np.log(p[np.arange(50), y]).mean(), rel=1e-5)
+    eager = RootMeanSquare()
+    eager.update_state(y, p)
+    assert float(eager.result()) == pytest.approx(found["rmse"], rel=1e-5)

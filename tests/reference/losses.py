@@ -147,3 +147,17 @@ def categorical_accuracy(p, targets):
 
 def binary_accuracy(p, targets, threshold=0.5):
     return ((np.asarray(p) > threshold) == np.asarray(targets)).mean(axis=-1)
+
+
+def circle(p, labels, gamma, margin, remove_diagonal, others=None, other_labels=None):
+    """The loss of each row alone: differences make a gradient of it."""
+    p = np.asarray(p, np.float64)
+    others, other_labels = (p, labels) if others is None else (np.asarray(others, np.float64), other_labels)
+    d = np.maximum(1 - p @ others.T, 0)
+    same = labels[:, None] == other_labels
+    pull = -gamma * np.maximum(margin + d, 0) * (margin - d)
+    push = gamma * np.maximum(1 + margin - d, 0) * (1 - margin - d)
+    total = np.zeros(len(p))
+    for logits, pairs in (pull, same & ~np.eye(*d.shape, dtype=bool) if remove_diagonal else same), (push, ~same):
+        total += np.logaddexp.reduce(np.where(pairs, logits, -np.inf), axis=1)
+    return np.logaddexp(0, total)

@@ -98,6 +98,22 @@ def lamb(w, g, slots, rate, t, beta_1, beta_2, epsilon):
     return w - ratio * rate * d, {"momentum": m, "velocity": v}
 
 
+def adafactor(w, g, slots, rate, t, beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=1.0):
+    w, g = _double(w, g)
+    beta, squares, after = 1 - float(t) ** beta_2_decay, g**2 + epsilon_1, {}
+    rms = lambda x: np.sqrt(np.mean(x**2))  # noqa: E731
+    if w.ndim > 1:
+        for name, axis in ("r", -1), ("c", -2):
+            after[name] = beta * slots[name] + (1 - beta) * squares.mean(axis)
+        r, c = after["r"], after["c"]
+        v = (r / r.mean(-1, keepdims=True))[..., None] * c[..., None, :]
+    else:
+        v = after["velocity"] = beta * slots["velocity"] + (1 - beta) * squares
+    u = g / np.sqrt(v)
+    alpha = max(epsilon_2, rms(w)) * min(rate, 1 / np.sqrt(t))
+    return w - alpha * u / max(1, rms(u) / clip_threshold), after
+
+
 class Loop:
     """What happens around the update: several variables, step after step. Keras's order of things.
 

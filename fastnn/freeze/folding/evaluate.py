@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.lowering.layout import is_batched
-from fastnn.operations.primitives import ACTIVATIONS, PRIMITIVES
+from fastnn.lowering.primitives import ACTIVATIONS, PRIMITIVES
 
 
 class _Values:
