@@ -6,13 +6,16 @@ def did_you_mean(name, names):
 
     Parameters
     ----------
-    name : str
+    name : object
+        What is no text is like no name.
     names : iterable of str
         Compared without regard to case and underscores; of several that are then the same, the one is named that is
         written as `name` is: with capitals, or without.
     """
     import difflib  # only where something is wrong
 
+    if not isinstance(name, str):
+        return ""
     spellings = {}
     for each in names:
         if isinstance(each, str):

@@ -1,8 +1,6 @@
 # The one module that links the C engine; the others reach it through these functions.
 from libc.stdint cimport int64_t, uint64_t
 
-cimport numpy as cnp
-
 from fastnn._engine.engine cimport (
     fastnn_net, fastnn_port, fastnn_session, fnn_isa, fnn_job, fnn_op, fnn_poll, fnn_source, fnn_team_function,
     fnn_training,
@@ -24,7 +22,7 @@ cdef void frozen_run(fastnn_session *session, const float **inputs, int64_t rows
 cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
                          fnn_poll poll, void *poll_arg) noexcept nogil
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil
-cdef void *data_of(cnp.ndarray array, int axes, int dtype, str name) except? NULL
+cdef void *data_of(object values, int axes, int dtype, str name) except? NULL
 
 
 cdef class Buffer:

@@ -260,8 +260,9 @@ cdef dict _DTYPES = {
 
 
 # Typed memoryviews would do this, too, with 18 000 more lines of generated C in each module.
-cdef void *data_of(cnp.ndarray array, int axes, int dtype, str name) except? NULL:
+cdef void *data_of(object values, int axes, int dtype, str name) except? NULL:
     """Where the values of a C-contiguous array lie that has so many axes and this NumPy type."""
+    cdef cnp.ndarray array = values
     if (array is None or cnp.PyArray_NDIM(array) != axes or not cnp.PyArray_ISCARRAY_RO(array)
             or not cnp.PyArray_EquivTypenums(cnp.PyArray_TYPE(array), dtype)):
         got = "None" if array is None else f"{array.dtype} {(<object>array).shape}"

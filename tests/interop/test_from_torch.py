@@ -34,6 +34,8 @@ def compare(module, *shapes, tolerance=1e-5, given=True, numbers=None):
 
 
 def test_a_stack_of_dense_layers_tells_its_input():
+    torch.manual_seed(1)
+    fastnn.utils.set_random_seed(1)
     inner = nn.Sequential(nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8, eps=0.01, momentum=0.3, affine=False))
     module = nn.Sequential(
         nn.Dropout(0.1), nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ELU(0.7), inner, nn.LayerNorm(8), nn.Dropout(0.3),

@@ -82,6 +82,7 @@ def test_evaluation_has_no_epochs(monkeypatch, clock):
 
 
 def test_live_bar_in_a_terminal(monkeypatch, clock):
+    before = set(threading.enumerate())
     text = run(Terminal(), monkeypatch, 1, clock=clock)
     frames = [frame for frame in text.replace("\n", "\r").split("\r") if frame.strip()]
     bars = [frame for frame in frames if "|" in frame]
@@ -93,7 +94,7 @@ def test_live_bar_in_a_terminal(monkeypatch, clock):
     assert re.search(r" 2[45]\.\d\d steps/s", bars[0])
     assert "ETA 00:01" in bars[0]
     assert "loss: 1.5000" in bars[0]
-    assert not any(type(thread).__name__ == "TMonitor" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before, "tqdm's thread that watches bars"
 
 
 def test_short_epochs_get_no_bar(monkeypatch, clock):
