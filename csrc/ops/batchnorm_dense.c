@@ -26,16 +26,18 @@ static void batchnorm_dense_gradients(const fnn_instr *in, const fnn_run *run) {
         for (int64_t first = begin; first < end; first += rows) {
             rows = end - first < VF ? end - first : VF;
             vf sums[2][VF];
-            for (int64_t i = 0; i < VF; i++) sums[0][i] = sums[1][i] = vf_zero();
+            for (int64_t i = rows; i < VF; i++) sums[0][i] = sums[1][i] = vf_zero();
             for (int64_t i = 0; i < rows; i++) {
                 int64_t at = p * PANEL * k + (first + i) * width;
                 vf scale = vf_set(gamma ? gamma[first + i] : 1.0f), shift = vf_set(beta ? beta[first + i] : 0.0f);
+                vf of_gamma = vf_zero(), of_beta = vf_zero();
                 for (int64_t j = 0; j < width; j += VF) {
                     vf weight = vf_load(w + at + j), g = vf_load(dw + at + j), b = vf_load(db + p * PANEL + j);
-                    sums[0][i] = vf_fma(weight, g, sums[0][i]);
-                    sums[1][i] = vf_fma(weight, b, sums[1][i]);
+                    of_gamma = vf_fma(weight, g, of_gamma);
+                    of_beta = vf_fma(weight, b, of_beta);
                     vf_store(dw + at + j, vf_fma(scale, g, vf_mul(shift, b)));
                 }
+                sums[0][i] = of_gamma, sums[1][i] = of_beta;
             }
             float *to = result + 2 * p * padded + first;
             vf_store_n(to, (int)rows, vf_sums(sums[0]));
