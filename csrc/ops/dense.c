@@ -16,7 +16,7 @@ enum {
      * next transposition fills the time in which the last multiply-adds wait for each other. */
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
-    LINES_WORTH_FETCHING = 512, /* they are half of the first-level cache */
+    LINES_WORTH_FETCHING = 512, /* 32 KiB: as much as a first-level cache holds */
 };
 
 /* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the

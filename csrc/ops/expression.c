@@ -129,7 +129,7 @@ typedef struct expr_shape {
 static inline expr_shape expr_shape_of(const int32_t *code, int64_t n, int64_t rows) {
     const int32_t *output = code + EXPR_HEAD + code[1] * EXPR_INPUT + code[3] * EXPR_STEP;
     int64_t capacity = expr_capacity(code[0]), padded = fnn_round_up(n, FNN_ALIGN_FLOATS);
-    int64_t width = output[1] == 1 ? 1 : output[1]; /* rows as long as the operands have them */
+    int64_t width = output[1]; /* rows as long as the operands have them */
     for (int32_t i = 0; i < code[4]; i++)
         if (output[EXPR_OUTPUT * i + 1] != output[1]) width = padded;
     if (width > capacity) width = padded;

@@ -233,7 +233,6 @@ FOR_5_TO_6(SIDES, 3) FOR_7_TO_8(SIDES, 3)
 #ifndef FNN_INFERENCE
 static const micro_kernel micro_columns[3][MR_TOP] = ENTRIES(COLUMN_ENTRY);
 #endif
-static const int micro_max_rows[3] = {MR_1, MR_2, MR_3};
 
 /* m rows as tiles of nearly equal height: 32 rows are 6,6,5,5,5,5 rather than 6,6,6,6,6,2. The first `tall` ones have
  * a row more than the `small` ones. Divisions by constants, and narrow ones, are quicker. */
@@ -343,10 +342,9 @@ enum { PACKED_VECTORS = 2 };
  * one another. In x itself they are a page apart where x is wide, and each twelve values cost a look-up of their page.
  * A row may be read up to x[readable - 1]. */
 static void pack_columns(const float *x, int64_t ldx, int64_t depth, int64_t count, int64_t readable, float *packed) {
-    int64_t top = micro_max_rows[PACKED_VECTORS - 1], tiles = (count + top - 1) / top, small = count / tiles;
-    int64_t tall = count % tiles;
-    for (int64_t t = 0; t < tiles; t++) {
-        int64_t width = small + (t < tall);
+    tiling of = tiles_of(PACKED_VECTORS, count);
+    for (uint32_t t = 0; t < of.tiles; t++) {
+        int64_t width = of.small + (t < of.tall);
         for (int64_t r = 0; r < depth; r++)
             for (int64_t j = 0; j < width; j += VF) {
                 const float *from = x + r * ldx + j;
@@ -365,10 +363,10 @@ static void pack_columns(const float *x, int64_t ldx, int64_t depth, int64_t cou
 /* gemm_tiles over what pack_columns packed. The panel may be thinner than the one that chose the tiles. */
 static inline void gemm_packed_tiles(int vectors, int64_t m, int64_t k, const float *a, const float *b, float *c,
                                      int64_t ldc, int first, ahead next) {
-    int64_t top = micro_max_rows[PACKED_VECTORS - 1], tiles = (m + top - 1) / top, small = m / tiles, tall = m % tiles;
-    for (int64_t t = 0; t < tiles; t++) {
-        int64_t rows = small + (t < tall);
-        next.tile = t + 1 < tiles ? c + rows * ldc : NULL;
+    tiling of = tiles_of(PACKED_VECTORS, m);
+    for (uint32_t t = 0; t < of.tiles; t++) {
+        int64_t rows = of.small + (t < of.tall);
+        next.tile = t + 1 < of.tiles ? c + rows * ldc : NULL;
         micro_columns[vectors - 1][rows - 1](k, a, rows, b, c, ldc, NULL, first,
                                              k >= DEPTH_WORTH_FETCHING ? &next : NULL);
         a += rows * k;
@@ -384,10 +382,10 @@ static inline int64_t even_block(int64_t n, int64_t top) {
     return (n + blocks - 1) / blocks;
 }
 
-/* The panels of a matrix of n columns that are this thread's in every operation: it multiplies with them, makes their
- * gradient and updates them, so that they stay in the caches of its processor. What another processor has changed
- * takes as long to read as the product takes to compute. Returns 0 where panels cannot be shared evenly: when one
- * thread would have a third more than its part. */
+/* The panels of a matrix of n columns that are this thread's in every operation which as many threads share: it
+ * multiplies with them, makes their gradient and updates them, so that they stay in the caches of its processor. What
+ * another processor has changed takes as long to read as the product takes to compute. Returns 0 where panels cannot be
+ * shared evenly: when one thread would have more than its part and a third. */
 static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, int64_t *p1) {
     int64_t vectors = panel_vectors(n), panels = panel_count(n), largest = 0, begin = 0;
     if (panels < threads) return 0;

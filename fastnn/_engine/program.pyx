@@ -310,7 +310,7 @@ cdef class Program:
                 raise ValueError(f"`hyper` needs a row for each of {count} batches. Received: {array.shape[0]}")
             job.hyper_stride = array.shape[1]
         if times is not None:
-            job.instr_ns = <double *>data_of(times, 2, cnp.NPY_FLOAT64, "times")
+            job.instr_ns = <double *>data_of(times, 2, cnp.NPY_FLOAT64, "times", True)
             if times.shape[0] < count or times.shape[1] != self.length:
                 raise ValueError(
                     f"`times` must have the shape {(count, self.length)}. Received: {times.shape[0], times.shape[1]}")

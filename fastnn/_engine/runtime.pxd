@@ -22,7 +22,7 @@ cdef void frozen_run(fastnn_session *session, const float **inputs, int64_t rows
 cdef int frozen_run_rows(fastnn_session **sessions, int threads, const float **inputs, int64_t rows, float **outputs,
                          fnn_poll poll, void *poll_arg) noexcept nogil
 cdef int team_run(int threads, fnn_team_function fn, void *arg) noexcept nogil
-cdef void *data_of(object values, int axes, int dtype, str name) except? NULL
+cdef void *data_of(object values, int axes, int dtype, str name, bint written=*) except? NULL
 
 
 cdef class Buffer:

@@ -260,7 +260,7 @@ cdef dict _DTYPES = {
 
 
 # Typed memoryviews would do this, too, with 18 000 more lines of generated C in each module.
-cdef void *data_of(object values, int axes, int dtype, str name) except? NULL:
+cdef void *data_of(object values, int axes, int dtype, str name, bint written=False) except? NULL:
     """Where the values of a C-contiguous array lie that has so many axes and this NumPy type."""
     cdef cnp.ndarray array = values
     if (array is None or cnp.PyArray_NDIM(array) != axes or not cnp.PyArray_ISCARRAY_RO(array)
@@ -268,6 +268,8 @@ cdef void *data_of(object values, int axes, int dtype, str name) except? NULL:
         got = "None" if array is None else f"{array.dtype} {(<object>array).shape}"
         raise ValueError(
             f"`{name}` must be a C-contiguous {cnp.PyArray_DescrFromType(dtype)} array of {axes} axes. Received: {got}")
+    if written and not cnp.PyArray_ISWRITEABLE(array):
+        raise ValueError(f"`{name}` is written to. Received: a read-only array")
     return cnp.PyArray_DATA(array)
 
 
@@ -319,7 +321,7 @@ cdef class Source:
 
 def shuffle(cnp.ndarray order, seed, epoch):
     """Fill `order` with a random permutation of 0..n-1, determined by (seed, epoch)."""
-    cdef int64_t *values = <int64_t *>data_of(order, 1, cnp.NPY_INT64, "order")
+    cdef int64_t *values = <int64_t *>data_of(order, 1, cnp.NPY_INT64, "order", True)
     if order.shape[0] >= 2**32:
         raise ValueError(
             f"Only fewer than 2**32 samples can be shuffled. Received: {order.shape[0]:,}. Pass shuffle=False.")

@@ -19,7 +19,7 @@ def optimizer(*own, own_dims=None, slots="", squares=""):
             operands.update((name, vector(0.1 * m.normal(112))) for name in slots.split())
             operands.update((name, vector(0.1 * m.uniform(112))) for name in squares.split())
             settings = dict(n=112, clip=clip, norm_count=2, decays=decays, rate_factor=0.5, accumulation=2 * decays)
-            settings |= dict(matrix_rows=0, matrix_columns=0)
+            settings |= dict(matrix_rows=7 * decays, matrix_columns=16 * decays)  # 112 floats in any panels
             operands = {name: operands.get(name) for name in OPS[m.op].operands}
             if "sums" in operands:
                 operands["sums"] = Region(np.zeros(2))

@@ -58,6 +58,16 @@ def test_shuffle_is_a_permutation_and_the_oracles(n, seed, epoch):
     np.testing.assert_array_equal(order, data.shuffled(n, seed, epoch))
 
 
+def test_only_what_may_be_written_to_is_shuffled():
+    order = np.arange(10)
+    order.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        runtime.shuffle(order, 0, 0)
+    with pytest.raises(ValueError, match="int64"):
+        runtime.shuffle(np.arange(10, dtype=np.int32), 0, 0)
+    np.testing.assert_array_equal(order, np.arange(10))
+
+
 def test_shuffle_depends_on_seed_and_epoch_only():
     first = shuffled(1000, 7, 3)
     np.testing.assert_array_equal(first, shuffled(1000, 7, 3))

@@ -96,6 +96,45 @@ def test_a_step_is_whole_or_has_changed_nothing(threads):
     assert done.stdout.strip() == "done", done.stderr
 
 
+COUNTED_STEPS = """
+import os, signal, sys, threading
+import numpy as np
+import fastnn
+
+fastnn.set_threads(int(sys.argv[1]))
+random = np.random.default_rng(0)
+x, y = random.normal(size=(2, 4000, 256)).astype(np.float32)
+kernel = random.normal(size=(256, 256)) / 16
+
+
+def trained(steps, seconds=None):
+    model = fastnn.Sequential([fastnn.Input((256,)), fastnn.layers.Dense(256)])
+    model.compile(fastnn.optimizers.Muon(0.01), "mse")
+    model.layers[-1].kernel.assign(kernel)
+    if seconds:
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        model.fit(x[:steps], y[:steps], batch_size=1, shuffle=False, verbose=0)
+    except KeyboardInterrupt:
+        pass
+    return model.layers[-1].kernel.numpy(), int(model.optimizer.iterations)
+
+
+for seconds in 0.1, 0.15, 0.2:
+    weights, steps = trained(4000, seconds)
+    assert steps < 4000
+    np.testing.assert_array_equal(weights, trained(steps)[0] if steps else kernel.astype(np.float32))
+print("done")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_products_of_an_update_are_not_interrupted(threads):
+    """Most of a step of Muon is its update."""
+    done = run_python(COUNTED_STEPS, str(threads))
+    assert done.stdout.strip() == "done", done.stderr
+
+
 FROZEN = """
 import os, signal, threading, time
 import numpy as np
