@@ -399,12 +399,14 @@ static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, in
     return 3 * largest * threads <= 4 * vectors;
 }
 
-/* Which part of a product this thread computes, m rows and all panels of n columns: its own panels, and all of them for
- * some of the rows where there are too few. */
+/* Which part of a product of m rows and all panels of n columns this thread computes: its own panels; where they cannot
+ * be shared evenly, all of them for some of the rows, or some of them where there are few rows. */
 static inline void gemm_share(const fnn_run *run, int64_t m, int64_t n, int64_t *m0, int64_t *m1, int64_t *p0,
                               int64_t *p1) {
-    *m0 = *p0 = 0, *m1 = m, *p1 = panel_count(n);
-    if (run->threads == 1 || own_panels(n, run->thread, run->threads, p0, p1)) return;
-    *p0 = 0, *p1 = panel_count(n);
-    fnn_split(m, 1, run->thread, run->threads, m0, m1);
+    int64_t t = run->threads, panels = panel_count(n);
+    *m0 = *p0 = 0, *m1 = m, *p1 = panels;
+    if (t == 1 || own_panels(n, run->thread, run->threads, p0, p1)) return;
+    *p0 = 0, *p1 = panels;
+    if ((panels + t - 1) / t * m < (m + t - 1) / t * panels) fnn_split(panels, 1, run->thread, run->threads, p0, p1);
+    else fnn_split(m, 1, run->thread, run->threads, m0, m1);
 }
