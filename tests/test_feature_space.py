@@ -134,6 +134,11 @@ def test_tables_of_all_kinds(adapted):
 def test_adapting_twice(adapted):
     with pytest.raises(ValueError, match="has been adapted"):
         adapted.adapt(TABLE)
+    again = FeatureSpace.from_config(adapted.get_config())  # means are no configuration, but weights
+    with pytest.raises(ValueError, match=r"call `.adapt\(dataset\)`.*'normal'"):
+        again(NEW)
+    again.adapt(TABLE)
+    np.testing.assert_array_equal(again(NEW), adapted(NEW))
     made = FeatureSpace({"a": "float"})
     made.adapt({"a": [1.0, 2.0]})  # nothing learns
     np.testing.assert_array_equal(made({"a": [1.0, 2.0]}), [[1], [2]])
