@@ -141,6 +141,7 @@ def test_what_cannot_be_is_explained():
         classifier(optimizer=Shapes(0.1)).train_on_batch(X, Y)
     with pytest.raises(RuntimeError, match="forgot to call `super"):
         Forgetful()
+
     class Halved(optimizers.Adam):
         def update_step(self, gradient, variable, learning_rate):
             super().update_step(gradient, variable, learning_rate / 2)
