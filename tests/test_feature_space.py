@@ -129,11 +129,22 @@ def test_tables_of_all_kinds(adapted):
         made.adapt(data)
         np.testing.assert_array_equal(made(NEW), adapted(NEW))
     np.testing.assert_array_equal(adapted(pandas.DataFrame(NEW)), adapted(NEW))
+    model = fastnn.Model(adapted.get_inputs(), layers.Dense(1)(adapted.get_encoded_features()))
+    expected = model.predict(NEW, verbose=0)
+    for reader in lambda x: model.predict(x, verbose=0), model.freeze():
+        np.testing.assert_allclose(reader(pandas.DataFrame(NEW)), expected, rtol=1e-5, atol=1e-6)
+        with pytest.raises(ValueError, match="town"):
+            reader(pandas.DataFrame(NEW).drop(columns="town"))
 
 
 def test_adapting_twice(adapted):
     with pytest.raises(ValueError, match="has been adapted"):
         adapted.adapt(TABLE)
+    again = FeatureSpace.from_config(adapted.get_config())  # means are no configuration, but weights
+    with pytest.raises(ValueError, match=r"call `.adapt\(dataset\)`.*'normal'"):
+        again(NEW)
+    again.adapt(TABLE)
+    np.testing.assert_array_equal(again(NEW), adapted(NEW))
     made = FeatureSpace({"a": "float"})
     made.adapt({"a": [1.0, 2.0]})  # nothing learns
     np.testing.assert_array_equal(made({"a": [1.0, 2.0]}), [[1], [2]])

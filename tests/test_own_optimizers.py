@@ -141,6 +141,13 @@ def test_what_cannot_be_is_explained():
         classifier(optimizer=Shapes(0.1)).train_on_batch(X, Y)
     with pytest.raises(RuntimeError, match="forgot to call `super"):
         Forgetful()
+
+    class Halved(optimizers.Adam):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate / 2)
+
+    with pytest.raises(NotImplementedError, match="Halved.update_step calls that of the class .* Write the whole rule"):
+        classifier(optimizer=Halved(0.1)).train_on_batch(X, Y)
     with pytest.raises(NotImplementedError, match="must implement update_step"):
         optimizers.Optimizer(0.1).update_step(None, None, None)
     with pytest.raises(ValueError, match="number of provided names"):

@@ -58,10 +58,10 @@ def encode(value):
     if isinstance(value, Setting):
         return ["setting", encode(value.value)]
     from fastnn.operations.arrange import Piece
-    from fastnn.operations.lookup import Table
+    from fastnn.operations.lookup import Bins, Table
 
-    if isinstance(value, Table):
-        return ["table", *map(encode, value.plain())]
+    if isinstance(value, (Bins, Table)):
+        return ["bins" if isinstance(value, Bins) else "table", *map(encode, value.plain())]
     if isinstance(value, Piece):
         return ["piece", *(encode(getattr(value, name)) for name in Piece.__slots__)]
     raise NotInImage(f"An image cannot hold a {type(value).__name__}, which a layer of this network is made with.")
@@ -82,10 +82,10 @@ def decode(value):
         return np.array(rest[2], rest[0]).reshape(rest[1])
     if kind == "setting":
         return Setting(decode(rest[0]))
-    if kind == "table":
-        from fastnn.operations.lookup import Table
+    if kind in ("bins", "table"):
+        from fastnn.operations.lookup import Bins, Table
 
-        return Table(*map(decode, rest))
+        return (Bins if kind == "bins" else Table)(*map(decode, rest))
     if kind == "piece":
         from fastnn.operations.arrange import Piece
 

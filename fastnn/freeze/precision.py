@@ -44,7 +44,8 @@ def check_arguments(precision, calibration_data, validation_data, tolerance):
     if tolerance is None:
         return
     given = tolerance if isinstance(tolerance, dict) else {"accuracy": tolerance}
-    if not given or not given.keys() <= MEASURES.keys() or not all(map(_is_limit, given.values())):
+    known = given and given.keys() <= MEASURES.keys() and all(map(_is_limit, given.values()))
+    if not known or given.get("accuracy", 0) > 1:  # percentage points, it seems
         raise ValueError(
             "`tolerance` is the largest permitted loss of accuracy (0.002: 0.2 percentage points) or, without labels, "
             'relative error of the outputs; or a dictionary of either or both, {"accuracy": 0.002, "error": 0.05}. '

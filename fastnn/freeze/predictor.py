@@ -11,7 +11,7 @@ from fastnn._engine.predictor import FrozenProgram, Image
 from fastnn.freeze.description import NotInImage, damage_told, decode, description_of, encode
 from fastnn.freeze.heads import head_of
 from fastnn.freeze.report import FreezeReport
-from fastnn.training.data import as_array, check_inputs
+from fastnn.training.data import as_array, check_inputs, columns_of
 
 # What a loaded predictor can do without (graphs, operations, files to write) is imported where it is used: a program
 # that serves one shall start quickly.
@@ -284,6 +284,7 @@ class Predictor(FrozenProgram):
     def _values(self, x):
         """What was given for each of the inputs: by name in a dictionary, or in their order in a list."""
         names = self.input_names
+        x = columns_of(x, names)
         if isinstance(x, dict):
             missing = [name for name in names if name not in x]
             if missing:

@@ -11,31 +11,13 @@ from fastnn.layers.base import Layer
 from fastnn.layers.categories import ENCODINGS, CategoryEncoding, categories_of, encoded, one_of
 from fastnn.layers.core import refuse_unsupported
 from fastnn.operations import apply
+from fastnn.operations.lookup import Bins
 from fastnn.saving.saveable import dtype_name
 from fastnn.training.arguments import count, integer
 from fastnn.training.data import as_array
 from fastnn.variables import Variable
 
 _MOST_COMBINATIONS = 2**22  # in a table
-
-
-class _Bins:
-    """What `operations.lookup` asks for the number of each value."""
-
-    def __init__(self, count, mask, key):
-        self._mask = mask
-        self._count = count - (mask is not None and count > 1)
-        self._key = key
-
-    def find(self, values):
-        if values.dtype.kind == "f":
-            values = values.astype(np.int64)
-        elif values.dtype.kind == "S":
-            values = np.char.decode(values, "utf-8")
-        found = _hashing.bins(values, self._count, self._key)
-        if self._mask is None:
-            return found
-        return np.where(values == self._mask, 0, found + 1)
 
 
 class Hashing(Layer):
@@ -72,7 +54,7 @@ class Hashing(Layer):
         self.salt = salt_of(self, salt)
         self.output_mode = one_of(self, "output_mode", output_mode, ("int", *ENCODINGS))
         self.sparse = False
-        self._bins = Setting(_Bins(self.num_bins, mask_value, self.salt))
+        self._bins = Setting(Bins(self.num_bins, mask_value, self.salt))
 
     @property
     def _categories(self):

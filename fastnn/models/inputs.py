@@ -4,7 +4,7 @@ from fastnn import _tree
 from fastnn.graph import Tensor
 from fastnn.layers.eager_inputs import several
 from fastnn.operations.lookup import reads_text
-from fastnn.training.data import as_array, check_inputs, check_lengths
+from fastnn.training.data import as_array, check_inputs, check_lengths, columns_of
 
 
 def _as_array_or_text(x, name):
@@ -61,8 +61,9 @@ class ReadsInputs:
 
     def _matched(self, values, name):
         """Values given for the inputs (arrays or tensors), as a list in the order of `inputs`: by name from a
-        dictionary, by position from a list or tuple; one alone for a single input."""
+        dictionary or a frame, by position from a list or tuple; one alone for a single input."""
         names = self.input_names
+        values = columns_of(values, names)
         if isinstance(values, dict):
             missing = [each for each in names if each not in values]
             if missing:
@@ -79,7 +80,7 @@ class ReadsInputs:
             got = f"{len(values)} in a {type(values).__name__}" if isinstance(values, (list, tuple)) else type(values)
             raise ValueError(
                 f"{name} (model {self.name!r}): expected a list of {len(names)} arrays, one for each of {names}, or a "
-                f"dictionary by these names. Received: {got}"
+                f"dictionary or a frame with these names. Received: {got}"
             )
         flat = list(values)
         inputs = self._network.inputs

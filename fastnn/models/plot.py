@@ -74,6 +74,10 @@ def dot(model, rankdir, expand_nested, dpi, subgraph, splines, *shown):
 
 
 def _described(model, expand_nested, shown):
+    if not hasattr(model, "_known_network"):
+        raise TypeError(
+            f"A picture is drawn of a fastnn.Model, before it is frozen. Received: {model!r:.200} of type {type(model)}"
+        )
     boxes, _ = _boxes(model._known_network(), lambda owner, network: _lines(owner, network, *shown), expand_nested, {})
     return boxes
 

@@ -71,8 +71,43 @@ class Table:
         return start + _hashing.bins(values, count, None if spread == "fingerprint" else spread)
 
 
+class Bins:
+    """An immutable map from tokens to bins, by a hash.
+
+    Parameters
+    ----------
+    count : int
+        Bins, that of the mask included.
+    mask_token : str, int or None
+        Has bin 0; all others share the rest.
+    key : pair of int, optional
+        See `_hashing.bins`.
+    """
+
+    def __init__(self, count, mask_token, key):
+        self._made_of = count, mask_token, key
+        self._mask = mask_token
+        self._count = count - (mask_token is not None and count > 1)
+        self._key = key
+
+    def plain(self):
+        """What it was made of: numbers and texts."""
+        return self._made_of
+
+    def find(self, values):
+        """The bin of each value, int64."""
+        if values.dtype.kind == "f":
+            values = values.astype(np.int64)
+        elif values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8")
+        found = _hashing.bins(values, self._count, self._key)
+        if self._mask is None:
+            return found
+        return np.where(values == self._mask, 0, found + 1)
+
+
 class Lookup(Operation):
-    """Attributes of its nodes: `table` (a `Setting` of a `Table`, or of None), `text` (are its inputs text?)."""
+    """Attributes of its nodes: `table` (a `Setting` of a `Table`, of `Bins` or None), `text` (are its inputs text?)."""
 
     name = "lookup"
 

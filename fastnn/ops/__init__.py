@@ -87,4 +87,10 @@ def __getattr__(name):
     import sys
 
     here = sys.modules[__name__]  # for Python's "Did you mean"
-    raise AttributeError(f"fastnn.ops has no function {name!r}.", name=name, obj=here)
+    raise AttributeError(f"fastnn.ops has no function {name!r}", name=name, obj=here)
+
+
+def __dir__():
+    from fastnn import activations
+
+    return sorted({*globals(), *activations.FUNCTIONS})

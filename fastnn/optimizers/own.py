@@ -38,12 +38,17 @@ class OwnRule:
         Raises
         ------
         NotImplementedError
-            For `Optimizer` itself.
+            For `Optimizer` itself, and those of `fastnn.optimizers`, whose rules are written in C.
 
         Notes
         -----
         Numbers that are attributes of the optimizer become constants of the program.
         """
+        if self.is_traced:
+            raise NotImplementedError(
+                f"{type(self).__name__}.update_step calls that of the class it is derived from, and there is none: the "
+                "rules of fastnn.optimizers are written in C. Write the whole rule out in fastnn.ops."
+            )
         raise NotImplementedError(
             f"{type(self).__name__} must implement update_step(gradient, variable, learning_rate)."
         )

@@ -68,6 +68,13 @@ def as_array(data, name, text=False):
     return array
 
 
+def columns_of(data, names):
+    """A frame that is given for several inputs as a dictionary of its columns; everything else as it is."""
+    if len(names) < 2 or isinstance(data, dict) or not hasattr(data, "columns"):
+        return data
+    return {column: data[column] for column in data.columns}
+
+
 def check_lengths(**arrays):
     """Return the number of samples, the same in all `arrays` (those that are None don't count).
 

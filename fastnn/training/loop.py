@@ -171,7 +171,8 @@ class Trainer(BatchTrainer, Steps):
         x, y : array_like, shape (samples, ...)
             Any numeric dtype and strides, memory-mapped too; converted batch by batch, never copied as a whole. Also
             nested lists, frames and series of pandas and polars, tensors of PyTorch and JAX. For several inputs or
-            outputs a list of arrays, or a dictionary by the names of the inputs or outputs.
+            outputs a list of arrays, or a dictionary by the names of the inputs or outputs; for several inputs of one
+            value each also a frame with columns of these names.
 
             Or `x` alone yields batches, tuples (inputs, targets) or (inputs, targets, sample_weights): a generator or
             another iterator, which has one pass; a `fastnn.utils.PyDataset`, a PyTorch `DataLoader`, a TensorFlow

@@ -393,7 +393,7 @@ class FeatureSpace(Functional):
 def _lacks_data(layer):
     """Is it a layer that learns from data, and has not?"""
     if isinstance(layer, layers.Normalization):
-        return layer.input_mean is None and not layer.built
+        return layer.input_mean is None and not (layer.built and float(layer.count))  # built, but not adapted, in files
     if isinstance(layer, layers.Discretization):
         return layer.bin_boundaries is None
     if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)):

@@ -61,6 +61,16 @@ def test_text_is_looked_up_after_loading(tmp_path):
     np.testing.assert_array_equal(again(data[1]), frozen(data)[1])
 
 
+def test_hashes_come_back(tmp_path):
+    text, number = fastnn.Input((1,), dtype="string"), fastnn.Input((1,), dtype="int32")
+    bins = layers.Hashing(5, mask_value="", output_mode="one_hot")(text), layers.Hashing(7, salt=3)(number)
+    frozen = fastnn.Model([text, number], layers.Dense(3)(layers.Concatenate()(list(bins)))).freeze()
+    frozen.save(tmp_path / "net.fnn")
+    data = [np.array([["red"], ["blue"], [""]]), np.array([[1], [2], [10**6]])]
+    for again in fastnn.load_frozen(tmp_path / "net.fnn"), pickle.loads(pickle.dumps(frozen)):
+        np.testing.assert_array_equal(again(data), frozen(data))
+
+
 @pytest.mark.parametrize("classes", [1, 3, 10, 16, 17, 40])
 def test_softmax_writes_where_the_caller_wants_it(classes):
     """Nothing is copied, nothing is written beyond, and a row has the same bits in any batch."""

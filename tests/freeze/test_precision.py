@@ -153,6 +153,7 @@ def test_errors_alone_are_those_of_a_network_with_one_such_layer():
         ({"precision": "mixed"}, "pass some hundred samples"),
         ({"precision": "int8", "tolerance": 0.1}, "needs validation_data"),
         ({"precision": "int8", "tolerance": -1}, "Received: tolerance=-1"),
+        ({"precision": "int8", "validation_data": np.ones((3, 5)), "tolerance": 2}, "0.002: 0.2 percentage points"),
         ({"precision": "int8", "tolerance": True}, "Received: tolerance=True"),
         ({"validation_data": (1, 2, 3)}, "a tuple of 3"),
         ({"calibration_data": (samples(9), np.zeros(9))}, "samples alone, calibration_data=x. Received: a tuple of 2"),

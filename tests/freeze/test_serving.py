@@ -75,6 +75,8 @@ def test_what_yields_batches(frozen):
 
 
 def test_what_predict_refuses(frozen):
+    with pytest.raises(TypeError, match="'batchsize'.*Did you mean 'batch_size'"):
+        frozen.predict(X, batchsize=3)
     with pytest.raises(TypeError, match="'workers'"):
         frozen.predict(X, workers=2)
     with pytest.raises(ValueError, match=r"model\.predict\(\.\.\., callbacks"):

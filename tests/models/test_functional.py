@@ -261,6 +261,8 @@ def test_the_picture_for_graphviz():
     assert text.count("Dense") == 2
     with pytest.raises(ValueError, match="rankdir"):
         fastnn.utils.model_to_dot(model, rankdir="up")
+    with pytest.raises(TypeError, match="is drawn of a fastnn.Model, before"):
+        fastnn.utils.model_to_dot(model.freeze())
 
 
 def test_a_flag_changed_after_compile_is_warned_of_once():
