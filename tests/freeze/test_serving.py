@@ -248,3 +248,23 @@ def test_what_evaluate_refuses(frozen):
         frozen.evaluate(X, Y, callbacks=[fastnn.callbacks.Callback()])
     with pytest.raises(TypeError, match="'epochs'"):
         frozen.evaluate(X, Y, epochs=3)
+
+
+def test_arrays_that_need_no_conversion_give_what_others_give():
+    """Batches of C-contiguous float32 arrays take a short way through Python."""
+    a, b = fastnn.Input((4,), name="a"), fastnn.Input((1,), name="b")
+    joint = layers.Concatenate()([layers.Dense(3, activation="relu")(a), b])
+    frozen = fastnn.Model([b, a], [layers.Dense(2)(joint), layers.Dense(1)(joint)]).freeze()
+    random = np.random.default_rng(3)
+    x = [random.normal(size=(5, 1)).astype(np.float32), random.normal(size=(5, 4)).astype(np.float32)]
+    expected = frozen([each.astype(np.float64) for each in x])
+    for given in x, tuple(x), {"a": x[1], "b": x[0]}, [x[0], np.asfortranarray(x[1])], [x[0], x[1].tolist()]:
+        for result, value in zip(frozen(given), expected, strict=True):
+            np.testing.assert_array_equal(result, value)
+    out = [np.zeros((5, 2), np.float32), np.zeros((5, 1), np.float32)]
+    assert frozen(x, out) is out
+    np.testing.assert_array_equal(out[0], expected[0])
+    with pytest.raises(ValueError, match="as many samples"):
+        frozen([x[0][:3], x[1]])
+    one = frozen([x[0][0], x[1][0]])
+    assert [each.shape for each in one] == [(2,), (1,)]
