@@ -193,7 +193,7 @@ def step_times(names, threads, rounds, seconds):
     """Seconds of a step through `fit`, a list with one for each round; workloads take turns in every round."""
     from benchmarks.engines import load
 
-    worker, times = Worker(load("fastnn"), threads), {name: [] for name in names}
+    worker, times = Worker(*load("fastnn"), threads), {name: [] for name in names}
     for name in names:
         worker.prepare(name, seconds)
     for i in range(rounds):
