@@ -399,14 +399,23 @@ static inline int own_panels(int64_t n, int thread, int threads, int64_t *p0, in
     return 3 * largest * threads <= 4 * vectors;
 }
 
-/* Which part of a product of m rows and all panels of n columns this thread computes: its own panels; where they cannot
- * be shared evenly, all of them for some of the rows, or some of them where there are few rows. */
+/* Which part of m rows and of blocks of columns is this thread's: cut along those that divide more evenly; along blocks
+ * if both do, since then no two threads read the same weights. */
+static inline void even_share(const fnn_run *run, int64_t m, int64_t blocks, int64_t *m0, int64_t *m1, int64_t *b0,
+                              int64_t *b1) {
+    int64_t t = run->threads;
+    *m0 = *b0 = 0, *m1 = m, *b1 = blocks;
+    if (t == 1) return;
+    int64_t longest_m = (m + t - 1) / t * blocks, longest_b = (blocks + t - 1) / t * m;
+    if (longest_b <= longest_m) fnn_split(blocks, 1, run->thread, run->threads, b0, b1);
+    else fnn_split(m, 1, run->thread, run->threads, m0, m1);
+}
+
+/* Which part of a product of m rows and all panels of n columns this thread computes: its own panels, if those are
+ * shared evenly. */
 static inline void gemm_share(const fnn_run *run, int64_t m, int64_t n, int64_t *m0, int64_t *m1, int64_t *p0,
                               int64_t *p1) {
-    int64_t t = run->threads, panels = panel_count(n);
-    *m0 = *p0 = 0, *m1 = m, *p1 = panels;
-    if (t == 1 || own_panels(n, run->thread, run->threads, p0, p1)) return;
-    *p0 = 0, *p1 = panels;
-    if ((panels + t - 1) / t * m < (m + t - 1) / t * panels) fnn_split(panels, 1, run->thread, run->threads, p0, p1);
-    else fnn_split(m, 1, run->thread, run->threads, m0, m1);
+    *m0 = *p0 = *p1 = 0, *m1 = m;
+    if (run->threads > 1 && own_panels(n, run->thread, run->threads, p0, p1)) return;
+    even_share(run, m, panel_count(n), m0, m1, p0, p1);
 }

@@ -83,22 +83,27 @@ static inline float circle_logarithm(const circle_sum *s) {
     return sum == 0.0f ? -INFINITY : highest + circle_lane(vf_log(vf_set(sum)));
 }
 
+/* Each row of p beside all of them. */
+static circle circle_of(const fnn_instr *in, const fnn_run *run, int64_t remove_diagonal, const float *settings) {
+    return (circle){.p = in->p[0],
+                    .labels = in->p[1],
+                    .others = in->p[0],
+                    .other_labels = in->p[1],
+                    .n = in->d[0],
+                    .ldp = in->d[1],
+                    .ld_others = in->d[1],
+                    .count = run->samples * in->rows_per_sample,
+                    .remove_diagonal = remove_diagonal,
+                    .gamma = vf_set(settings[0]),
+                    .margin = vf_set(settings[1])};
+}
+
 static void circle_forward(const fnn_instr *in, const fnn_run *run) {
     const float *weights = in->p[4];
     float *row_loss = in->p[5], *positive = in->p[6], *negative = in->p[7], *unit = in->p[8];
     int32_t *counted = in->p[9];
     loss_rows s = loss_split(in, run, weights, row_loss);
-    circle c = {.p = in->p[0],
-                .labels = in->p[1],
-                .others = in->p[0],
-                .other_labels = in->p[1],
-                .n = in->d[0],
-                .ldp = in->d[1],
-                .ld_others = in->d[1],
-                .count = run->samples * in->rows_per_sample,
-                .remove_diagonal = in->d[4],
-                .gamma = vf_set(in->s[0]),
-                .margin = vf_set(in->s[1])};
+    circle c = circle_of(in, run, in->d[4], in->s);
     if (in->p[2]) {
         c.others = in->p[2], c.other_labels = in->p[3];
         c.ld_others = in->d[2], c.count = in->d[3];
@@ -132,17 +137,7 @@ static void circle_gradient(const fnn_instr *in, const fnn_run *run) {
     float *dp = in->p[5];
     int64_t lddp = in->d[2];
     loss_rows s = loss_split(in, run, NULL, NULL);
-    circle c = {.p = in->p[0],
-                .labels = in->p[1],
-                .others = in->p[0],
-                .other_labels = in->p[1],
-                .n = in->d[0],
-                .ldp = in->d[1],
-                .ld_others = in->d[1],
-                .count = run->samples * in->rows_per_sample,
-                .remove_diagonal = in->d[3],
-                .gamma = vf_set(in->s[1]),
-                .margin = vf_set(in->s[2])};
+    circle c = circle_of(in, run, in->d[3], in->s + 1);
     const vf zero = vf_zero(), one = vf_set(1.0f), twice = vf_mul(vf_set(2.0f), c.gamma);
     for (int64_t r = s.begin; r < s.end; r++) {
         const vf here = vf_set(unit[r]), own_positive = vf_set(positive[r]), own_negative = vf_set(negative[r]);

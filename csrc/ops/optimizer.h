@@ -111,7 +111,7 @@ static inline vf decayed(const update *u, int64_t i, int plain) {
 #define FNN_OPTIMIZER(name)                                                                                          \
     static void name(const fnn_instr *in, const fnn_run *run) {                                                      \
         update u;                                                                                                    \
-        if (!begin_update(in, run, &u)) return;                                                    \
+        if (!begin_update(in, run, &u)) return;                                                                      \
         if (u.plain)                                                                                                 \
             name##_loop(in, &u, 1);                                                                                  \
         else                                                                                                         \

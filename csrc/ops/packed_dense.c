@@ -221,18 +221,6 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
     }
 }
 
-/* Which rows and blocks are this thread's: cut along those that divide more evenly; along blocks if both do, since then
- * no two threads read the same weights. */
-static void packed_share(const fnn_run *run, int64_t m, int64_t blocks, int64_t *m0, int64_t *m1, int64_t *b0,
-                         int64_t *b1) {
-    int64_t t = run->threads;
-    *m0 = *b0 = 0, *m1 = m, *b1 = blocks;
-    if (t == 1) return;
-    int64_t longest_m = (m + t - 1) / t * blocks, longest_b = (blocks + t - 1) / t * m;
-    if (longest_b <= longest_m) fnn_split(blocks, 1, run->thread, run->threads, b0, b1);
-    else fnn_split(m, 1, run->thread, run->threads, m0, m1);
-}
-
 /* From so many rows of floats on, panels pay. */
 static inline int64_t packed_few(int64_t precision, int64_t blocks) {
     if (precision == FLOAT32 && blocks == 1 && VF == 16) return 2 * ROWS_TOP + 1;
@@ -246,7 +234,7 @@ static void packed_dense(const fnn_instr *in, const fnn_run *run) {
     packed l = {.w = in->p[1], .bias = in->p[2], .scale = in->p[3], .k = in->d[0], .n = in->d[1]};
     l.act = (int)in->d[4], l.precision = (int)in->d[5], l.alpha = in->s[0];
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
-    packed_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
+    even_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
     if (m0 == m1 || b0 == b1) return;
     int64_t rows = m1 - m0, few = packed_few(l.precision, b1 - b0);
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
