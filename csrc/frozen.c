@@ -447,12 +447,15 @@ void fnn_frozen_run(fastnn_session *session, const float *const *inputs, int64_t
     restore_float_mode(mode);
 }
 
+static inline fastnn_status array_is_valid(const float *array) {
+    if (!array) return FASTNN_BAD_ARGUMENT;
+    return (uintptr_t)array % _Alignof(float) ? FASTNN_MISALIGNED : FASTNN_OK;
+}
+
 static fastnn_status arrays_are_valid(const float *const *arrays, int32_t count) {
-    for (int32_t i = 0; i < count; i++) {
-        if (!arrays[i]) return FASTNN_BAD_ARGUMENT;
-        if ((uintptr_t)arrays[i] % _Alignof(float)) return FASTNN_MISALIGNED;
-    }
-    return FASTNN_OK;
+    fastnn_status status = FASTNN_OK;
+    for (int32_t i = 0; i < count && status == FASTNN_OK; i++) status = array_is_valid(arrays[i]);
+    return status;
 }
 
 fastnn_status fastnn_run_many(fastnn_session *session, const float *const *inputs, int64_t rows,
@@ -465,6 +468,9 @@ fastnn_status fastnn_run_many(fastnn_session *session, const float *const *input
 }
 
 fastnn_status fastnn_run(fastnn_session *session, const float *x, int64_t rows, float *y) {
-    if (!session || session->inputs != 1 || session->outputs != 1) return FASTNN_BAD_ARGUMENT;
-    return fastnn_run_many(session, &x, rows, &y);
+    if (!session || session->inputs != 1 || session->outputs != 1 || rows < 1) return FASTNN_BAD_ARGUMENT;
+    fastnn_status status = array_is_valid(x);
+    if (status == FASTNN_OK) status = array_is_valid(y);
+    if (status == FASTNN_OK) fnn_frozen_run(session, &x, rows, &y);
+    return status;
 }

@@ -122,7 +122,7 @@ static void packed_tiles(const packed *l, const fnn_run *run, const float *x, in
 }
 
 /* A row as integers, zeros behind them up to a whole vector; returns what sums of their products are multiplied by. */
-static float quantize_row(const float *x, int64_t k, int64_t limit, float range, int16_t *integers) {
+static NOT_INLINED float quantize_row(const float *x, int64_t k, int64_t limit, float range, int16_t *integers) {
     const vf infinity = vf_set(INFINITY);
     vf largest = vf_zero();
     int64_t i = 0;
@@ -227,7 +227,7 @@ static inline int64_t packed_few(int64_t precision, int64_t blocks) {
     return precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
 }
 
-static void packed_more(const fnn_instr *in, const fnn_run *run) {
+static NOT_INLINED void packed_more(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
     float *y = in->p[4];
     int64_t ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample, m0, m1, b0, b1;
@@ -243,24 +243,31 @@ static void packed_more(const fnn_instr *in, const fnn_run *run) {
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
 
-/* A lone row that one kernel takes: of a small layer, deciding how would take longer than the product. */
-static int packed_lone(const fnn_instr *in, const fnn_run *run) {
+/* The activation of a lone row that has come as whole vectors; apart, as it would crowd the registers. */
+static NOT_INLINED void packed_lone_end(const fnn_instr *in, float *c) {
+    int64_t n = in->d[1];
+    float *y = in->p[4];
+    act_forward_block((int)in->d[4], in->s[0], c, 0, c, 0, NULL, 1, fnn_round_up(n, BLOCK));
+    if (c != y) packed_copy(c, 0, y, 0, 1, n);
+}
+
+/* A lone row that one kernel takes, without a team: deciding how would take longer than the product. */
+static inline int packed_lone(const fnn_instr *in, const fnn_run *run) {
     int64_t k = in->d[0], n = in->d[1], act = in->d[4], precision = in->d[5], kernel = precision;
-    int64_t earlier = (n - 1) / BLOCK, from = earlier * BLOCK; /* the blocks but the last, and their columns */
-    if (run->threads > 1 || run->samples * in->rows_per_sample != 1 || earlier >= WIDEST_ROW / IN_BLOCK) return 0;
+    int64_t blocks = (int64_t)((uint64_t)(n + BLOCK - 1) / BLOCK), earlier = (blocks - 1) * BLOCK;
+    if (run->threads > 1 || run->samples * in->rows_per_sample != 1 || blocks > WIDEST_ROW / IN_BLOCK) return 0;
     int part = n % BLOCK != 0, by_kernel = act == ACT_LINEAR || act == ACT_RELU;
     const void *x = in->p[0];
     float *y = in->p[4], *tile = run->scratch, *c = part && !by_kernel ? tile : y, step;
     rows_end end = {.bias = in->p[2], .scale = in->p[3], .steps = &step, .floor = act == ACT_RELU ? 0.0f : -INFINITY};
-    end.last = (part ? tile : y) + from;
+    end.last = (part ? tile : y) + earlier;
     if (precision == INT8) {
         step = quantize_row(x, k, in->d[6], in->s[1], (int16_t *)(tile + ROW_TILE));
         x = tile + ROW_TILE, k = (k + 1) / 2, kernel += rows_vnni();
     }
-    rows_kernels[kernel][0][earlier](k, x, 0, in->p[1], k * (precision == FLOAT32 ? 64 : 32), c, 0, &end);
-    if (!by_kernel) act_forward_block((int)act, in->s[0], c, 0, c, 0, NULL, 1, from + BLOCK);
-    if (c != y) packed_copy(c, 0, y, 0, 1, n);
-    else if (part) packed_copy(end.last, 0, y + from, 0, 1, n - from);
+    rows_kernels[kernel][0][blocks - 1](k, x, 0, in->p[1], k * (precision == FLOAT32 ? 64 : 32), c, 0, &end);
+    if (!by_kernel) packed_lone_end(in, c);
+    else if (part) packed_copy(end.last, 0, y + earlier, 0, 1, n - earlier);
     return 1;
 }
 
