@@ -1,4 +1,4 @@
-/* Clocks without Python: calls through fastnn.h, and the reading of memory. Built by latency_native.py. */
+/* Clocks without Python: calls through fastnn.h, the reading of memory, and nothing at all. Built by latency_native.py. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,6 +24,14 @@ int time_runs(run_function *run, void *session, const float *x, int64_t rows, fl
         nanoseconds[i] = now() - started;
     }
     return 0;
+}
+
+/* Additions, each of which waits for the one before: they need nothing but the processor's time. */
+float wait_for_additions(int64_t count) {
+    volatile float one = 1.0f;
+    float sum = 0, next = one;
+    for (int64_t i = 0; i < count; i++) sum += next;
+    return sum;
 }
 
 /* 16 sums of vectors: as many loads a cycle as the processor has, none waiting for an addition. */

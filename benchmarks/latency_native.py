@@ -1,4 +1,5 @@
-"""Builds `latency_native.c` and calls it: networks through fastnn's C interface, and how fast memory can be read."""
+"""Builds `latency_native.c` and calls it: networks through fastnn's C interface, how fast memory can be read, and
+additions that need nothing but the processor's time."""
 
 import ctypes
 import functools
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from fastnn.cli.latency import time_calls
 
 # Of one look at the clock: what it costs itself, some 25 ns, disappears in this.
 _LOOK_SECONDS = 5e-6
@@ -50,6 +53,7 @@ def compiled():
         native = ctypes.CDLL(str(path))
     native.time_reading.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, _INT64]
     native.time_reading.restype = ctypes.c_float
+    native.wait_for_additions.argtypes, native.wait_for_additions.restype = [ctypes.c_int64], ctypes.c_float
     native.time_runs.argtypes = [
         *(ctypes.c_void_p, ctypes.c_void_p, _FLOAT32, ctypes.c_int64, _FLOAT32),
         *(ctypes.c_int64, ctypes.c_int64, _INT64),
@@ -89,6 +93,18 @@ def reading(nbytes, seconds):
         return nanoseconds
 
     return nbytes / np.median(looks(timed, seconds)) * 1e9
+
+
+def waiting(nanoseconds):
+    """A call that takes about so long on a processor that nobody disturbs, and its arguments."""
+    call = compiled().wait_for_additions
+
+    def takes(count):
+        return float(np.median(time_calls(call, (count,), 0.002)))
+
+    many = 100_000
+    nothing = takes(0)
+    return call, (max(0, round((nanoseconds - nothing) / (takes(many) - nothing) * many)),)
 
 
 class Session:

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 
 from benchmarks.engines import OWN_PREDICTORS
-from benchmarks.measure import ratio
+from benchmarks.measure import WAITING, ratio
 from benchmarks.render import table, times
 
 # Of fewer calls, the 99th percentile is the slowest one.
@@ -102,7 +102,9 @@ class Page:
             self.medians_table(),
             "## 99th percentile over median\n",
             f"A dash: fewer than {_ENOUGH_CALLS} calls in a round. From C, calls are timed for a few microseconds at a "
-            "time.\n",
+            "time. *The machine itself*: additions that wait for each other and need nothing but the processor, for as "
+            "long as fastnn's median and timed as its calls, in turn with the others; on a processor that nothing "
+            "disturbs it would be 1.\n",
             self.tails_table(),
             "## From C, and from memory\n",
             "Nanoseconds of a call of `fastnn_run`, what Python adds to it with `out=` given, and the bytes of weights "
@@ -158,11 +160,12 @@ class Page:
                 return "-"
             return f"{statistics.median(each['p99_us'] / each['median_us'] for each in found):.2f}"
 
-        return self._of_all(cell)
+        return self._of_all(cell, {WAITING: "the machine itself"})
 
-    def _of_all(self, cell):
-        header = ["network", "batch", *self.names.values()]
-        return table(header, [[*map(str, case), *(cell(case, each) for each in self.names)] for case in self.cases])
+    def _of_all(self, cell, more=()):
+        names = {**self.names, **dict(more)}
+        header = ["network", "batch", *names.values()]
+        return table(header, [[*map(str, case), *(cell(case, each) for each in names)] for case in self.cases])
 
     def _why_not(self, case, engine):
         found = self.results.get((*case, engine))

@@ -72,6 +72,10 @@ def training(clients, workloads, rounds, seconds, progress=say_nothing):
     return results
 
 
+# Not an engine: what additions take that need nothing but the processor, for as long as a call of the first client.
+WAITING = "waiting"
+
+
 def latencies(clients, networks, batches, rounds, seconds, progress=say_nothing):
     """Times of single calls of every client's predictor, for every network and batch.
 
@@ -80,7 +84,8 @@ def latencies(clients, networks, batches, rounds, seconds, progress=say_nothing)
     Returns
     -------
     dict
-        ``{(network, batch, engine): answers or reason}``: what the worker's ``latency`` answered in each round.
+        ``{(network, batch, engine): answers or reason}``: what the worker's ``latency`` answered in each round. The
+        engine `WAITING` has the answers to ``waiting``: the tail of the machine itself.
     """
     results = {}
     for network, batch in itertools.product(networks, batches):
@@ -98,6 +103,10 @@ def latencies(clients, networks, batches, rounds, seconds, progress=say_nothing)
                     results[network, batch, client.engine] = reason
                 elif i:
                     found.append(answer)
+            if i and isinstance(first := results[network, batch, clients[0].engine], list):
+                answer = clients[0].ask("waiting", first[-1]["median_us"], seconds)
+                if not _reason(answer):  # there may be no C compiler
+                    results.setdefault((network, batch, WAITING), []).append(answer)
         for client in clients:
             if not client.missing:
                 client.ask("drop", network)

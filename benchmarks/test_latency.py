@@ -52,6 +52,7 @@ class Fake:
 def test_rounds():
     """The first round is thrown away; what fails or is wrong once is out."""
     good, wrong = {"median_us": 1.0, "difference": 0.0}, {"median_us": 1.0, "difference": 1.0}
+    waited = {"median_us": 1.0, "p99_us": 2.0}
     a, b, c = Fake("a", [wrong]), Fake("b", [good] * 4), Fake("c", [good, {"error": "Traceback\nValueError: no"}])
     b.answers = iter([{**good, "median_us": i} for i in range(4)])
     d = Fake("d", [])
@@ -62,6 +63,9 @@ def test_rounds():
         ("net", 1, "c"): "failed: ValueError: no",
         ("net", 1, "d"): "not installed",
     }
+    e = Fake("e", [good, {**good, "median_us": 5.0}, waited])
+    assert measure.latencies([e, d], ["net"], [1], 1, 0.1)["net", 1, measure.WAITING] == [waited]
+    assert e.asked == [("latency", "net", 1, 0.1)] * 2 + [("waiting", 5.0, 0.1), ("drop", "net")]
     assert b.asked == [("latency", "net", 1, 0.1)] * 4 + [("drop", "net")]
     assert d.asked == []
 
@@ -70,6 +74,15 @@ def test_reading():
     if latency_native.compiler() is None:
         pytest.skip("no C compiler")
     assert latency_native.reading(1 << 16, 0.01) > 1e8
+
+
+def test_longer_waits_are_more_additions():
+    if latency_native.compiler() is None:
+        pytest.skip("no C compiler")
+    call, (few,) = latency_native.waiting(10_000)
+    _, (many,) = latency_native.waiting(1_000_000)
+    assert call(few) == few
+    assert 0 < few < many
 
 
 def test_looks_are_means_of_calls_that_take_long_enough():

@@ -13,6 +13,8 @@ what it is: ``{"name", "version"}``, or ``{"missing": why}``.
 ``latency NETWORK BATCH SECONDS``
     Time single predictions of a network of `benchmarks.workloads.INFERENCE` for about SECONDS; built at the first time.
     ``{"median_us", "p99_us", "calls", "difference"}`` (to float64, relative to the largest output).
+``waiting MICROSECONDS SECONDS``
+    Time additions that take so long and need nothing but the processor. ``{"median_us", "p99_us", "calls"}``.
 ``reading BYTES SECONDS``
     Read so much memory again and again. ``{"bytes_per_second"}``.
 ``accuracy NETWORK EPOCHS``
@@ -80,8 +82,6 @@ class Worker:
         return {}
 
     def latency(self, name, batch, seconds):
-        import numpy as np
-
         from fastnn.cli.latency import time_calls
 
         if (name, batch) not in self.predictors:
@@ -89,8 +89,7 @@ class Worker:
         call, arguments, difference = self.predictors[name, batch]
         timed = getattr(call, "times", None)  # by a clock of its own
         times = timed(*arguments, float(seconds)) if timed else time_calls(call, arguments, float(seconds))
-        median, p99 = np.percentile(times, (50, 99)) / 1e3
-        return {"median_us": median, "p99_us": p99, "calls": len(times), "difference": difference}
+        return {**_tail(times), "difference": difference}
 
     def _predictor(self, name, batch):
         from benchmarks.latency_network import Network
@@ -100,6 +99,13 @@ class Worker:
         x = network.data(batch)
         call, arguments = self.engine.predictor(network, x, self.threads, self.variant)
         return call, arguments, network.difference(x, call(*arguments))
+
+    def waiting(self, microseconds, seconds):
+        from benchmarks import latency_native
+        from fastnn.cli.latency import time_calls
+
+        call, arguments = latency_native.waiting(1e3 * float(microseconds))
+        return _tail(time_calls(call, arguments, float(seconds)))
 
     def reading(self, nbytes, seconds):
         from benchmarks import latency_native
@@ -121,6 +127,13 @@ class Worker:
         run, count = self.products[key]
         took = gemm.timed(run, count) / count
         return {"seconds": took, "gflops": 2e-9 * int(m) * int(k) * int(n) / took}
+
+
+def _tail(nanoseconds):
+    import numpy as np
+
+    median, p99 = np.percentile(nanoseconds, (50, 99)) / 1e3
+    return {"median_us": median, "p99_us": p99, "calls": len(nanoseconds)}
 
 
 def _seconds(run, epochs):
