@@ -17,6 +17,7 @@ from fastnn.training.data import as_array, check_inputs, columns_of
 # that serves one shall start quickly.
 
 SUFFIX = ".fnn"
+_AT_ONCE = (np.ndarray, list, tuple, dict)  # what yields no batches, whatever is in it
 
 
 class Predictor(FrozenProgram):
@@ -99,6 +100,14 @@ class Predictor(FrozenProgram):
 
         call = functools.partial(self.predict, x, **options)
         return await asyncio.get_running_loop().run_in_executor(None, call)
+
+    def predict_on_batch(self, x):
+        """Outputs for one batch, as calling it: Keras's name."""
+        return self(x)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Loss and metrics on one batch; see `evaluate`."""
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
@@ -253,10 +262,18 @@ class Predictor(FrozenProgram):
 
     def _predict_as_told(self, x, batch_size, verbose, steps, callbacks, out, unknown):
         """`predict` with more than an array, or with other arguments than by default."""
+        if type(x) in _AT_ONCE and verbose == "auto" and batch_size is steps is callbacks is None and not unknown:
+            return self(x, out)
         from fastnn.freeze import serving
 
         serving.check_arguments("predict", batch_size, verbose, callbacks, unknown)
         return serving.predict(self, x, batch_size, steps, out)
+
+    def _refuse_training(self):
+        raise ValueError(
+            f"A frozen network has no training mode: what training adds (dropout, noise, statistics of the batch) is "
+            f"not in {self.name!r}. Call the model that it was made of, or leave `training` False."
+        )
 
     def _convert(self, x):
         """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
@@ -274,8 +291,10 @@ class Predictor(FrozenProgram):
             {self._graph.inputs[0]: array[None] if lone else array}, 1 if lone else len(array)
         )
         result = result[0] if lone else result
-        if out is None:
-            return result
+        return result if out is None else self._written(result, out)
+
+    def _written(self, result, out):
+        """`out`, with a result in it."""
         if not isinstance(out, np.ndarray) or out.shape != result.shape or out.dtype != np.float32:
             self._refuse_output(out, result.shape)
         out[...] = result
@@ -369,8 +388,10 @@ class Predictor(FrozenProgram):
 class LookupPredictor(Predictor):
     """A predictor whose input, text or integers, is looked up first; see `fastnn.operations.lookup`."""
 
-    def __call__(self, x, out=None):
+    def __call__(self, x, out=None, *, training=None):
         """Outputs for the rows of `x`; see `predict`."""
+        if training:
+            self._refuse_training()
         x = as_array(self._values(x)[0], "x", text=True)
         shape = self.input_shape[1:]
         lone = x.shape == shape and shape != (1,)

@@ -109,12 +109,11 @@ class Evaluation:
 
     Attributes
     ----------
-    trackers : list of (int, Metric or None)
-        Number of the head and metric (None: its loss) that each of `states` belongs to.
     totals : ndarray of float64
         What every loss and metric has added up since the last `reset`.
-    states : list of ndarray
-        The part of `totals` that is each tracker's: of a loss, its sum and the number of rows.
+    trackers : list of (Head, Metric or None, ndarray)
+        Each loss (None) and metric, with the part of `totals` that is its own: of a loss, its sum and the number of
+        rows.
     attached : list of Metric
         Those that are attributes of the model, and updated by nobody here: they are reset and reported with the others.
     """
@@ -134,12 +133,11 @@ class Evaluation:
         self._own = [metric for head in heads for metric in head.metrics if metric._variables]
         self.attached = []
         self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
-        self._sums = self._accumulators.array((count + 4,), np.float64)
         self.totals = self._accumulators.array((count,), np.float64)
         self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)
         self._penalised = False
         ends = np.cumsum(sizes, dtype=np.int64)
-        self.states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+        self._states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         self._weighted = weighted
         b = Builder(graph, batch, training=self.training)
         self._lower(b)
@@ -248,13 +246,13 @@ class Evaluation:
 
     def _state(self, number, metric):
         """Memory of the next tracker's state."""
-        state = self.states[len(self.trackers)]
-        self.trackers.append((number, metric))
+        state = self._states[len(self.trackers)]
+        self.trackers.append((self.heads[number], metric, state))
         return self._accumulators, state.ctypes.data - self.totals.ctypes.data, state.nbytes
 
     def reset(self):
         """Start a new sum."""
-        self._sums.fill(0.0)
+        self._accumulators.clear()
         for metric in self._own:
             metric.reset_state()
         for metric in self.attached:

@@ -114,8 +114,7 @@ def results(program):
     for metric in program.attached:
         value = metric.result()
         found.update(value if isinstance(value, dict) else {metric.name: float(value)})
-    for (number, metric), state in zip(program.trackers, program.states, strict=True):
-        head = program.heads[number]
+    for head, metric, state in program.trackers:
         if metric is None:
             total, count = state.tolist()
             value = total / count if count else 0.0
