@@ -17,23 +17,20 @@ class BatchTrainer:
     def _program(self, kind, batch, weighted):
         """The program of a kind, "train", "test" or "gradients", for batches of up to `batch` samples, made when first
         needed."""
-        from fastnn.lowering import programs
-
         key = kind, weighted
         known = self._programs.get(key)
-        if (
-            known is not None
-            and kind != "gradients"
-            and known.batch == batch
-            and known.fitted_at == _revision.current()
-        ):
+        if known is not None and known.fitted_at == _revision.current() and known.batch == batch:
             return known
         self._settle_variables()
         structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
+        # A variable that becomes (un)trainable by itself is no revision.
+        fitted_at = None if kind == "gradients" else _revision.current()
         made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
         if known is not None and known.made_for == made_for:
-            known.fitted_at = _revision.current()
+            known.fitted_at = fitted_at
             return known
+        from fastnn.lowering import programs
+
         if kind == "train":
             if self.optimizer is None:
                 raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
@@ -46,7 +43,7 @@ class BatchTrainer:
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
         program.attached = self._attached_metrics()
-        program.made_for, program.fitted_at = made_for, _revision.current()
+        program.made_for, program.fitted_at = made_for, fitted_at
         self._programs[key] = program
         return program
 
