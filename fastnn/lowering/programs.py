@@ -46,13 +46,14 @@ class Prediction:
             )  # fmt: skip
             self.outputs.append((index, OPS["scatter"].operands.index("out")))
         b.commit()
+        self._shapes = [tensor.shape[1:] for tensor in graph.outputs]
         self.sources = b.sources
         self.draws = b.random_streams > 0
         self.program = b.program()
 
     def run(self, inputs, samples, seed=0, step=0, batch=0):
         """Predict all samples; `inputs` maps the graph's inputs to arrays. Returns a list of float32 arrays."""
-        results = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in self.graph.outputs]
+        results = [np.empty((samples, *shape), np.float32) for shape in self._shapes]
         data = host_values(self.graph, inputs)
         sources = [(source, data[key]) for key, source in self.sources.items()]
         ports = [(*port, result) for port, result in zip(self.outputs, results, strict=True)]
@@ -88,6 +89,12 @@ class Head:
         self.loss_log = None
         self.loss_place = 0
         self.metric_logs = {}
+
+    @property
+    def target_kinds(self):
+        """The kinds of targets that its loss and its metrics read, each once."""
+        measures = self.metrics if self.loss is None else [self.loss, *self.metrics]
+        return list(dict.fromkeys([each.target_kind for each in measures]))
 
     @property
     def depends_on_batch(self):
@@ -265,12 +272,12 @@ class Evaluation:
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
-        data = dict(host_values(self.graph, inputs))
-        for number, array in enumerate(targets):
-            data["targets", number] = array
-        for number, array in enumerate(weights or ()):
-            data["weights", number] = array
-        return [(source, data[key]) for key, source in self.sources.items()]
+        data = host_values(self.graph, inputs)
+        others = {"targets": targets, "weights": weights}
+        return [
+            (source, others[key[0]][key[1]] if type(key) is tuple else data[key])
+            for key, source in self.sources.items()
+        ]
 
 
 class Training(Evaluation):
