@@ -107,7 +107,7 @@ class Predictor(FrozenProgram):
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics on one batch; see `evaluate`."""
-        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
+        return self.evaluate(x, y, None, 0, sample_weight, return_dict=return_dict)
 
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
