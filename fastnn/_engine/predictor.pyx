@@ -128,11 +128,13 @@ cdef class FrozenProgram:
     cdef readonly list input_shapes
     cdef readonly list output_shapes
     cdef double work_per_sample, work
+    cdef bint direct  # no class derived from this one has another way to call it
     cdef bint ambiguous  # each input has one value: an array may be a sample or a batch
 
     def __cinit__(self):
         memset(&self.net, 0, sizeof(self.net))
         memset(self.spare, 0, sizeof(self.spare))
+        self.direct = type(self).__call__ is FrozenProgram.__call__
 
     def __dealloc__(self):
         for spare in self.spare:
@@ -225,7 +227,7 @@ cdef class FrozenProgram:
             float32 and contiguous is fastest; anything numeric is converted on the way, and what offers its memory
             (array.array, memoryview, arrays of other libraries) is read in place. An array of the shape of one sample
             is one sample, and so is the answer then. Also a list of one array, a dictionary by the name of the input,
-            and what yields batches, as for `Model.predict`.
+            and what yields batches, as for `Model.predict`. For several inputs or outputs see `StructuredPredictor`.
         batch_size : int, optional
             Only decides how many samples `steps` are: all rows are computed at once, and a row's result is the same in
             any batch.
@@ -247,9 +249,15 @@ cdef class FrozenProgram:
         ValueError, TypeError
             For a shape or a type that does not fit, and for callbacks.
         """
-        if batch_size is None and steps is None and callbacks is None and verbose is _AUTO and not unknown:
-            if cnp.PyArray_CheckExact(x):
+        if (
+            (batch_size is None or type(batch_size) is int and batch_size > 0)
+            and (verbose is _AUTO or type(verbose) is int and 0 <= verbose <= 2)
+            and steps is None and callbacks is None and not unknown
+        ):
+            if self.direct and cnp.PyArray_CheckExact(x):
                 return self._predict(x, out)
+            if isinstance(x, (np.ndarray, list, tuple, dict)):  # which yield no batches, whatever is in them
+                return self(x, out)
         return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
     cdef object _predict(self, x, out):

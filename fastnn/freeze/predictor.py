@@ -17,7 +17,6 @@ from fastnn.training.data import as_array, check_inputs, columns_of
 # that serves one shall start quickly.
 
 SUFFIX = ".fnn"
-_AT_ONCE = (np.ndarray, list, tuple, dict)  # what yields no batches, whatever is in it
 
 
 class Predictor(FrozenProgram):
@@ -261,9 +260,7 @@ class Predictor(FrozenProgram):
         return export_c(self, path, precision, name, **options)
 
     def _predict_as_told(self, x, batch_size, verbose, steps, callbacks, out, unknown):
-        """`predict` with more than an array, or with other arguments than by default."""
-        if type(x) in _AT_ONCE and verbose == "auto" and batch_size is steps is callbacks is None and not unknown:
-            return self(x, out)
+        """`predict` of what yields batches, or with arguments that change something, or are wrong."""
         from fastnn.freeze import serving
 
         serving.check_arguments("predict", batch_size, verbose, callbacks, unknown)
@@ -398,10 +395,6 @@ class LookupPredictor(Predictor):
         x = x[None] if lone else check_inputs(x, shape, f"The input of {self.name!r}")
         (values,) = self._read([x])
         return super().__call__(values[0] if lone else values, out)
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
-        """Outputs for the rows of `x`, an array_like of tokens; see `Predictor.predict`."""
-        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
 
 def predictor_of(graph, report, model):

@@ -29,16 +29,6 @@ class StructuredPredictor(Predictor):
         self._in_order = reads == sorted(reads)
         super().__init__(description, image, graph, own)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
-        """Outputs for the rows of `x`; as calling it, with the further arguments of `Predictor.predict`.
-
-        Parameters
-        ----------
-        x : array_like, list of array_like, or dict of str to array_like
-            One for each input, or by the names of the inputs; or what yields batches of such.
-        """
-        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
-
     def __call__(self, x, out=None, *, training=None):
         """Outputs for the rows of `x`.
 
