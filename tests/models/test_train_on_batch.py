@@ -56,6 +56,8 @@ def test_arrays_of_another_kind_are_checked():
     assert model._known_batch.checked(model, X[10:20], LABELS[10:20]) is not None
     for x, y in [
         (X[:10].astype(np.float64), LABELS[:10]),
+        (X[:10].astype(X.dtype.newbyteorder()), LABELS[:10]),
+        (X[:10, None], LABELS[:10]),
         (X[:10], LABELS[:10].astype(np.float32)),
         (X[:9], LABELS[:9]),
         (X[:10].tolist(), LABELS[:10]),
