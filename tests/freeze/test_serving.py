@@ -142,11 +142,11 @@ def test_arrays_of_several_inputs_are_read_where_they_lie():
                 np.testing.assert_array_equal(given, whole[:rows])
     for given, whole in zip(frozen([b[7], a[7]]), expected, strict=True):
         np.testing.assert_array_equal(given, whole[7])
-    x = a.copy()  # what is written lies where another row is read
-    out = [x.reshape(-1)[:100].reshape(100, 1), np.empty_like(expected[1])]
-    assert frozen([b, x], out) is out
+    x, y = np.tile(a, (6, 1)), np.tile(b, (6, 1))
+    out = [x.reshape(-1)[-600:].reshape(600, 1), np.empty((600, 8), np.float32)]  # where later rows are read
+    assert frozen([y, x], out) is out
     for given, whole in zip(out, expected, strict=True):
-        np.testing.assert_array_equal(given, whole)
+        np.testing.assert_array_equal(given, np.tile(whole, (6, 1)))
     with pytest.raises(ValueError, match="as many samples each"):
         frozen([b[:4], a])
     with pytest.raises(ValueError, match="Received: NoneType"):
