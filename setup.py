@@ -50,10 +50,10 @@ class BuildWithEngine(build_ext):
     """
 
     def build_extensions(self):
-        kernels = {  # the largest instruction set first, which takes longest
+        kernels = {  # what takes longest first: the largest instruction set, and training
             f"{isa}-{part}": (KERNELS, [*flags, f"-DFNN_ISA={isa}", f"-DFNN_{part.upper()}"])
-            for part in ("inference", "training")
             for isa, flags in reversed(ISA_FLAGS.items())
+            for part in ("training", "inference")
         }
         common = {path.stem: (path, []) for path in COMMON_SOURCES}
         library = {} if self.inplace else {"fastnn": (CSRC / "fastnn.c", ["-DFASTNN_DISPATCH"])}

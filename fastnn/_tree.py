@@ -3,6 +3,9 @@
 The leaves of a dictionary are taken in the order of its sorted keys, as in Keras.
 """
 
+from functools import partial
+from operator import itemgetter
+
 
 def flatten(structure):
     """The leaves, as a list."""
@@ -17,6 +20,15 @@ def pack(structure, leaves):
     """A structure like the given one, of other leaves."""
     leaves = iter(leaves)
     return map_structure(lambda _: next(leaves), structure)
+
+
+def packer(structure):
+    """What makes such a structure of a list of leaves: as `pack` does, prepared for many calls."""
+    if not isinstance(structure, (dict, list, tuple)):
+        return itemgetter(0)
+    if type(structure) in (list, tuple) and not any(isinstance(each, (dict, list, tuple)) for each in structure):
+        return type(structure)
+    return partial(pack, structure)
 
 
 def map_structure(function, structure):

@@ -45,14 +45,14 @@ class Eager:
 
         `random_state` gives the seed and the first step of so many batches; it is asked only if numbers are drawn.
         """
-        from fastnn.lowering.programs import Prediction
-
         # In training the batch is one: its statistics are those of all rows.
         batch = max(1, samples) if training else CHUNK
         wanted = (batch, self.graph.state())
         with self._lock:
             made_for, program = self._programs.get(training, (None, None))
             if made_for != wanted:
+                from fastnn.lowering.programs import Prediction
+
                 program = Prediction(self.graph, batch, training=training)
                 self._programs[training] = (wanted, program)
         seed, step = random_state(-(-samples // batch)) if program.draws else (0, 0)

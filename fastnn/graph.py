@@ -146,6 +146,10 @@ class Graph:
         In an order in which they can be computed.
     variables : list of Variable
         Every one once, in the order of the nodes.
+    on_host : list of Node
+        Those that Python computes, before the engine reads the data.
+    adds_losses : bool
+        Does a layer add a loss of a batch as a whole?
     """
 
     def __init__(self, inputs, outputs):
@@ -160,6 +164,8 @@ class Graph:
         for node in self.nodes:
             for tensor in node.inputs:
                 self._consumers.setdefault(tensor, []).append(node)
+        self.on_host = [node for node in self.nodes if node.operation.on_host]
+        self.adds_losses = any(node.operation.name == "added_loss" for node in self.nodes)
         used = (variable for node in self.nodes for variable in node.variables.values())
         self.variables = list(dict.fromkeys(variable for variable in used if variable is not None))
 
@@ -202,11 +208,6 @@ class Graph:
                     now[node.output] = node.output
             self._modes[training] = Graph(self.inputs, [now[each] for each in self.outputs])
         return self._modes[training]
-
-    @property
-    def adds_losses(self):
-        """Does a layer add a loss of a batch as a whole?"""
-        return any(node.operation.name == "added_loss" for node in self.nodes)
 
     def consumers(self, tensor):
         """Nodes of the graph that read a tensor."""

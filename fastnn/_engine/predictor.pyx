@@ -4,7 +4,9 @@
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport int64_t, uintptr_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 import numpy as np
@@ -20,6 +22,15 @@ from fastnn._engine.runtime cimport (
     Buffer, execute, frozen_bind, frozen_memory, frozen_message, frozen_open, frozen_port, frozen_run, frozen_run_rows,
     thread_limit,
 )
+
+cdef extern from *:
+    """
+    /* Leaves one object in a place and takes what was there, in one go even if threads run without the GIL. */
+    static inline PyObject *fnn_exchange(PyObject **place, PyObject *object) {
+        return __atomic_exchange_n(place, object, __ATOMIC_ACQ_REL);
+    }
+    """
+    PyObject *fnn_exchange(PyObject **place, PyObject *object) noexcept
 
 cnp.import_array()
 
@@ -110,46 +121,57 @@ cdef class FrozenProgram:
 
     cdef readonly object image
     cdef fastnn_net net
-    cdef list free  # for each of ROWS, sessions that nobody uses
-    cdef Port input, output  # the first ones
+    cdef PyObject *spare[SIZES]  # for each of ROWS, a session that nobody uses, or NULL
+    cdef list more  # for each of ROWS, further ones: several threads have called at once
+    cdef Port *inputs
+    cdef Port *outputs
     cdef readonly list input_shapes
     cdef readonly list output_shapes
     cdef double work_per_sample, work
-    cdef bint ambiguous  # an array of one value may be a sample or a batch
+    cdef bint direct  # no class derived from this one has another way to call it
+    cdef bint ambiguous  # each input has one value: an array may be a sample or a batch
 
     def __cinit__(self):
         memset(&self.net, 0, sizeof(self.net))
+        memset(self.spare, 0, sizeof(self.spare))
+        self.direct = type(self).__call__ is FrozenProgram.__call__
+
+    def __dealloc__(self):
+        for spare in self.spare:
+            Py_XDECREF(spare)
+        free(self.inputs)
+        free(self.outputs)
 
     def _open(self, Image image):
         cdef Session session
         cdef fnn_instr *instr
-        cdef fastnn_port port
         self.image = image.memory
         self.net = image.net
-        self.input_shapes = self._shapes(False)
-        self.output_shapes = self._shapes(True)
-        frozen_port(&self.net, False, 0, &port)
-        _describe(&port, &self.input)
-        frozen_port(&self.net, True, 0, &port)
-        _describe(&port, &self.output)
-        self.ambiguous = self.input.axes == 0 or (self.input.axes == 1 and self.input.dims[0] == 1)
-        self.free = [[] for _ in range(SIZES)]
+        self.input_shapes = self._ports(False, &self.inputs)
+        self.output_shapes = self._ports(True, &self.outputs)
+        self.ambiguous = all([shape in ((), (1,)) for shape in self.input_shapes])
+        self.more = [[] for _ in range(SIZES)]
         session = self._session(0)
         for i in range(session.c.count):
             instr = &session.c.instrs[i]
             self.work_per_sample += instr.work_per_row * instr.rows_per_sample
             self.work += instr.work
-        (<list>self.free[0]).append(session)
+        self._give_back(session, 0)
 
     @property
     def nbytes(self):
         return 0 if self.image is None else self.image.nbytes
 
-    cdef list _shapes(self, bint output):
+    cdef list _ports(self, bint output, Port **ports):
+        """The shapes of the inputs, or of the outputs, and the same for C."""
         cdef fastnn_port port
         cdef int number = 0
         shapes = []
+        ports[0] = <Port *>calloc(MAX_PORTS, sizeof(Port))
+        if ports[0] == NULL:
+            raise MemoryError()
         while frozen_port(&self.net, output, number, &port) == 0:
+            _describe(&port, &ports[0][number])
             shapes.append(tuple([port.shape[axis] for axis in range(port.axes)]))
             number += 1
         return shapes
@@ -159,8 +181,13 @@ cdef class FrozenProgram:
         cdef Session session
         cdef int status
         cdef size_t nbytes
+        cdef PyObject *spare = fnn_exchange(&self.spare[size], NULL)
+        if spare != NULL:
+            session = <Session>spare
+            Py_DECREF(session)
+            return session
         try:
-            return (<list>self.free[size]).pop()
+            return (<list>self.more[size]).pop()
         except IndexError:
             pass
         session = Session()
@@ -174,10 +201,21 @@ cdef class FrozenProgram:
             raise RuntimeError(frozen_message(status).decode())
         return session
 
+    cdef int _give_back(self, Session session, int size) except -1:
+        cdef PyObject *other
+        Py_INCREF(session)
+        other = fnn_exchange(&self.spare[size], <PyObject *>session)
+        if other != NULL:
+            (<list>self.more[size]).append(<Session>other)
+            Py_DECREF(<Session>other)
+        return 0
+
     # ---- one input, one output --------------------------------------------------------------------------------------
 
-    def __call__(self, x, out=None):
+    def __call__(self, x, out=None, *, training=None):
         """Outputs for the rows of `x`; see `predict`."""
+        if training:
+            self._refuse_training()
         return self._predict(x, out)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
@@ -189,7 +227,7 @@ cdef class FrozenProgram:
             float32 and contiguous is fastest; anything numeric is converted on the way, and what offers its memory
             (array.array, memoryview, arrays of other libraries) is read in place. An array of the shape of one sample
             is one sample, and so is the answer then. Also a list of one array, a dictionary by the name of the input,
-            and what yields batches, as for `Model.predict`.
+            and what yields batches, as for `Model.predict`. For several inputs or outputs see `StructuredPredictor`.
         batch_size : int, optional
             Only decides how many samples `steps` are: all rows are computed at once, and a row's result is the same in
             any batch.
@@ -211,22 +249,27 @@ cdef class FrozenProgram:
         ValueError, TypeError
             For a shape or a type that does not fit, and for callbacks.
         """
-        if batch_size is None and steps is None and callbacks is None and type(x) is np.ndarray and not unknown:
-            if verbose is _AUTO:
+        if (
+            (batch_size is None or type(batch_size) is int and batch_size > 0)
+            and (verbose is _AUTO or type(verbose) is int and 0 <= verbose <= 2)
+            and steps is None and callbacks is None and not unknown
+        ):
+            if self.direct and cnp.PyArray_CheckExact(x):
                 return self._predict(x, out)
+            if isinstance(x, (np.ndarray, list, tuple, dict)):  # which yield no batches, whatever is in them
+                return self(x, out)
         return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
     cdef object _predict(self, x, out):
         cdef cnp.ndarray array
-        cdef object result
-        cdef Session session
+        cdef cnp.ndarray result
         cdef int64_t rows
-        cdef int lone, size
+        cdef int lone
         cdef const float *source
         cdef float *target
         if self.net.image == NULL:
             return self._predict_without_image(x, out)
-        if type(x) is np.ndarray:
+        if cnp.PyArray_CheckExact(x):
             array = x
             lone = self._fits(array)
         elif PyObject_CheckBuffer(x) and not isinstance(x, (bytes, bytearray)):
@@ -238,85 +281,117 @@ cdef class FrozenProgram:
             array = self._convert(x)  # of the shape of a batch, or of a sample
             lone = self._fits(array)
         rows = 1 if lone else cnp.PyArray_DIM(array, 0)
-        if out is None:
-            out = result = self._new_output(rows, lone)
-        else:
-            result = self._checked_output(out, rows, lone)
-        if rows == 0:
-            return out
-        source = <const float *>cnp.PyArray_DATA(array)
-        target = <float *>cnp.PyArray_DATA(<cnp.ndarray>result)
-        if source < target + rows * self.output.floats and target < source + rows * self.input.floats:
-            array = array.copy()  # what one layer writes, another row may have to read
+        result = self._new_output(0, rows, lone) if out is None else self._checked_output(0, out, rows, lone)
+        if rows > 0:
             source = <const float *>cnp.PyArray_DATA(array)
-        if self.work + self.work_per_sample * rows > WORK_WORTH_RELEASING:
+            target = <float *>cnp.PyArray_DATA(result)
+            if _overlap(source, rows * self.inputs.floats, target, rows * self.outputs.floats):
+                array = array.copy()  # what one layer writes, another row may have to read
+                source = <const float *>cnp.PyArray_DATA(array)
             self._run(&source, rows, &target)
-            return out
-        size = 0 if rows == 1 else 1 if rows <= 16 else 2
-        session = self._session(size)
-        frozen_run(session.c, &source, rows, &target)
-        (<list>self.free[size]).append(session)
-        return out
+        return result if out is None else out
 
     cdef int _fits(self, cnp.ndarray array):
         """Can it be read in place: as a batch (0), or as a lone sample (1)? Else -1."""
-        cdef int i, lone = array.ndim == self.input.axes
-        if lone and self.ambiguous or array.ndim + lone != self.input.axes + 1:
-            return -1
-        if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
-            return -1
-        for i in range(self.input.axes):
-            if cnp.PyArray_DIM(array, i + 1 - lone) != self.input.dims[i]:
-                return -1
-        return lone
+        cdef int lone = _read_as(array, self.inputs)
+        return -1 if lone == 1 and self.ambiguous else lone
 
-    cdef object _new_output(self, int64_t rows, bint lone):
+    cdef cnp.ndarray _new_output(self, int number, int64_t rows, bint lone):
         cdef cnp.npy_intp[MAX_SAMPLE_AXES + 1] dims
+        cdef Port *port = &self.outputs[number]
         cdef int i
         dims[0] = rows
-        for i in range(self.output.axes):
-            dims[i + 1 - lone] = self.output.dims[i]
-        return cnp.PyArray_EMPTY(self.output.axes + 1 - lone, dims, cnp.NPY_FLOAT32, 0)
+        for i in range(port.axes):
+            dims[i + 1 - lone] = port.dims[i]
+        return cnp.PyArray_EMPTY(port.axes + 1 - lone, dims, cnp.NPY_FLOAT32, 0)
 
-    cdef object _checked_output(self, out, int64_t rows, bint lone):
+    cdef cnp.ndarray _checked_output(self, int number, out, int64_t rows, bint lone):
         cdef cnp.ndarray result
-        cdef int i
-        cdef bint fits = False
-        if type(out) is np.ndarray or PyObject_CheckBuffer(out):
-            result = out if type(out) is np.ndarray else np.asarray(out)
-            fits = (cnp.PyArray_TYPE(result) == cnp.NPY_FLOAT32 and cnp.PyArray_ISCARRAY(result)
-                    and result.ndim == self.output.axes + 1 - lone
-                    and (lone or cnp.PyArray_DIM(result, 0) == rows))
-            if fits:
-                for i in range(self.output.axes):
-                    fits = fits and cnp.PyArray_DIM(result, i + 1 - lone) == self.output.dims[i]
-        if not fits:
-            self._refuse_output(out, (() if lone else (rows,)) + self.output_shapes[0])
-        return result
+        if cnp.PyArray_CheckExact(out) or PyObject_CheckBuffer(out):
+            result = out if cnp.PyArray_CheckExact(out) else np.asarray(out)
+            if (_read_as(result, &self.outputs[number]) == lone and cnp.PyArray_ISWRITEABLE(result)
+                    and (lone or cnp.PyArray_DIM(result, 0) == rows)):
+                return result
+        self._refuse_output(out, (() if lone else (rows,)) + self.output_shapes[number])
 
     @staticmethod
     def _refuse_output(out, shape):
         got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ValueError(f"`out` must be a writable, C-contiguous float32 array of shape {shape}. Received: {got}")
 
-    # ---- any number of inputs and outputs, and long calls -----------------------------------------------------------
+    # ---- any number of inputs and outputs ---------------------------------------------------------------------------
 
-    def _run_arrays(self, list inputs, int64_t rows, list outputs):
-        """Run samples from arrays into arrays: float32, C-contiguous, of the shapes of the ports, not overlapping."""
+    def _predict_several(self, list arrays, list out=None, bint certain=False):
+        """Outputs, as a list, for arrays that can be read in place: float32, C-contiguous, of the shapes of the ports,
+        all of them batches of one length or all of them lone samples.
+
+        Parameters
+        ----------
+        arrays : list
+            One for each input of the image.
+        out : list, optional
+            Where to write, an array for each output.
+        certain : bool
+            Arrays of the shapes of samples are samples, even if all of these have one value.
+
+        Returns
+        -------
+        list of ndarray, or None
+            None if they are something else, which costs less to find out here than in Python.
+        """
         cdef const float *sources[MAX_PORTS]
         cdef float *targets[MAX_PORTS]
-        cdef int i
-        for i in range(len(inputs)):
-            sources[i] = <const float *>cnp.PyArray_DATA(<cnp.ndarray?>inputs[i])
-        for i in range(len(outputs)):
-            targets[i] = <float *>cnp.PyArray_DATA(<cnp.ndarray?>outputs[i])
+        cdef int64_t rows = -1
+        cdef int i, k, fit, lone = -1, inputs = len(self.input_shapes), outputs = len(self.output_shapes)
+        cdef list read = [], written = []
+        cdef cnp.ndarray array
+        if len(arrays) != inputs:
+            return None
+        for i in range(inputs):
+            if not cnp.PyArray_CheckExact(arrays[i]):
+                return None
+            array = arrays[i]
+            fit = _read_as(array, &self.inputs[i])
+            if fit < 0 or (fit == 1 and self.ambiguous and not certain) or (lone >= 0 and fit != lone):
+                return None
+            lone = fit
+            if not lone:
+                if rows >= 0 and rows != cnp.PyArray_DIM(array, 0):
+                    return None
+                rows = cnp.PyArray_DIM(array, 0)
+            sources[i] = <const float *>cnp.PyArray_DATA(array)
+            read.append(array)
+        rows = 1 if lone else rows
+        for i in range(outputs):
+            array = self._new_output(i, rows, lone) if out is None else self._checked_output(i, out[i], rows, lone)
+            targets[i] = <float *>cnp.PyArray_DATA(array)
+            written.append(array)
+        for i in range(inputs if out is not None else 0):
+            for k in range(outputs):
+                if _overlap(sources[i], rows * self.inputs[i].floats, targets[k], rows * self.outputs[k].floats):
+                    array = read[i].copy()  # what one layer writes, another may have to read
+                    sources[i] = <const float *>cnp.PyArray_DATA(array)
+                    read[i] = array
+                    break
         if rows > 0:
             self._run(sources, rows, targets)
+        return written
+
+    # ---- running ----------------------------------------------------------------------------------------------------
 
     cdef int _run(self, const float **inputs, int64_t rows, float **outputs) except -1:
-        """A long call: other threads run meanwhile, and so do signal handlers."""
+        """Run samples from arrays into arrays that do not overlap."""
         cdef double work = self.work + self.work_per_sample * rows
         cdef int size = 0 if rows == 1 else 1 if rows <= 16 else 2
+        cdef Session session
+        if work > WORK_WORTH_RELEASING:
+            return self._run_long(inputs, rows, outputs, size, work)
+        session = self._session(size)
+        frozen_run(session.c, inputs, rows, outputs)
+        return self._give_back(session, size)
+
+    cdef int _run_long(self, const float **inputs, int64_t rows, float **outputs, int size, double work) except -1:
+        """A long call: other threads run meanwhile, and so do signal handlers."""
         cdef int i, team = min(fnn_threads_for(work, thread_limit()), MAX_TEAM)
         cdef list raised = [], sessions = []
         cdef fastnn_session *bound[MAX_TEAM]
@@ -329,7 +404,7 @@ cdef class FrozenProgram:
         with nogil:
             frozen_run_rows(bound, team, inputs, rows, outputs, poll_signals, <void *>raised)
         for i in range(team):
-            (<list>self.free[size]).append(sessions[i])
+            self._give_back(sessions[i], size)
         if raised:
             raise raised[0]
         return 0
@@ -355,7 +430,7 @@ cdef class FrozenProgram:
         with nogil:
             execute(&job)
         _scratches.append((threads, scratch))
-        (<list>self.free[size]).append(session)
+        self._give_back(session, size)
         if raised:
             raise raised[0]
         return 0
@@ -373,6 +448,23 @@ cdef Buffer _scratch(int threads):
     except IndexError:
         pass
     return Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
+
+
+cdef int _read_as(cnp.ndarray array, const Port *port) noexcept:
+    """Does it have the type and the shape of a batch (0), or of a lone sample (1)? Else -1."""
+    cdef int i, lone = cnp.PyArray_NDIM(array) == port.axes
+    if cnp.PyArray_NDIM(array) + lone != port.axes + 1 or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32:
+        return -1
+    if not cnp.PyArray_ISCARRAY_RO(array):
+        return -1
+    for i in range(port.axes):
+        if cnp.PyArray_DIM(array, i + 1 - lone) != port.dims[i]:
+            return -1
+    return lone
+
+
+cdef bint _overlap(const float *a, int64_t count, const float *b, int64_t others) noexcept:
+    return a < b + others and b < a + count
 
 
 cdef void _describe(const fastnn_port *port, Port *to) noexcept:

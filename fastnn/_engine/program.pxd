@@ -1,3 +1,4 @@
+from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t
 
 from fastnn._engine.engine cimport fnn_callback, fnn_instr, fnn_run, fnn_tuner
@@ -26,10 +27,11 @@ cdef class Program:
     cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
     cdef list held
     cdef list callbacks
-    cdef object lock
-    cdef object owner  # the thread that is running it, or 0
+    cdef PyThread_type_lock lock
+    cdef long owner  # the thread that is running it, or 0
     cdef Buffer scratch
     cdef int scratch_threads
     cdef fnn_tuner tuner
 
+    cdef int _take(self) except -1
     cdef int _bind(self, fnn_instr *instr, instruction) except -1

@@ -2,11 +2,14 @@
 """A program: many instructions over shared buffers, run for many batches in one call without the GIL."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint64_t
+from cpython.long cimport PyLong_AsUnsignedLongLongMask
+from cpython.pythread cimport (
+    NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_get_thread_ident,
+    PyThread_release_lock, PyThread_type_lock,
+)
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
-
-from _thread import allocate_lock, get_ident  # threading, which takes longer to import than this module, has them
 
 import numpy as np
 
@@ -16,9 +19,14 @@ from fastnn._engine.engine cimport (
     FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_run, fnn_team_size,
     fnn_threads_for, fnn_work,
 )
-from fastnn._engine.runtime cimport Buffer, Source, active_isa, data_of, execute, op_named
+from fastnn._engine.runtime cimport Buffer, Source, active_isa, data_of, execute, op_named, thread_limit
 
-from fastnn._engine.runtime import OPS, get_threads
+from fastnn._engine.runtime import OPS
+
+cdef extern from "pythread.h" nogil:
+    ctypedef enum PyLockStatus:
+        PY_LOCK_ACQUIRED
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds, int interruptible)
 
 cnp.import_array()
 
@@ -154,7 +162,8 @@ cdef class Program:
     def __cinit__(self, list instructions, int64_t batch, memory=None):
         self.length = len(instructions)
         self.instrs = <fnn_instr *>calloc(self.length + 1, sizeof(fnn_instr))
-        if self.instrs == NULL:
+        self.lock = PyThread_allocate_lock()
+        if self.instrs == NULL or self.lock == NULL:
             raise MemoryError()
 
     def __init__(self, list instructions, int64_t batch, memory=None):
@@ -165,7 +174,6 @@ cdef class Program:
         self.memory = memory or {}
         self.held = []
         self.callbacks = []
-        self.lock = allocate_lock()
         self.owner = 0
         self.scratch_threads = 0
         for i, instruction in enumerate(instructions):
@@ -173,6 +181,20 @@ cdef class Program:
 
     def __dealloc__(self):
         free(self.instrs)
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef int _take(self) except -1:
+        """Wait until no other thread runs the program; signal handlers run meanwhile."""
+        cdef PyLockStatus status
+        if PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            return 0
+        while True:
+            with nogil:
+                status = PyThread_acquire_lock_timed(self.lock, -1, True)
+            if status == PY_LOCK_ACQUIRED:
+                return 0
+            PyErr_CheckSignals()
 
     cdef int _bind(self, fnn_instr *instr, instruction) except -1:
         cdef int i
@@ -276,7 +298,8 @@ cdef class Program:
         """
         cdef fnn_job job
         cdef int64_t done = 0, count
-        cdef int threads, number
+        cdef int threads = thread_limit(), number
+        cdef long here = PyThread_get_thread_ident()
         cdef double[MAX_HYPER] hypers
         cdef tuple numbers
         cdef cnp.ndarray array
@@ -315,45 +338,45 @@ cdef class Program:
                 raise ValueError(
                     f"`times` must have the shape {(count, self.length)}. Received: {times.shape[0], times.shape[1]}")
         # The signal handlers that poll_signals runs are Python: they could come back here and wait for themselves.
-        if self.owner == get_ident():
+        if self.owner == here:
             raise RuntimeError(
                 "This model is running: a signal handler cannot use the model that it interrupts. Let it set a flag.")
-        with self.lock:
-            self.owner = get_ident()
-            try:
-                for source, values in sources:
-                    if len(values) < (total if samples < 0 else samples):
-                        raise ValueError(f"An epoch of {total} samples cannot read an array of {len(values)}.")
-                    (<Source?>source).bind(values)
-                threads = get_threads()
-                if threads > self.scratch_threads:
-                    self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
-                    self.scratch_threads = threads
-                for instr, operand, array in outputs:
-                    self.instrs[<Py_ssize_t>instr].p[<Py_ssize_t>operand] = <void *>array.data
-                job.instrs = self.instrs
-                job.instr_count = self.length
-                job.batch = batch
-                job.total = total
-                job.first_batch = first_batch
-                job.batch_count = count
-                job.step = step
-                job.seed = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
-                job.max_threads = threads
-                job.tuner = &self.tuner
-                job.scratch = <float *>self.scratch.data
-                job.budget_ns = budget * 1e9
-                job.poll = poll_signals
-                job.poll_arg = <void *>raised
-                with nogil:
-                    done = execute(&job)
-                self.completed = done
-            finally:
-                self.owner = 0
-                for callback in self.callbacks:
-                    error = (<Callback>callback).take_raised()
-                    if error is not None:
-                        raised.append(error)
+        self._take()
+        self.owner = here
+        try:
+            for source, array in sources:
+                (<Source?>source).bind(array)
+                if array.shape[0] < (total if samples < 0 else samples):
+                    raise ValueError(f"An epoch of {total} samples cannot read an array of {array.shape[0]}.")
+            if threads > self.scratch_threads:
+                self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
+                self.scratch_threads = threads
+            for instr, operand, array in outputs:
+                self.instrs[<Py_ssize_t>instr].p[<Py_ssize_t>operand] = <void *>array.data
+            job.instrs = self.instrs
+            job.instr_count = self.length
+            job.batch = batch
+            job.total = total
+            job.first_batch = first_batch
+            job.batch_count = count
+            job.step = step
+            job.seed = PyLong_AsUnsignedLongLongMask(seed)
+            job.max_threads = threads
+            job.tuner = &self.tuner
+            job.scratch = <float *>self.scratch.data
+            job.budget_ns = budget * 1e9
+            job.poll = poll_signals
+            job.poll_arg = <void *>raised
+            with nogil:
+                done = execute(&job)
+            self.completed = done
+        finally:
+            self.owner = 0
+            for callback in self.callbacks:
+                error = (<Callback>callback).take_raised()
+                if error is not None:
+                    raised.append(error)
+            PyThread_release_lock(self.lock)
         if raised:
             raise raised[0]
         return done

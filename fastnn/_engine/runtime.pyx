@@ -244,6 +244,10 @@ cdef class Buffer:
     def __releasebuffer__(self, Py_buffer *view):
         pass
 
+    def clear(self):
+        """Set all of it to zero."""
+        memset(self.data, 0, <size_t>self.nbytes)
+
     def array(self, shape, dtype=np.float32, Py_ssize_t offset=0):
         """A NumPy array over this memory, starting `offset` bytes into it."""
         return np.ndarray(shape, dtype, self, offset)
@@ -251,12 +255,25 @@ cdef class Buffer:
 
 # ---- data ------------------------------------------------------------------------------------------------------------
 
-cdef dict _DTYPES = {
-    np.dtype(np.float32): FNN_F32, np.dtype(np.float64): FNN_F64, np.dtype(np.float16): FNN_F16,
-    np.dtype(np.uint8): FNN_U8, np.dtype(np.int8): FNN_I8, np.dtype(np.uint16): FNN_U16, np.dtype(np.int16): FNN_I16,
-    np.dtype(np.uint32): FNN_U32, np.dtype(np.int32): FNN_I32, np.dtype(np.uint64): FNN_U64,
-    np.dtype(np.int64): FNN_I64, np.dtype(np.bool_): FNN_BOOL,
-}
+cdef enum:
+    TYPES = 32
+
+# By NumPy's number of a type: the engine's name of it, or -1.
+cdef int[TYPES] _DTYPES
+
+
+def _name_dtypes():
+    names = {
+        "float32": FNN_F32, "float64": FNN_F64, "float16": FNN_F16, "uint8": FNN_U8, "int8": FNN_I8, "uint16": FNN_U16,
+        "int16": FNN_I16, "uint32": FNN_U32, "int32": FNN_I32, "uint64": FNN_U64, "int64": FNN_I64, "bool": FNN_BOOL,
+    }
+    for number in range(TYPES):
+        _DTYPES[number] = -1
+    for code in "?bBhHiIlLqQefd":  # of the C types, some of which are alike
+        _DTYPES[np.dtype(code).num] = names[np.dtype(code).name]
+
+
+_name_dtypes()
 
 
 # Typed memoryviews would do this, too, with 18 000 more lines of generated C in each module.
@@ -273,6 +290,31 @@ cdef void *data_of(object values, int axes, int dtype, str name, bint written=Fa
     return cnp.PyArray_DATA(array)
 
 
+cdef class Kind:
+    """The type and the shape of an array, of up to 6 axes and any native number."""
+
+    cdef int type, axes
+    cdef cnp.npy_intp[FNN_MAX_AXES] shape
+
+    def __init__(self, cnp.ndarray array not None):
+        cdef int i
+        self.type, self.axes = cnp.PyArray_TYPE(array), cnp.PyArray_NDIM(array)
+        for i in range(self.axes):
+            self.shape[i] = cnp.PyArray_DIM(array, i)
+
+    def fits(self, array):
+        """Is this an ndarray, of no subclass, of the same type and shape?"""
+        cdef int i
+        if not cnp.PyArray_CheckExact(array):
+            return False
+        if cnp.PyArray_TYPE(array) != self.type or cnp.PyArray_NDIM(array) != self.axes:
+            return False
+        for i in range(self.axes):
+            if cnp.PyArray_DIM(array, i) != self.shape[i]:
+                return False
+        return bool(cnp.PyArray_ISNOTSWAPPED(array))
+
+
 cdef class Source:
     """A set of samples that a program gathers its batches from; axis 0 counts samples, nothing is copied."""
 
@@ -281,12 +323,14 @@ cdef class Source:
         if array is not None:
             self.bind(array)
 
-    def bind(self, cnp.ndarray array):
+    cpdef int bind(self, cnp.ndarray array) except -1:
         """Read from this array from now on. Any strides; any native integer, float or bool dtype."""
-        cdef int i, axes = array.ndim, merged = 1
+        cdef int i, axes, number, merged = 1
         cdef int64_t size, stride
-        code = _DTYPES.get(array.dtype)
-        if code is None:
+        if array is None:
+            raise TypeError("A source reads an array. Received: None")
+        axes, number = cnp.PyArray_NDIM(array), cnp.PyArray_TYPE(array)
+        if not 0 <= number < TYPES or _DTYPES[number] < 0 or not cnp.PyArray_ISNOTSWAPPED(array):
             raise TypeError(
                 f"The engine reads native float16/32/64, integer and bool arrays. Received dtype {array.dtype!r}; "
                 "convert it, for example with array.astype('float32')."
@@ -295,7 +339,7 @@ cdef class Source:
             raise ValueError("A set of samples needs at least one axis. Received a scalar.")
         cdef fnn_source c
         c.data = <const char *>array.data
-        c.dtype = <fnn_dtype><int>code
+        c.dtype = <fnn_dtype>_DTYPES[number]
         c.shape[0], c.strides[0] = array.shape[0], array.strides[0]
         # Neighbouring axes of a sample are merged where they are one run of memory.
         for i in range(1, axes):
@@ -317,6 +361,7 @@ cdef class Source:
         c.axes = merged
         self.c = c
         self.array = array
+        return 0
 
 
 def shuffle(cnp.ndarray order, seed, epoch):

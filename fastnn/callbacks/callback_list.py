@@ -38,11 +38,13 @@ class CallbackList(Callback):
         If something in `callbacks` is no callback.
     """
 
+    has_train_batch_hooks = has_test_batch_hooks = has_predict_batch_hooks = False
+
     def __init__(
         self, callbacks=None, add_history=False, add_progbar=False, model=None, draws_progress=False, **params
     ):
         super().__init__()
-        self.callbacks = list(flat(callbacks))
+        self.callbacks = [] if callbacks is None else list(flat(callbacks))
         for callback in self.callbacks:
             _check(callback)
         self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
@@ -60,12 +62,12 @@ class CallbackList(Callback):
                 listeners.setdefault(name, []).append(getattr(callback, name))
         for name, hooks in listeners.items():
             setattr(self, name, _KINDS[name](hooks))
-        for stage, (begin, end) in _BATCH_HOOKS.items():
-            setattr(self, f"has_{stage}_batch_hooks", begin in listeners or end in listeners)
-            if stage == "train" and begin in listeners:
-                self.on_batch_begin = self.on_train_batch_begin
-            if stage == "train" and end in listeners:
-                self.on_batch_end = self.on_train_batch_end
+            if name in _OF_BATCHES:
+                setattr(self, _OF_BATCHES[name], True)
+        if "on_train_batch_begin" in listeners:
+            self.on_batch_begin = self.on_train_batch_begin
+        if "on_train_batch_end" in listeners:
+            self.on_batch_end = self.on_train_batch_end
         if model is not None:
             self.set_model(model)
         if params:
@@ -146,7 +148,7 @@ _KINDS = {
     **{f"on_{stage}_{when}": _stage_hook for stage in ("train", "test", "predict") for when in ("begin", "end")},
     **{f"on_{stage}_batch_{when}": _batch_hook for stage in ("train", "test", "predict") for when in ("begin", "end")},
 }
-_BATCH_HOOKS = {each: (f"on_{each}_batch_begin", f"on_{each}_batch_end") for each in ("train", "test", "predict")}
+_OF_BATCHES = {name: f"has_{name.split('_')[1]}_batch_hooks" for name, kind in _KINDS.items() if kind is _batch_hook}
 
 
 def _shared(logs):

@@ -100,6 +100,14 @@ class Predictor(FrozenProgram):
         call = functools.partial(self.predict, x, **options)
         return await asyncio.get_running_loop().run_in_executor(None, call)
 
+    def predict_on_batch(self, x):
+        """Outputs for one batch, as calling it: Keras's name."""
+        return self(x)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Loss and metrics on one batch; see `evaluate`."""
+        return self.evaluate(x, y, None, 0, sample_weight, return_dict=return_dict)
+
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
         return_dict=False, *, loss=None, metrics=None, **unknown,
@@ -252,11 +260,17 @@ class Predictor(FrozenProgram):
         return export_c(self, path, precision, name, **options)
 
     def _predict_as_told(self, x, batch_size, verbose, steps, callbacks, out, unknown):
-        """`predict` with more than an array, or with other arguments than by default."""
+        """`predict` of what yields batches, or with arguments that change something, or are wrong."""
         from fastnn.freeze import serving
 
         serving.check_arguments("predict", batch_size, verbose, callbacks, unknown)
         return serving.predict(self, x, batch_size, steps, out)
+
+    def _refuse_training(self):
+        raise ValueError(
+            f"A frozen network has no training mode: what training adds (dropout, noise, statistics of the batch) is "
+            f"not in {self.name!r}. Call the model that it was made of, or leave `training` False."
+        )
 
     def _convert(self, x):
         """An input as a float32 and contiguous array of the shape of a batch or of a sample."""
@@ -274,8 +288,10 @@ class Predictor(FrozenProgram):
             {self._graph.inputs[0]: array[None] if lone else array}, 1 if lone else len(array)
         )
         result = result[0] if lone else result
-        if out is None:
-            return result
+        return result if out is None else self._written(result, out)
+
+    def _written(self, result, out):
+        """`out`, with a result in it."""
         if not isinstance(out, np.ndarray) or out.shape != result.shape or out.dtype != np.float32:
             self._refuse_output(out, result.shape)
         out[...] = result
@@ -369,18 +385,16 @@ class Predictor(FrozenProgram):
 class LookupPredictor(Predictor):
     """A predictor whose input, text or integers, is looked up first; see `fastnn.operations.lookup`."""
 
-    def __call__(self, x, out=None):
+    def __call__(self, x, out=None, *, training=None):
         """Outputs for the rows of `x`; see `predict`."""
+        if training:
+            self._refuse_training()
         x = as_array(self._values(x)[0], "x", text=True)
         shape = self.input_shape[1:]
         lone = x.shape == shape and shape != (1,)
         x = x[None] if lone else check_inputs(x, shape, f"The input of {self.name!r}")
         (values,) = self._read([x])
         return super().__call__(values[0] if lone else values, out)
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
-        """Outputs for the rows of `x`, an array_like of tokens; see `Predictor.predict`."""
-        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
 
 
 def predictor_of(graph, report, model):

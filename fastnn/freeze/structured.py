@@ -21,21 +21,15 @@ class StructuredPredictor(Predictor):
 
     def __init__(self, description, image=None, graph=None, own=None):
         self._outputs = decode(description["outputs"])
-        self._reads = [number for number, _ in description["reads"]]
-        self._plain = image is not None and all(node is None for _, node in description["reads"])
+        self._pack = _tree.packer(self._outputs)
+        inputs = len(description["sample_shapes"])
+        reads = [number for number, node in description["reads"] if node is None]
+        as_they_are = image is not None and sorted(reads) == list(range(inputs)) and len(description["reads"]) == inputs
+        self._reads = reads if as_they_are else None  # of each port of the image, the number of the input
+        self._in_order = reads == sorted(reads)
         super().__init__(description, image, graph, own)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, out=None, **unknown):
-        """Outputs for the rows of `x`; as calling it, with the further arguments of `Predictor.predict`.
-
-        Parameters
-        ----------
-        x : array_like, list of array_like, or dict of str to array_like
-            One for each input, or by the names of the inputs; or what yields batches of such.
-        """
-        return self._predict_as_told(x, batch_size, verbose, steps, callbacks, out, unknown)
-
-    def __call__(self, x, out=None):
+    def __call__(self, x, out=None, *, training=None):
         """Outputs for the rows of `x`.
 
         Parameters
@@ -57,43 +51,48 @@ class StructuredPredictor(Predictor):
         ValueError, TypeError
             For inputs that do not fit.
         """
-        values, rows = self._as_it_is(x)
-        if values is None:
-            arrays, lone = self._arrays(self._values(x))
-            arrays, rows = self._batch(arrays)
-        else:
-            lone = False
-        shapes = self.output_sample_shapes
-        results = self._results(out, shapes if lone else [(rows, *shape) for shape in shapes])
-        if self.image is None:
-            inputs = dict(zip(self._graph.inputs, arrays, strict=True))
-            for result, value in zip(results, self._program.run(inputs, rows), strict=True):
-                result[...] = value[0] if lone else value
-        else:
-            values = self._read(arrays) if values is None else values
-            if out is not None:  # what one layer writes, another may have to read
-                shared = [any(np.may_share_memory(each, result) for result in results) for each in values]
-                values = [each.copy() if copy else each for each, copy in zip(values, shared, strict=True)]
-            self._run_arrays(values, rows, results)
-        return _tree.pack(self._outputs, results) if out is None else out
+        if training:
+            self._refuse_training()
+        leaves = None if out is None else self._leaves(out)
+        given = self._given(x)
+        results = None if given is None else self._predict_several(given, leaves)
+        if results is None:
+            results = self._predict_converted(x, leaves)
+        return self._pack(results) if out is None else out
 
-    def _as_it_is(self, x):
-        """What the image reads and how many rows, where it needs no conversion: a batch of C-contiguous float32 arrays.
-        (None, 0) for anything else, which costs several microseconds to look at."""
+    def _leaves(self, out):
+        """The arrays that `out` has, as a list."""
+        flat = self._pack in (list, tuple) and type(out) in (list, tuple)
+        leaves = list(out) if flat else _tree.flatten(out)
+        if len(leaves) != len(self.heads):
+            raise ValueError(f"`out` must have {len(self.heads)} arrays, one for each output. Received: {len(leaves)}")
+        return leaves
+
+    def _given(self, x):
+        """What was given for each port of the image, if that needs no more than to be put in order; else None."""
+        if self._reads is None:
+            return None
         if type(x) is dict:
-            given = [x.get(name) for name in self.input_names]
-        elif type(x) in (list, tuple) and len(x) == len(self.sample_shapes) and type(self.input_shape) is list:
-            given = x
-        else:
-            return None, 0
-        if not self._plain or type(given[0]) is not np.ndarray or given[0].ndim == 0:
-            return None, 0
-        rows = len(given[0])
-        for each, shape in zip(given, self.sample_shapes, strict=True):
-            fits = type(each) is np.ndarray and each.shape == (rows, *shape) and each.dtype == np.float32
-            if not (fits and each.flags.c_contiguous):
-                return None, 0
-        return [given[number] for number in self._reads], rows
+            x = [x.get(name) for name in self.input_names]
+        elif type(x) is np.ndarray:
+            x = [x]
+        elif type(self.input_shape) is not list or type(x) not in (list, tuple):
+            return None
+        if len(x) != len(self._reads):
+            return None
+        return list(x) if self._in_order else [x[number] for number in self._reads]
+
+    def _predict_converted(self, x, out):
+        """Outputs, as a list, for inputs of any kind."""
+        arrays, lone = self._arrays(self._values(x))
+        arrays, rows = self._batch(arrays)
+        if self.image is not None:
+            read = self._read(arrays)
+            read = [each.reshape(each.shape[1:]) for each in read] if lone else read
+            return self._predict_several(read, out, True)
+        results = self._program.run(dict(zip(self._graph.inputs, arrays, strict=True)), rows)
+        results = [each[0] if lone else each for each in results]
+        return results if out is None else list(map(self._written, results, out))
 
     def _arrays(self, values):
         """An array for each input, and whether they are one sample, which then is a batch of one."""
@@ -109,19 +108,6 @@ class StructuredPredictor(Predictor):
         ):
             return [each.reshape(1, *shape) for each, shape in zip(arrays, self.sample_shapes, strict=True)], True
         return arrays, False
-
-    def _results(self, out, shapes):
-        """The arrays to write to."""
-        if out is None:
-            return [np.empty(shape, np.float32) for shape in shapes]
-        results = _tree.flatten(out)
-        if len(results) != len(shapes):
-            raise ValueError(f"`out` must have {len(shapes)} arrays, one for each output. Received: {len(results)}")
-        for each, shape in zip(results, shapes, strict=True):
-            fits = isinstance(each, np.ndarray) and each.dtype == np.float32 and each.shape == shape
-            if not (fits and each.flags.c_contiguous and each.flags.writeable):
-                self._refuse_output(each, shape)
-        return results
 
     def to_onnx(self, path=None, opset=17):
         """The folded network as an ONNX model; see `fastnn.Model.to_onnx`."""

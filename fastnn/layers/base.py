@@ -370,7 +370,7 @@ class Layer(HasWeights, Saveable):
     # ---- variables ---------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name, value):
-        if name != "_sublayers":
+        if isinstance(value, (Layer, list, tuple, dict)) and name != "_sublayers":
             for each in _layers_in(value):
                 known = self.__dict__.setdefault("_sublayers", [])  # as in Keras, before super().__init__(), too
                 if each not in known:

@@ -228,7 +228,7 @@ def _kernel(each):
 def _training_program(model, batch):
     """What `fit` would run: the very program, with what it has learnt, where `fit` has run with such batches."""
     if model._heads is not None:
-        made = {weighted: known[1] for (kind, weighted), known in model._programs.items() if kind == "train"}
+        made = {weighted: known for (kind, weighted), known in model._programs.items() if kind == "train"}
         weighted = next((each for each, program in made.items() if each and program.batch == batch), False)
         return model._program("train", batch, weighted)
     # Data has not told yet whether targets are labels. Few losses leave that open; then they are taken to be labels.

@@ -46,13 +46,14 @@ class Prediction:
             )  # fmt: skip
             self.outputs.append((index, OPS["scatter"].operands.index("out")))
         b.commit()
+        self._shapes = [tensor.shape[1:] for tensor in graph.outputs]
         self.sources = b.sources
         self.draws = b.random_streams > 0
         self.program = b.program()
 
     def run(self, inputs, samples, seed=0, step=0, batch=0):
         """Predict all samples; `inputs` maps the graph's inputs to arrays. Returns a list of float32 arrays."""
-        results = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in self.graph.outputs]
+        results = [np.empty((samples, *shape), np.float32) for shape in self._shapes]
         data = host_values(self.graph, inputs)
         sources = [(source, data[key]) for key, source in self.sources.items()]
         ports = [(*port, result) for port, result in zip(self.outputs, results, strict=True)]
@@ -90,6 +91,12 @@ class Head:
         self.metric_logs = {}
 
     @property
+    def target_kinds(self):
+        """The kinds of targets that its loss and its metrics read, each once."""
+        measures = self.metrics if self.loss is None else [self.loss, *self.metrics]
+        return list(dict.fromkeys([each.target_kind for each in measures]))
+
+    @property
     def depends_on_batch(self):
         """Does it matter which samples are evaluated together?"""
         return any(each is not None and each.depends_on_batch for each in (self.loss, *self.metrics))
@@ -109,12 +116,11 @@ class Evaluation:
 
     Attributes
     ----------
-    trackers : list of (int, Metric or None)
-        Number of the head and metric (None: its loss) that each of `states` belongs to.
     totals : ndarray of float64
         What every loss and metric has added up since the last `reset`.
-    states : list of ndarray
-        The part of `totals` that is each tracker's: of a loss, its sum and the number of rows.
+    trackers : list of (Head, Metric or None, ndarray)
+        Each loss (None) and metric, with the part of `totals` that is its own: of a loss, its sum and the number of
+        rows.
     attached : list of Metric
         Those that are attributes of the model, and updated by nobody here: they are reset and reported with the others.
     """
@@ -134,12 +140,11 @@ class Evaluation:
         self._own = [metric for head in heads for metric in head.metrics if metric._variables]
         self.attached = []
         self._accumulators = Buffer(8 * (count + 4))  # the last four: penalties of weights, of activities
-        self._sums = self._accumulators.array((count + 4,), np.float64)
         self.totals = self._accumulators.array((count,), np.float64)
         self._penalties = self._accumulators.array((2, 2), np.float64, 8 * count)
         self._penalised = False
         ends = np.cumsum(sizes, dtype=np.int64)
-        self.states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+        self._states = [self.totals[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         self._weighted = weighted
         b = Builder(graph, batch, training=self.training)
         self._lower(b)
@@ -248,13 +253,13 @@ class Evaluation:
 
     def _state(self, number, metric):
         """Memory of the next tracker's state."""
-        state = self.states[len(self.trackers)]
-        self.trackers.append((number, metric))
+        state = self._states[len(self.trackers)]
+        self.trackers.append((self.heads[number], metric, state))
         return self._accumulators, state.ctypes.data - self.totals.ctypes.data, state.nbytes
 
     def reset(self):
         """Start a new sum."""
-        self._sums.fill(0.0)
+        self._accumulators.clear()
         for metric in self._own:
             metric.reset_state()
         for metric in self.attached:
@@ -267,12 +272,12 @@ class Evaluation:
 
     def bind(self, inputs, targets, weights=None):
         """What `Program.run` is to read: inputs by tensor, targets (and weights) one array for each output."""
-        data = dict(host_values(self.graph, inputs))
-        for number, array in enumerate(targets):
-            data["targets", number] = array
-        for number, array in enumerate(weights or ()):
-            data["weights", number] = array
-        return [(source, data[key]) for key, source in self.sources.items()]
+        data = host_values(self.graph, inputs)
+        others = {"targets": targets, "weights": weights}
+        return [
+            (source, others[key[0]][key[1]] if type(key) is tuple else data[key])
+            for key, source in self.sources.items()
+        ]
 
 
 class Training(Evaluation):

@@ -40,9 +40,9 @@ class ReadsInputs:
         inputs = self.graph.inputs
         if len(arrays) != len(inputs):
             raise ValueError(f"{name} (model {self.name!r}): expected {len(inputs)} arrays, received {len(arrays)}.")
-        names = [f"{name} (model {self.name!r})"]
-        if len(inputs) > 1:
-            names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
+        if len(inputs) == 1:
+            return [self._in_shape(arrays[0], inputs[0], f"{name} (model {self.name!r})")], len(arrays[0])
+        names = [f"{name} of input {each!r} (model {self.name!r})" for each in self.input_names]
         shaped = [
             self._in_shape(array, tensor, each) for array, tensor, each in zip(arrays, inputs, names, strict=True)
         ]

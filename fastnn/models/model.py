@@ -143,7 +143,8 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         ValueError
             If the model does not know the shape of its input yet.
         """
-        return self._known_network().graph
+        network = self._network
+        return (self._known_network() if network is None else network).graph
 
     @property
     def layers(self):

@@ -15,6 +15,7 @@ class Operation:
     """
 
     name = ""
+    on_host = False  # is it computed by Python, before the engine reads the data?
     adds_loss = False  # has it a gradient of its own, whatever depends on its output?
 
     def __init_subclass__(cls, **kwargs):

@@ -110,6 +110,7 @@ class Lookup(Operation):
     """Attributes of its nodes: `table` (a `Setting` of a `Table`, of `Bins` or None), `text` (are its inputs text?)."""
 
     name = "lookup"
+    on_host = True
 
     def to_onnx(self, node, e):
         raise ValueError(
@@ -168,8 +169,7 @@ def reads_text(graph, tensor):
 
 def host_values(graph, arrays):
     """What programs read: arrays by tensor, those of a graph's inputs and what the host computes from them."""
-    looked_up = [node for node in graph.nodes if isinstance(node.operation, Lookup)]
-    if not looked_up:
+    if not graph.on_host:
         return arrays
-    computed = {node.output: node.operation.compute(node, arrays[node.inputs[0]]) for node in looked_up}
+    computed = {node.output: node.operation.compute(node, arrays[node.inputs[0]]) for node in graph.on_host}
     return {**arrays, **computed}

@@ -29,6 +29,11 @@ def count(value, name, default=None, least=1):
     return counted
 
 
+def optional_count(value, name):
+    """The same of an argument that may be None, which stays None."""
+    return None if value is None else count(value, name)
+
+
 def flag(value, name):
     """Return a switch as a bool.
 

@@ -110,21 +110,21 @@ class Compiled:
 def results(program):
     """Losses and metrics since the last reset, by name, in the order of `evaluate`: the loss, those of the outputs, the
     metrics."""
-    found = {"loss": 0.0}
+    loss = 0.0
+    found = {"loss": loss}
     for metric in program.attached:
         value = metric.result()
         found.update(value if isinstance(value, dict) else {metric.name: float(value)})
-    for (number, metric), state in zip(program.trackers, program.states, strict=True):
-        head = program.heads[number]
+    for head, metric, state in program.trackers:
         if metric is None:
             total, count = state.tolist()
             value = total / count if count else 0.0
-            found["loss"] += value * head.loss_weight
+            loss += value * head.loss_weight
             if head.loss_log is not None:
                 found[head.loss_log] = value
         else:
             found[head.metric_logs[metric]] = metric.finish(state)
-    found["loss"] += program.penalty()
+    found["loss"] = loss + program.penalty()
     if len(program.heads) > 1:
         order = {"loss": 0, **{head.loss_log: 1 + head.loss_place for head in program.heads}}
         last = 1 + len(program.heads)

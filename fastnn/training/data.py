@@ -46,21 +46,8 @@ def as_array(data, name, text=False):
     if masked is not None and isinstance(data, masked.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be ignored. Pass {name}.filled(...).")
     array = np.asarray(data) if isinstance(data, np.ndarray) else _converted(data, name)
-    if text and array.dtype == object and array.size and all(isinstance(each, (str, bytes)) for each in array.flat):
-        array = array.astype(str if isinstance(array.flat[0], str) else bytes)
-    if array.dtype == object:
-        array = _from_objects(array, name)
-    if array.dtype not in _READABLE and not (text and array.dtype.kind in "US"):
-        if array.dtype.newbyteorder("=") in _READABLE:
-            raise ValueError(
-                f"{name} has the byte order of another machine (dtype {array.dtype.str!r}). "
-                f"Convert it with {name}.astype({name}.dtype.newbyteorder('=')); in parts, if it "
-                "does not fit in memory."
-            )
-        raise TypeError(
-            f"{name} has dtype {array.dtype}, which cannot be read as numbers. Expected float16, "
-            "float32, float64, bool or integers of up to 64 bits."
-        )
+    if array.dtype not in _READABLE:
+        array = _readable(array, name, text)
     if array.ndim == 0:
         raise ValueError(f"{name} is a single value, {data!r}. Expected an array whose first axis counts samples.")
     if array.ndim > MAX_AXES:
@@ -147,10 +134,11 @@ def check_targets(y, kind, output_shape, name, ignored=None):
     ValueError
         If `y` has another shape, or holds something else than labels in ``[0, classes)``.
     """
-    output_shape = tuple(output_shape)
-    wanted = {"labels": output_shape[:-1], "groups": output_shape[:-1], "column": (*output_shape[:-1], 1)}.get(
-        kind, output_shape
-    )
+    wanted = output_shape = tuple(output_shape)
+    if kind in ("labels", "groups"):
+        wanted = output_shape[:-1]
+    elif kind == "column":
+        wanted = (*output_shape[:-1], 1)
     view = _matching(y, wanted)
     if view is None:
         raise ValueError(
@@ -356,6 +344,26 @@ def _converted(data, name):
     if array.dtype == object and array.ndim == 0:
         raise TypeError(f"{name}: expected an array or nested lists of numbers, received {type(data).__name__}.")
     return array
+
+
+def _readable(array, name, text):
+    """Make an array of numbers (or of text) of one of another type, or say why not."""
+    if array.dtype == object and array.size and text and all(isinstance(each, (str, bytes)) for each in array.flat):
+        return array.astype(str if isinstance(array.flat[0], str) else bytes)
+    if array.dtype == object:
+        return _from_objects(array, name)
+    if text and array.dtype.kind in "US":
+        return array
+    if array.dtype.newbyteorder("=") in _READABLE:
+        raise ValueError(
+            f"{name} has the byte order of another machine (dtype {array.dtype.str!r}). "
+            f"Convert it with {name}.astype({name}.dtype.newbyteorder('=')); in parts, if it "
+            "does not fit in memory."
+        )
+    raise TypeError(
+        f"{name} has dtype {array.dtype}, which cannot be read as numbers. Expected float16, "
+        "float32, float64, bool or integers of up to 64 bits."
+    )
 
 
 def _from_objects(array, name):

@@ -78,14 +78,17 @@ class TrainingArrays:
         self._pass = -(-rows // self._batch)
         self._done = 0  # batches of this pass
         self._samples = samples
+        self._program = None
         self._bind()
         self._begun = False
         self._order = np.empty(rows, np.int64) if shuffle else None
         self.steps = steps or self._pass
 
     def _bind(self):
-        self._program = self._model._program("train", self._batch, self._samples.weighted)
-        self._sources = self._model._bound(self._program, self._samples)
+        program = self._model._program("train", self._batch, self._samples.weighted)
+        if program is not self._program:
+            self._program = program
+            self._sources = self._model._bound(program, self._samples)
 
     def epoch(self):
         """Yield the stretch of the next epoch."""

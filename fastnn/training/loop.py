@@ -11,6 +11,7 @@ from contextlib import closing
 import numpy as np
 
 from fastnn import _revision, optimizers
+from fastnn._engine.runtime import shuffle
 from fastnn.callbacks import CallbackList
 from fastnn.training import arguments, feeds
 from fastnn.training.compiled import Compiled, results
@@ -19,6 +20,7 @@ from fastnn.training.progress import Progress
 from fastnn.training.steps import Steps
 
 _REDRAW_SECONDS = 0.1
+_NO_HOOKS = CallbackList()
 
 
 class Trainer(BatchTrainer, Steps):
@@ -223,15 +225,10 @@ class Trainer(BatchTrainer, Steps):
         if self._flags_checked_at != _revision.current():
             self._warn_of_changed_flags()
             self._flags_checked_at = _revision.current()
-        batch_size, steps_per_epoch, validation_steps, validation_batch_size = (
-            None if value is None else arguments.count(value, name)
-            for name, value in (
-                ("batch_size", batch_size),
-                ("steps_per_epoch", steps_per_epoch),
-                ("validation_steps", validation_steps),
-                ("validation_batch_size", validation_batch_size),
-            )
-        )
+        batch_size = arguments.optional_count(batch_size, "batch_size")
+        steps_per_epoch = arguments.optional_count(steps_per_epoch, "steps_per_epoch")
+        validation_steps = arguments.optional_count(validation_steps, "validation_steps")
+        validation_batch_size = arguments.optional_count(validation_batch_size, "validation_batch_size")
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
         shuffle = arguments.flag(shuffle, "shuffle")
@@ -272,12 +269,12 @@ class Trainer(BatchTrainer, Steps):
         return hooks.history
 
     def _hooks(self, callbacks, **options):
+        if callbacks is None and "add_history" not in options:
+            return _NO_HOOKS
         return CallbackList(callbacks, model=self, draws_progress=True, **options)
 
     def _shuffle(self, order):
         """Fill an array with its indices, in the order of the next pass."""
-        from fastnn._engine.runtime import shuffle
-
         shuffle(order, self._seed_of_training, self._epochs_shuffled)
         self._epochs_shuffled += 1
         return order
@@ -356,8 +353,8 @@ class Trainer(BatchTrainer, Steps):
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
         self._require_compiled("evaluate")
-        batch_size = None if batch_size is None else arguments.count(batch_size, "batch_size")
-        steps = None if steps is None else arguments.count(steps, "steps")
+        batch_size = arguments.optional_count(batch_size, "batch_size")
+        steps = arguments.optional_count(steps, "steps")
         feed = feeds.evaluation(self, x, y, sample_weight, batch_size, steps)
         hooks = self._hooks(callbacks, epochs=1, steps=feed.steps, verbose=verbose)
         progress = Progress(verbose, None, feed.steps)
@@ -399,8 +396,8 @@ class Trainer(BatchTrainer, Steps):
             Predict so many batches only.
         callbacks : list of Callback, optional
         """
-        batch_size = None if batch_size is None else arguments.count(batch_size, "batch_size")
-        steps = None if steps is None else arguments.count(steps, "steps")
+        batch_size = arguments.optional_count(batch_size, "batch_size")
+        steps = arguments.optional_count(steps, "steps")
         feed = feeds.prediction(self, x, batch_size, steps)
         hooks = self._hooks(callbacks, epochs=1, steps=feed.steps, verbose=verbose)
         progress = Progress(verbose, None, feed.steps)

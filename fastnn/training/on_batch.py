@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn import _revision
 from fastnn.training.compiled import results
 from fastnn.training.feeds import Stretch
 from fastnn.training.known_batch import KnownBatch
@@ -16,15 +17,20 @@ class BatchTrainer:
     def _program(self, kind, batch, weighted):
         """The program of a kind, "train", "test" or "gradients", for batches of up to `batch` samples, made when first
         needed."""
-        from fastnn.lowering import programs
-
-        self._settle_variables()
-        structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
-        made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
         key = kind, weighted
         known = self._programs.get(key)
-        if known is not None and known[0] == made_for:
-            return known[1]
+        if known is not None and known.fitted_at == _revision.current() and known.batch == batch:
+            return known
+        self._settle_variables()
+        structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
+        # A variable that becomes (un)trainable by itself is no revision.
+        fitted_at = None if kind == "gradients" else _revision.current()
+        made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
+        if known is not None and known.made_for == made_for:
+            known.fitted_at = fitted_at
+            return known
+        from fastnn.lowering import programs
+
         if kind == "train":
             if self.optimizer is None:
                 raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
@@ -37,7 +43,8 @@ class BatchTrainer:
         else:
             program = programs.Evaluation(self.graph, batch, self._heads, weighted)
         program.attached = self._attached_metrics()
-        self._programs[key] = (made_for, program)
+        program.made_for, program.fitted_at = made_for, fitted_at
+        self._programs[key] = program
         return program
 
     # ---- data --------------------------------------------------------------------------------------------------------
@@ -97,11 +104,10 @@ class BatchTrainer:
 
     def _training_batch(self, x, y, sample_weight, class_weight):
         """How many samples a batch has, the program for it and what that is to read."""
-        settled = self._known_batch is not None and self._compiled_with == (self.optimizer, self.loss)
-        if settled and sample_weight is None and class_weight is None:
-            known = self._known_batch.checked(x, y)
+        if self._known_batch is not None and sample_weight is None and class_weight is None:
+            known = self._known_batch.checked(self, x, y)
             if known is not None:
-                return len(x), *known
+                return known
         return self._new_batch(x, y, sample_weight, class_weight)
 
     def _new_batch(self, x, y, sample_weight, class_weight):
@@ -124,7 +130,7 @@ class BatchTrainer:
             classes = self.graph.outputs[0].features if labels else None
             # Nothing is read but this input, as it is, and these targets.
             if program.sources.keys() == {self.graph.inputs[0], ("targets", 0)}:
-                self._known_batch = KnownBatch(program, self.graph, x, y, samples, classes)
+                self._known_batch = KnownBatch(self, program, x, y, samples, classes)
         return len(samples), program, sources
 
     def _test_batch(self, x, y, sample_weight):
@@ -144,7 +150,7 @@ class BatchTrainer:
         known = self._programs.get((kind, samples.weighted))
         if known is None:
             return len(samples)
-        largest = known[1].batch
+        largest = known.batch
         return largest if len(samples) <= largest else max(len(samples), largest + largest // 2)
 
 

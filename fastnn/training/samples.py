@@ -72,14 +72,16 @@ def checked(model, x, y, sample_weight, class_weight, names):
         model._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
     arrays = _tree.flatten(arrays)
     outputs = model.graph.outputs
-    targets = _targets(model, y, y_name, len(arrays[0]))
-    labels = [_of(y_name, number, model) for number in range(len(outputs))]
-    data.check_lengths(**{x_name: arrays[0], **dict(zip(labels, targets, strict=True))})
+    labels = [y_name] if len(outputs) == 1 else [_of(y_name, number, model) for number in range(len(outputs))]
+    targets = _targets(model, y, y_name, labels, len(arrays[0]))
+    lengths = {len(each) for each in (arrays[0], *targets) if each is not None}
+    if len(lengths) > 1 or 0 in lengths:
+        data.check_lengths(**{x_name: arrays[0], **dict(zip(labels, targets, strict=True))})  # raises
     inputs, samples = model._shaped(arrays, x_name)
     heads = model._resolved_heads(targets)
     weights = _weights(model, y, heads, targets, sample_weight, class_weight, samples, weight_name)
     for number, head in enumerate(heads):
-        kinds = dict.fromkeys(each.target_kind for each in (head.loss, *head.metrics) if each is not None)
+        kinds = head.target_kinds
         if not kinds:
             targets[number] = None
             continue
@@ -101,9 +103,10 @@ def _of(name, number, model):
     return f"{name} of output {names[number] if names else number!r}"
 
 
-def _targets(model, y, name, samples):
-    """The target array of each output, or None."""
-    count, names = len(model.graph.outputs), model._heads_names()
+def _targets(model, y, name, labels, samples):
+    """The target array of each output, or None; the outputs' labels are for messages."""
+    count = len(labels)
+    names = model._heads_names() if count > 1 or isinstance(y, dict) else None
     if isinstance(y, dict):
         given = per_output(y, names, count, name)
     elif count == 1:
@@ -125,7 +128,7 @@ def _targets(model, y, name, samples):
             f"{name}: the model has {count} outputs{f', {names}' if names else ''}. Expected a list of targets for "
             f"each of them, or a dictionary by their names. Received {type(y).__name__}."
         )
-    return [each if each is None else data.as_array(each, _of(name, n, model)) for n, each in enumerate(given)]
+    return [each if each is None else data.as_array(each, label) for each, label in zip(given, labels, strict=True)]
 
 
 def _weights(model, y, heads, targets, sample_weight, class_weight, samples, name):

@@ -128,6 +128,33 @@ def test_a_lone_sample_of_several_inputs(several):
         several([a, b, b])
 
 
+def test_arrays_of_several_inputs_are_read_where_they_lie():
+    """What needs no conversion takes a shorter way, to the same answers and messages."""
+    model = networks.several()
+    outputs = [model.output[name] for name in ("value", "kind")]
+    frozen = fastnn.Model([model.input[name] for name in "ba"], outputs).freeze()
+    a, b = np.ascontiguousarray(X[:, :5]), np.ascontiguousarray(X[:, 5:8])
+    expected = frozen([b.astype(np.float64), a.astype(np.float64)])
+    for x in [b, a], (b, a), dict(zip(frozen.input_names, (b, a), strict=True)):
+        for rows in 100, 1, 0:
+            part = {name: each[:rows] for name, each in x.items()} if type(x) is dict else [each[:rows] for each in x]
+            for given, whole in zip(frozen(part), expected, strict=True):
+                np.testing.assert_array_equal(given, whole[:rows])
+    for given, whole in zip(frozen([b[7], a[7]]), expected, strict=True):
+        np.testing.assert_array_equal(given, whole[7])
+    x, y = np.tile(a, (6, 1)), np.tile(b, (6, 1))
+    out = [x.reshape(-1)[-600:].reshape(600, 1), np.empty((600, 8), np.float32)]  # where later rows are read
+    assert frozen([y, x], out) is out
+    for given, whole in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(given, np.tile(whole, (6, 1)))
+    with pytest.raises(ValueError, match="as many samples each"):
+        frozen([b[:4], a])
+    with pytest.raises(ValueError, match="Received: NoneType"):
+        frozen([b, a], [None, out[1]])
+    with pytest.raises(ValueError, match="2 arrays, one for each output. Received: 1"):
+        frozen([b, a], out[:1])
+
+
 def test_inputs_of_one_value():
     """Alone they are samples only if something else says so."""
     numbers, age = fastnn.Input((3,), name="numbers"), fastnn.Input((1,), name="age")
@@ -156,6 +183,19 @@ def test_a_list_has_the_order_in_which_the_model_was_written():
     model = fastnn.Model({"z": first, "a": second}, layers.Dense(2)(first * 2.0 + second))
     given = [X[:, :3], X[:, 3:6]]
     np.testing.assert_allclose(model.freeze()(given), model.predict(given, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_called_as_a_model_is(model, frozen, several, capsys):
+    np.testing.assert_array_equal(frozen(X, training=False), frozen(X))
+    np.testing.assert_array_equal(frozen.predict_on_batch(X), frozen(X))
+    x = {"a": X[:, :5], "b": X[:, 5:8]}
+    np.testing.assert_array_equal(several(x, training=None)["kind"], several.predict_on_batch(x)["kind"])
+    near(frozen.test_on_batch(X, Y), model.test_on_batch(X, Y))
+    assert frozen.test_on_batch(X, Y, return_dict=True).keys() == model.test_on_batch(X, Y, return_dict=True).keys()
+    assert capsys.readouterr().out == ""
+    for each, given in (frozen, X), (several, x):
+        with pytest.raises(ValueError, match="no training mode"):
+            each(given, training=True)
 
 
 # ---- evaluate --------------------------------------------------------------------------------------------------------

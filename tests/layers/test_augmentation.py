@@ -68,7 +68,7 @@ def test_a_pipeline_trains_and_vanishes_when_frozen():
     frozen = model.freeze()
     np.testing.assert_allclose(frozen(x), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
     assert "random_warp" not in {node.operation.name for node in frozen.graph.nodes}
-    ops = [each.op for each in model._programs["train", False][1].program.instructions]
+    ops = [each.op for each in model._programs["train", False].program.instructions]
     assert "reshape" not in ops  # images stay rows from the data to the dense layer
     stack = [layers.Dense(4), layers.RandomFlip(), layers.Flatten(), layers.Dense(1)]
     late = fastnn.Sequential([fastnn.Input((4, 4)), *stack])

@@ -53,9 +53,11 @@ def test_short_and_long_way_train_alike(y, loss, outputs):
 def test_arrays_of_another_kind_are_checked():
     model = network()
     model.train_on_batch(X[:10], LABELS[:10])
-    assert model._known_batch.checked(X[10:20], LABELS[10:20]) is not None
+    assert model._known_batch.checked(model, X[10:20], LABELS[10:20]) is not None
     for x, y in [
         (X[:10].astype(np.float64), LABELS[:10]),
+        (X[:10].astype(X.dtype.newbyteorder()), LABELS[:10]),
+        (X[:10, None], LABELS[:10]),
         (X[:10], LABELS[:10].astype(np.float32)),
         (X[:9], LABELS[:9]),
         (X[:10].tolist(), LABELS[:10]),
@@ -63,7 +65,7 @@ def test_arrays_of_another_kind_are_checked():
         (np.ma.array(X[:10]), LABELS[:10]),
         (X[:10], None),
     ]:
-        assert model._known_batch.checked(x, y) is None
+        assert model._known_batch.checked(model, x, y) is None
     with pytest.raises(ValueError, match="expected samples of shape"):
         model.train_on_batch(X[:10, :3], LABELS[:10])
     with pytest.raises(ValueError, match="same number of samples"):
