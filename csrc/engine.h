@@ -52,8 +52,12 @@ typedef struct fnn_instr {
     float s[FNN_MAX_SCALARS];
     double work_per_row; /* estimated cycles of one core for a row, and for the instruction as a whole: */
     double work;         /* they choose the number of threads and when to look for an interrupt */
-    int32_t fence;       /* nonzero: all threads must have finished what came before this starts */
-    int32_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
+    int16_t fence;       /* nonzero: all threads must have finished what came before this starts */
+    int16_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
+    /* Nonzero: threads share the rows of the batch, each as many of them, and nothing else. A row is then the same
+     * thread's in every such instruction, and none waits for the one before. It is the estimated cycles for a row of
+     * all those in sequence, which therefore choose the same number of threads. */
+    float by_rows;
 } fnn_instr;
 
 /* Where an operand of an instruction of a frozen image lies, and how many floats there are from there on. */
@@ -126,6 +130,9 @@ int64_t fnn_additions(int64_t count);               /* does so many, one a cycle
 /* Cycles below which sharing an instruction costs more than it gains: a barrier is about 500 cycles when every thread
  * is running, and the slower thread sets the pace. Measured on 2-core x86-64 servers with benchmarks/. */
 enum { FNN_WORK_WORTH_SHARING = 8000 };
+/* The same within a team that is at work anyway: what it would share waits for a fence in any case, and thread 0 alone
+ * would have to fetch what the others have written. */
+enum { FNN_WORK_WORTH_SPLITTING = 2000 };
 
 /* Estimated cycles of one core for a batch of so many samples. */
 static inline double fnn_work(const fnn_instr *in, int64_t samples) {
@@ -135,6 +142,17 @@ static inline double fnn_work(const fnn_instr *in, int64_t samples) {
 /* How many threads of a team share so much work. */
 static inline int fnn_threads_for(double work, int team) {
     double wanted = work / FNN_WORK_WORTH_SHARING;
+    return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
+}
+
+/* What threads share with an instruction. */
+static inline double fnn_work_shared(const fnn_instr *in, int64_t samples) {
+    return in->by_rows > 0 ? (double)in->by_rows * (double)samples : fnn_work(in, samples);
+}
+
+/* How many threads of a team that is at work run an instruction. */
+static inline int fnn_threads_of(const fnn_instr *in, int64_t samples, int team) {
+    double wanted = fnn_work_shared(in, samples) / FNN_WORK_WORTH_SPLITTING;
     return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
 }
 

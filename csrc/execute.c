@@ -92,17 +92,17 @@ static void run_chunk(void *argument, int thread, int team) {
         int committing = 0;
         for (int64_t i = 0; i < job->instr_count; i++) {
             const fnn_instr *in = &job->instrs[i];
-            if (in->fence && i > 0) fnn_team_barrier(team); /* a step ends with a barrier */
+            int first_to_commit = in->commits && !committing;
+            if ((in->fence && i > 0) || first_to_commit) fnn_team_barrier(team); /* a step ends with a barrier */
             /* Behind this barrier `stop` cannot change until the step is over, so that the team agrees on it. */
-            if (in->commits && !committing) {
-                fnn_team_barrier(team);
+            if (first_to_commit) {
                 if (job->stop) goto out;
                 committing = 1;
             }
             /* What is left of a stopped step would read half-written values, and take its time. */
             if (job->stop && !committing) continue;
             double work = fnn_work(in, run.samples);
-            run.threads = fnn_threads_for(work, team);
+            run.threads = fnn_threads_of(in, run.samples, team);
             if (thread >= run.threads) continue;
             in->run(in, &run);
             if (!committing) fnn_interrupted(&run, work);
@@ -191,7 +191,7 @@ int64_t fnn_execute(fnn_job *job) {
     int largest = 1;
     int64_t samples = job->total < job->batch ? job->total : job->batch;
     for (int64_t i = 0; i < job->instr_count; i++) {
-        int wanted = fnn_threads_for(fnn_work(&job->instrs[i], samples), job->max_threads);
+        int wanted = fnn_threads_for(fnn_work_shared(&job->instrs[i], samples), job->max_threads);
         if (wanted > largest) largest = wanted;
     }
     fnn_tuner *tuner = largest > 1 ? job->tuner : NULL;

@@ -165,6 +165,7 @@ static const fnn_op training_ops[] = {
     fnn_op_muon_product,
     fnn_op_muon_blend,
     fnn_op_muon_apply,
+    fnn_op_join_halves,
     fnn_op_accumulate_gradients,
     fnn_op_sum_squares,
     fnn_op_prepare_update,

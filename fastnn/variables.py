@@ -12,6 +12,7 @@ from fastnn._naming import scopes_open
 from fastnn.graph import Tensor
 
 _LINE_FLOATS = 16
+_WORTH_KEEPING = 32768  # bytes
 
 
 class _Assigned(threading.local):
@@ -269,6 +270,11 @@ def move_to_arena(variables):
     for variable in loose:
         variable._move(arena, offset)
         offset += variable.nbytes
+
+
+def is_large_matrix(variable):
+    """Is it a matrix in panels that is large enough for its threads to keep theirs in their caches?"""
+    return variable.layout == "panels" and variable.nbytes >= _WORTH_KEEPING
 
 
 def runs_of(variables):

@@ -2,7 +2,10 @@
  *
  *   dense_forward:           y [rows][n] = act(x[rows][k] . w + bias), slope[rows][n] = act' if wanted, strided as y
  *   dense_backward_weights:  dw[k][n] (+)= x' . dz,   db[n] (+)= column sums of dz[rows][n]
- *                            accumulate: 1 adds to dw, 2 to db, 3 to both
+ *                            accumulate: 1 adds to dw, 2 to db, 3 to both. With half_dw, these are sums over the first
+ *                            half of the rows, half_dw and half_db those over the second: `join_halves` adds them up,
+ *                            on any number of threads. Two threads that share all rows then need not read what the
+ *                            other one has written. (Too few rows are not halved, and the second sums are zero.)
  *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
  *                            layer before is applied while the values are still in L1
  */
@@ -17,6 +20,7 @@ enum {
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
     LINES_WORTH_FETCHING = 512, /* 32 KiB: as much as a first-level cache holds */
+    ROWS_WORTH_HALVING = 128,   /* Each half is still a deep product. */
 };
 
 /* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the
@@ -87,6 +91,17 @@ static NOT_INLINED void dense_forward_block(const fnn_instr *in, int64_t first, 
     }
 }
 
+/* Which part of a product is this thread's: of its rows alone, if all that comes before and after is shared so. */
+static inline void dense_share(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t n, int64_t *m0, int64_t *m1,
+                               int64_t *p0, int64_t *p1) {
+    if (in->by_rows > 0) {
+        *p0 = 0, *p1 = panel_count(n);
+        fnn_split(m, 1, run->thread, run->threads, m0, m1);
+    } else {
+        gemm_share(run, m, n, m0, m1, p0, p1);
+    }
+}
+
 /* Asks at once for all of what the whole team has written: the products would wait for one line after the other of
  * those that another processor has in its cache. More than that comes in long rows, which processors fetch ahead
  * themselves. */
@@ -104,8 +119,8 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
     int act = (int)in->d[4];
     float alpha = in->s[0];
     int64_t m0, m1, p0, p1;
-    gemm_share(run, m, n, &m0, &m1, &p0, &p1);
-    fetch_shared(run, x + m0 * ldx, ldx, m1 - m0, k);
+    dense_share(in, run, m, n, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, x + m0 * ldx, ldx, m1 - m0, k);
     if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) {
         dense_forward_few(in, run, m0, m1);
         return;
@@ -225,10 +240,10 @@ static NOT_INLINED void dense_backward_weights_block(const fnn_instr *in, int64_
     }
 }
 
-static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
+static void dense_weights(const fnn_instr *in, const fnn_run *run, int64_t m) {
     const float *x = in->p[0], *dz = in->p[1];
     float *dw = in->p[2], *db = in->p[3];
-    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], m = run->samples * in->rows_per_sample;
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3];
     int accumulate = in->d[4] & 1, accumulate_bias = (in->d[4] & 2) != 0;
     int64_t k0, k1, p0, p1;
     gemm_share(run, k, n, &k0, &k1, &p0, &p1);
@@ -270,6 +285,39 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
                 if (fnn_interrupted(run, (double)(width * depth * vectors))) return;
             }
         }
+}
+
+static void clear_gradients(float *dw, float *db, int64_t k, int64_t n) {
+    memset(dw, 0, sizeof(float) * (size_t)panel_floats(k, n));
+    if (db) memset(db, 0, sizeof(float) * (size_t)fnn_round_up(n, FNN_ALIGN_FLOATS));
+}
+
+/* A half of the rows: the first into dw and db, the second into what is added to them later. */
+static void dense_weights_of_half(const fnn_instr *in, const fnn_run *run, int half) {
+    fnn_instr part = *in;
+    int64_t begin, end;
+    fnn_split(run->samples * in->rows_per_sample, 1, half, 2, &begin, &end);
+    part.p[0] = (float *)in->p[0] + begin * in->d[2];
+    part.p[1] = (float *)in->p[1] + begin * in->d[3];
+    if (half) part.p[2] = in->p[4], part.p[3] = in->p[5];
+    dense_weights(&part, run, end - begin);
+}
+
+static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
+    int64_t k = in->d[0], n = in->d[1], m = run->samples * in->rows_per_sample;
+    if (!in->p[4] || m < ROWS_WORTH_HALVING || 2 * k * n > m * (k + n)) {
+        dense_weights(in, run, m);
+        if (in->p[4] && run->thread == 0) clear_gradients(in->p[4], in->p[5], k, n);
+        return;
+    }
+    fnn_run part = *run;
+    if (run->threads > 1) {
+        part.threads = run->threads / 2;
+        part.thread = run->thread % part.threads;
+        if (run->thread > 0) part.job = NULL; /* one thread of all asks for interrupts */
+    }
+    for (int half = 0; half < 2; half++)
+        if (run->threads == 1 || run->thread / part.threads == half) dense_weights_of_half(in, &part, half);
 }
 
 /* t[j][i] = w[k0 + i][n0 + j] for i < vectors * VF and j < depth, zero for rows past k. n0 is a multiple of VF. */
@@ -319,8 +367,8 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
     int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
-    gemm_share(run, m, k, &m0, &m1, &p0, &p1);
-    fetch_shared(run, dz + m0 * lddz, lddz, m1 - m0, n);
+    dense_share(in, run, m, k, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, dz + m0 * lddz, lddz, m1 - m0, n);
     if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH)) {
         dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
         return;
@@ -355,6 +403,6 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
 #define fnn_op_dense_forward \
     {"dense_forward", "x w bias? y slope?", "k n ldx ldy act", "alpha", dense_forward}
 #define fnn_op_dense_backward_weights \
-    {"dense_backward_weights", "x dz dw db?", "k n ldx lddz accumulate", "", dense_backward_weights}
+    {"dense_backward_weights", "x dz dw db? half_dw? half_db?", "k n ldx lddz accumulate", "", dense_backward_weights}
 #define fnn_op_dense_backward_input \
     {"dense_backward_input", "dz w v? dx", "k n lddz ldv lddx act accumulate", "alpha", dense_backward_input}

@@ -1,6 +1,7 @@
 /* What happens around an update, where it was asked for: before it, gradients of several steps are added up and their
  * norms taken; after it, the mean of the weights moves.
  *
+ *   join_halves           grad[n] += half[n], where products over halves of the rows were computed apart
  *   accumulate_gradients  grad[n] accumulator[n]: at every `accumulation`-th step grad becomes the mean of all since
  *                         the last such step; at the others the optimizer does nothing
  *   sum_squares           x[n] sums[ceil(n / SUM_CHUNK)]
@@ -23,6 +24,14 @@ static void accumulate_gradients(const fnn_instr *in, const fnn_run *run) {
         if (last) vf_store(grad + i, vf_mul(sum, part));
         vf_store(accumulator + i, last ? vf_zero() : sum);
     }
+}
+
+static void join_halves(const fnn_instr *in, const fnn_run *run) {
+    float *grad = in->p[0];
+    const float *half = in->p[1];
+    int64_t begin, end;
+    share_parameters(in, run, &begin, &end);
+    for (int64_t i = begin; i < end; i += VF) vf_store(grad + i, vf_add(vf_load(grad + i), vf_load(half + i)));
 }
 
 static void sum_squares(const fnn_instr *in, const fnn_run *run) {
@@ -76,6 +85,7 @@ static void update_numbers(const fnn_instr *in, const fnn_run *run) {
 #define fnn_op_prepare_update {"prepare_update", FNN_OPT_OPERANDS, FNN_OPT_DIMS, FNN_OPT_SCALARS, prepare_update}
 #define fnn_op_update_numbers                                                                                        \
     {"update_numbers", "rate iterations updates", "accumulation", "rate_factor", update_numbers}
+#define fnn_op_join_halves {"join_halves", "grad half", "n matrix_rows matrix_columns", "", join_halves}
 #define fnn_op_accumulate_gradients                                                                                  \
     {"accumulate_gradients", "grad accumulator", "n accumulation", "", accumulate_gradients}
 #define fnn_op_sum_squares {"sum_squares", "x sums", "n", "", sum_squares}

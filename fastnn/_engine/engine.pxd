@@ -1,5 +1,5 @@
 # What csrc/engine.h declares, for Cython.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 
 
 # (Array sizes below only tell Cython that these members are arrays; C knows their length.)
@@ -39,8 +39,9 @@ cdef extern from "engine.h" nogil:
         float s[6]
         double work_per_row
         double work
-        int32_t fence
-        int32_t commits
+        int16_t fence
+        int16_t commits
+        float by_rows
 
     ctypedef struct fnn_callback:
         int (*call)(void *object, const fnn_instr *instr, const fnn_run *run) noexcept
@@ -72,7 +73,9 @@ cdef extern from "engine.h" nogil:
     int64_t fnn_additions(int64_t count)
 
     double fnn_work(const fnn_instr *instr, int64_t samples)
+    double fnn_work_shared(const fnn_instr *instr, int64_t samples)
     int fnn_threads_for(double work, int team)
+    int fnn_threads_of(const fnn_instr *instr, int64_t samples, int team)
 
     ctypedef struct fnn_tuner:
         int largest

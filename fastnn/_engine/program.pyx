@@ -17,7 +17,7 @@ cimport numpy as cnp
 
 from fastnn._engine.engine cimport (
     FNN_SCRATCH_FLOATS, FNN_TEAM_SIZES, FNN_WORK_WORTH_SHARING, fnn_instr, fnn_job, fnn_run, fnn_team_size,
-    fnn_threads_for, fnn_work,
+    fnn_threads_for, fnn_threads_of, fnn_work, fnn_work_shared,
 )
 from fastnn._engine.runtime cimport Buffer, Source, active_isa, data_of, execute, op_named, thread_limit
 
@@ -50,15 +50,17 @@ class Instruction:
         Changes the model's parameters.
     fence : bool
         Needs what another thread may have computed before it.
+    by_rows : float
+        Threads share the rows of the batch; see ``csrc/engine.h``.
     label : str
         What it is part of, a layer for example.
     """
 
     __slots__ = ("op", "operands", "dims", "scalars", "rows_per_sample", "work_per_row", "work", "commits", "fence",
-                 "label")
+                 "by_rows", "label")
 
     def __init__(self, op, operands, dims, scalars, rows_per_sample=1, work_per_row=0.0, work=0.0, commits=False,
-                 fence=True, label=""):
+                 fence=True, by_rows=0.0, label=""):
         self.op = op
         self.operands = operands
         self.dims = dims
@@ -68,6 +70,7 @@ class Instruction:
         self.work = work
         self.commits = commits
         self.fence = fence
+        self.by_rows = by_rows
         self.label = label
 
 
@@ -205,6 +208,7 @@ cdef class Program:
         instr.work = instruction.work
         instr.commits = instruction.commits
         instr.fence = instruction.fence
+        instr.by_rows = instruction.by_rows
         known = {*info.operands, *info.dims, *info.scalars}
         unknown = {*instruction.operands, *instruction.dims, *instruction.scalars} - known
         if unknown:
@@ -241,8 +245,16 @@ cdef class Program:
         result = []
         for i in range(self.length):
             work = fnn_work(&self.instrs[i], samples)
-            result.append((work, fnn_threads_for(work, team)))
+            result.append((work, fnn_threads_of(&self.instrs[i], samples, team)))
         return result
+
+    def largest_team(self, int64_t samples, int allowed):
+        """How many threads the program is estimated to be worth, and the number and the estimated cycles of the
+        instruction that says so. Those that are shared by rows one behind the other count as one."""
+        cdef Py_ssize_t i
+        shared = [fnn_work_shared(&self.instrs[i], samples) for i in range(self.length)]
+        largest = max(range(self.length), key=shared.__getitem__)
+        return fnn_threads_for(shared[largest], allowed), largest, shared[largest]
 
     def measured(self, int64_t samples, int largest):
         """What runs have shown, with batches of so many samples and teams of up to `largest`: seconds a batch by the

@@ -9,8 +9,10 @@ from fastnn._engine.runtime import OPS, Buffer, Source
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.formula import Formula
 from fastnn.lowering.fusion import groups
+from fastnn.lowering.halves import Halves
 from fastnn.lowering.layout import emit_formula, is_batched, new_slot
 from fastnn.lowering.memory import plan
+from fastnn.lowering.sharing import arrange, can_share_rows
 from fastnn.operations.activation import KERNELS, Activation, saved_slot
 from fastnn.operations.parameter import Memory
 from fastnn.variables import Variable, runs_of
@@ -39,15 +41,13 @@ class Slot:
         For a full batch.
     """
 
-    __slots__ = ("rows_per_sample", "n", "ld", "nbytes", "first", "last")
+    __slots__ = ("rows_per_sample", "n", "ld", "nbytes")
 
     def __init__(self, rows_per_sample, n, ld, nbytes):
         self.rows_per_sample = rows_per_sample
         self.n = n
         self.ld = ld
         self.nbytes = nbytes
-        self.first = None
-        self.last = None
 
 
 class Epilogue:
@@ -100,6 +100,7 @@ class Builder:
         self._gradients = {}  # Tensor -> Slot
         self._variable_gradients = {}  # Variable -> (Buffer, offset, nbytes)
         self._written_gradients = set()
+        self.halves = Halves(self._variable_gradients)
         self._needs_gradient = {}
 
     def part(self, graph, slots, wanted=()):
@@ -159,7 +160,7 @@ class Builder:
 
     # ---- instructions ---------------------------------------------------------------------------------------------
 
-    def emit(self, op, rows=1, work_per_row=0.0, work=0.0, commits=False, fence=True, **bindings):
+    def emit(self, op, rows=1, work_per_row=0.0, work=0.0, commits=False, fence=True, by_rows=True, **bindings):
         """Add an instruction.
 
         Parameters
@@ -174,16 +175,14 @@ class Builder:
             Changes the model.
         fence : bool
             Pass False only where the instruction neither reads nor overwrites what those since the last fence touch.
+        by_rows : bool
+            Pass False where threads had better share something else than the rows of the batch.
         **bindings
             Every operand (Slot, Variable, Source, (Buffer, offset, nbytes) or None), dimension and scalar by name.
         """
         index = len(self._emitted)
-        for value in bindings.values():
-            value = value.operand if isinstance(value, Memory) else value
-            if isinstance(value, Slot):
-                value.first = index if value.first is None else value.first
-                value.last = index
         keywords = dict(rows_per_sample=rows, work_per_row=work_per_row, work=work, commits=commits, fence=fence)
+        keywords["by_rows"] = by_rows and not commits and can_share_rows(op, rows)
         keywords["label"] = self.label
         self._emitted.append((op, bindings, keywords))
         return index
@@ -246,7 +245,7 @@ class Builder:
         self.emit(
             "gather",
             rows=rows_per_sample,
-            work_per_row=elementwise_cycles(n, 4),
+            work_per_row=elementwise_cycles(n, 16) + 40,  # samples in any order have to be fetched from far away
             source=self.source(key),
             y=y,
             n=n,
@@ -331,6 +330,8 @@ class Builder:
             return None, False
         seen = variable in self._written_gradients
         self._written_gradients.add(variable)
+        if variable in self.halves:
+            self.halves.emit_sums(self)  # what is added next is added to the whole
         return self._variable_gradients[variable], seen
 
     def gradient_places(self):
@@ -434,10 +435,11 @@ class Builder:
         Each call makes a program over an arena of its own. `sources` maps this builder's sources to others that the
         program shall read instead.
         """
-        arena, places = self._plan()
+        emitted = arrange(self._emitted)
+        arena, places = self._plan(emitted)
         sources = sources or {}
         instructions = []
-        for op, bindings, keywords in self._emitted:
+        for op, bindings, keywords in emitted:
             info = OPS[op]
             operands, dims, scalars = {}, {}, {}
             for name, value in bindings.items():
@@ -453,17 +455,24 @@ class Builder:
         memory = {
             "activations": arena.nbytes,
             "parameters": sum(variable.nbytes for variable in self.graph.variables),
-            "gradients": sum(variable.nbytes for variable in self._variable_gradients),
+            "gradients": sum(variable.nbytes for variable in self._variable_gradients) + self.halves.nbytes,
         }
         return Program(instructions, self.batch, memory)
 
-    def _plan(self):
+    def _plan(self, emitted):
         """The arena, and where in it the slots are. A slot lives on until the next fence: slower threads may still be
         using it."""
-        fences = [i for i, (_, _, keywords) in enumerate(self._emitted) if keywords["fence"]] + [len(self._emitted)]
-        next_fence = np.searchsorted(fences, np.arange(len(self._emitted)), side="right")
-        used = [slot for slot in self._all_slots if slot.first is not None]
-        lifetimes = [(slot.first, fences[next_fence[slot.last]] - 1, slot.nbytes) for slot in used]
+        fences = [i for i, (_, _, keywords) in enumerate(emitted) if keywords["fence"]] + [len(emitted)]
+        next_fence = np.searchsorted(fences, np.arange(len(emitted)), side="right")
+        first, last = {}, {}
+        for index, (_, bindings, _) in enumerate(emitted):
+            for value in bindings.values():
+                value = value.operand if isinstance(value, Memory) else value
+                if isinstance(value, Slot):
+                    first.setdefault(value, index)
+                    last[value] = index
+        used = [slot for slot in self._all_slots if slot in first]
+        lifetimes = [(first[slot], fences[next_fence[last[slot]]] - 1, slot.nbytes) for slot in used]
         offsets, total = plan(lifetimes)
         buffer = Buffer(total)
         return buffer, {slot: (buffer, offset, slot.nbytes) for slot, offset in zip(used, offsets, strict=True)}

@@ -20,6 +20,21 @@ def elementwise_cycles(n, cycles_for_8):
     return vectors * max(1.0, cycles_for_8) + 2
 
 
+def shares_rows(k, n, rows):
+    """Had threads better share the rows of products with a k x n matrix, rather than its panels?
+
+    Then rows of the input and of the output stay with one thread, but all of the matrix is read by every thread, and
+    changed by one: whichever is more travels between their caches twice in a step.
+    """
+    return 2 * k * n <= rows * (k + n)
+
+
+def halves_rows(k, n, rows):
+    """Is the weight gradient of a k x n matrix computed in two halves of the rows? (``csrc/ops/dense.c`` has the rule,
+    and applies it to the rows that there are; this says whether they may ever be so many.)"""
+    return rows >= 128 and shares_rows(k, n, rows)
+
+
 # Of each operation of the engine: its flops, and the values (4 bytes each) that it reads and writes of each operand.
 # Factors are numbers, the instruction's dimensions, m, its rows, and width, the share of 4 bytes that a weight takes.
 # What stands behind "name=" counts where there is such an operand; "name+=" counts twice where the instruction adds to
@@ -37,7 +52,7 @@ COUNTS = {
     "affine_backward": ("m*n", "dy=m*n scale=n dx=m*n"),
     "dense_forward": ("2*m*k*n", "x=m*k w=k*n bias=n y=m*n slope=m*n"),
     "packed_dense": ("2*m*k*n", "x=m*k w=k*n*width bias=n scale=n y=m*n"),
-    "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n"),
+    "dense_backward_weights": ("2*m*k*n", "x=m*k dz=m*n dw+=k*n db+=n half_dw=k*n half_db=n"),
     "dense_backward_input": ("2*m*k*n", "dz=m*n w=k*n v=m*k dx+=m*k"),
     "add": ("m*n", "a=m*n b=m*n y=m*n"),
     "copy_vector": ("", "x=n y=n"),
@@ -110,6 +125,7 @@ COUNTS = {
     "muon_product": ("2*height*k*n", "x=height*k w=k*n y=height*n"),
     "muon_blend": ("3*height*n", "x=height*n y=2*height*n"),
     "muon_apply": ("2*height*columns", "param=2*height*columns x=height*columns"),
+    "join_halves": ("n", "grad=2*n half=n"),
     "accumulate_gradients": ("n", "grad=n accumulator=2*n"),
     "sum_squares": ("2*n", "x=n"),
     "prepare_update": ("4*n", "param=2*n grad=2*n"),

@@ -42,6 +42,8 @@ class PlannedInstruction:
         Does it wait for all of the team?
     commits : bool
         Does it change the model? From the first of these on, a step is not interrupted.
+    by_rows : bool
+        Do threads share the rows of the batch, so that it need not wait for the instruction before?
     seconds : float or None
         Measured, on one thread.
     """
@@ -56,6 +58,7 @@ class PlannedInstruction:
     threads: int
     fence: bool
     commits: bool
+    by_rows: bool
     seconds: float | None = None
 
 
@@ -72,7 +75,8 @@ class Plan:
         Instruction set of the kernels.
     threads_allowed : int
     largest_team : int
-        The threads that its largest instruction is estimated to be worth, and
+        The threads that its largest instruction (or what is shared by rows without a fence) is estimated to be worth,
+        and
     team : int
         those that the program runs on: as many, unless fewer were measured to be better.
     measured : dict of int to float
@@ -81,6 +85,8 @@ class Plan:
         Bytes for "activations", "parameters", "gradients" and "optimizer".
     instructions : list of PlannedInstruction
         In the order in which they run.
+    largest : (PlannedInstruction, float)
+        The one that decided about the team, and the estimated cycles of what is shared with it.
     """
 
     title: str
@@ -92,6 +98,7 @@ class Plan:
     measured: dict
     memory: dict
     instructions: list
+    largest: tuple
 
     @property
     def flops(self):
@@ -118,9 +125,12 @@ class Plan:
 
     def why(self):
         """What the number of threads comes from, in words."""
-        largest = max(self.instructions, key=lambda each: each.work)
+        largest, cycles = self.largest
         allowed = "1 thread is allowed" if self.threads_allowed == 1 else f"{self.threads_allowed} threads are allowed"
-        size = f"the largest instruction, {largest.kernel}, is estimated at {short(largest.work)} cycles"
+        if largest.by_rows:
+            size = f"what is shared by rows with {largest.kernel} is estimated at {short(cycles)} cycles"
+        else:
+            size = f"the largest instruction, {largest.kernel}, is estimated at {short(cycles)} cycles"
         worth = f"each {WORK_WORTH_SHARING:,} are worth a thread"
         lines = [f"{allowed}; {size}, and {worth}: {_threads(self.largest_team)}"]
         if self.measured:
@@ -157,7 +167,7 @@ class Plan:
     def _row(self, number, each):
         row = [str(number), each.kernel, each.layer, "" if each.rows is None else f"{each.rows:,}"]
         row += [short(each.flops), short(each.nbytes), short(each.work), str(each.threads)]
-        row.append(", ".join(["fence"] * each.fence + ["commits"] * each.commits))
+        row.append(", ".join(["fence"] * each.fence + ["commits"] * each.commits + ["rows"] * each.by_rows))
         if self._timed:
             rate = each.flops / max(each.seconds, 1e-9) / 1e9
             row += [f"{each.seconds * 1e6:.3g}", f"{rate:.3g}" if each.flops else ""]
@@ -179,7 +189,7 @@ def explain(model, batch_size=32, training=True, measure=False):
     program = lowered.program
     seconds = _measured_instructions(lowered, batch, optimizer) if measure else [None] * program.length
     allowed = get_threads()
-    largest = max((threads for _, threads in program.estimates(batch, allowed)), default=1)
+    largest, number, cycles = program.largest_team(batch, allowed)
     measured, best = program.measured(batch, largest)
     team = best if measured else largest
     memory = dict(program.memory)
@@ -193,7 +203,8 @@ def explain(model, batch_size=32, training=True, measure=False):
         )
     ]
     title = f"{'Training step' if training else 'Prediction'} of {model.name!r}"
-    return Plan(title, batch, active_isa_name(), allowed, largest, team, measured, memory, instructions)
+    why = instructions[number], cycles
+    return Plan(title, batch, active_isa_name(), allowed, largest, team, measured, memory, instructions, why)
 
 
 def _planned(each, batch, work, threads, seconds):
@@ -202,7 +213,18 @@ def _planned(each, batch, work, threads, seconds):
     flops, nbytes = flops_and_bytes(each.op, rows, operands, each.dims)
     shown = rows if each.work_per_row else None
     return PlannedInstruction(
-        each.op, _kernel(each), each.label, shown, flops, nbytes, work, threads, each.fence, each.commits, seconds
+        each.op,
+        _kernel(each),
+        each.label,
+        shown,
+        flops,
+        nbytes,
+        work,
+        threads,
+        each.fence,
+        each.commits,
+        each.by_rows > 0,
+        seconds,
     )
 
 

@@ -304,6 +304,7 @@ class Training(Evaluation):
         self._forward(b)
         self._measure(b)
         b.backward()
+        b.halves.emit_sums(b)
         self._penalise(b)
         self._finish(b)
 

@@ -9,10 +9,9 @@ from fastnn._engine.runtime import Buffer
 from fastnn.lowering import traced
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.optimizers.lamb import chunks
-from fastnn.variables import runs_of
+from fastnn.variables import is_large_matrix, runs_of
 
 _CLIP_NORM, _CLIP_GLOBAL_NORM = 2, 3  # as csrc/ops/optimizer.h numbers them
-_WORTH_KEEPING = 32768  # bytes
 
 
 def emit_update(b, optimizer, variables):
@@ -42,14 +41,14 @@ def emit_update(b, optimizer, variables):
     norms = _emit_norms(b, pieces, clip) if clip in (_CLIP_NORM, _CLIP_GLOBAL_NORM) else {}
 
     def group(variable):
-        alone = optimizer.is_traced or optimizer.is_alone(variable) or clip == _CLIP_NORM or _is_matrix(variable)
+        alone = optimizer.is_traced or optimizer.is_alone(variable) or clip == _CLIP_NORM or is_large_matrix(variable)
         own = variable if alone else None
         return optimizer.decays(variable), optimizer.learning_rate_multiplier(variable), own
 
     for variable, at in _runs(pieces, group):
         sums = norms.get(variable)
         decays, factor, _ = group(variable)
-        rows, columns = variable.shape if _is_matrix(variable) else (0, 0)
+        rows, columns = variable.shape if is_large_matrix(variable) else (0, 0)
         lower = optimizer.lower if not optimizer.is_traced else partial(traced.update_step, optimizer=optimizer)
         lower(
             b, variable, at["param"], at["grad"], {name: at[name] for name in optimizer.slots_of(variable)},
@@ -71,11 +70,6 @@ def emit_update(b, optimizer, variables):
             constraints.lower(b, variable.constraint, variable)
             _emit_mask(b, variable)  # a norm is that of what is left, and a function of one's own may change zeros
     b.label = ""
-
-
-def _is_matrix(variable):
-    """Is it a matrix in panels that is large enough for its threads to keep theirs in their caches?"""
-    return variable.layout == "panels" and variable.nbytes >= _WORTH_KEEPING
 
 
 def _emit_mask(b, variable):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn._engine.kernels import panel_count
-from fastnn.lowering.cost import elementwise_cycles, gemm_cycles
+from fastnn.lowering.cost import elementwise_cycles, gemm_cycles, halves_rows, shares_rows
 from fastnn.operations.activation import fusable_activation, slope_slot
 from fastnn.operations.base import Operation
 from fastnn.operations.batchnorm import BatchNorm
@@ -36,6 +36,7 @@ class Dense(Operation):
             "dense_forward",
             rows=x.rows_per_sample,
             work_per_row=gemm_cycles(k, n),
+            by_rows=shares_rows(k, n, b.batch),
             x=x,
             w=node.variables["kernel"],
             bias=node.variables["bias"],
@@ -64,6 +65,8 @@ class Dense(Operation):
             db, accumulate_bias = b.variable_gradient(bias)
             if dw is None:  # only the bias is trained, but one kernel computes both: its other result goes nowhere
                 dw = b.vector(kernel.nbytes // 4)
+            halves = halves_rows(k, n, b.batch) and gradient.rows_per_sample == 1
+            halves = halves and b.trains(kernel) and not (accumulate or accumulate_bias)
             b.emit(
                 "dense_backward_weights",
                 rows=gradient.rows_per_sample,
@@ -72,6 +75,8 @@ class Dense(Operation):
                 dz=gradient,
                 dw=dw,
                 db=db,
+                half_dw=b.halves.place(kernel) if halves else None,
+                half_db=b.halves.place(bias) if halves else None,
                 k=k,
                 n=n,
                 ldx=x.ld,
@@ -87,6 +92,7 @@ class Dense(Operation):
                 work=k * n / 2,  # the transposition of the weights, whatever the batch
                 # It reads the same gradient as the instruction before and writes elsewhere.
                 fence=not (b.trains(kernel) or b.trains(bias)),
+                by_rows=shares_rows(k, n, b.batch),
                 dz=gradient,
                 w=kernel,
                 v=epilogue.saved if epilogue else None,

@@ -118,6 +118,11 @@ def dense_backward_weights(m):
             operands = dict(x=matrix(m.normal(rows, k), accumulate), dz=matrix(m.normal(rows, n)))
             operands.update(dw=panels(m.normal(k, n)), db=vector(m.normal(n)))
             yield m.case(rows, operands, k=k, n=n, accumulate=accumulate)
+    for rows in 131, 20:
+        operands = dict(x=matrix(m.normal(rows, 9)), dz=matrix(m.normal(rows, 37)))
+        operands.update(dw=panels(m.normal(9, 37)), db=vector(m.normal(37)))
+        operands.update(half_dw=panels(m.normal(9, 37)), half_db=vector(m.normal(37)))
+        yield m.case(rows, operands, k=9, n=37, accumulate=0)
 
 
 def dense_backward_input(m):

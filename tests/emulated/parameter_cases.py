@@ -99,6 +99,13 @@ def update_numbers(m):
     yield m.case(1, operands, accumulation=3, rate_factor=0.5, hyper=[0.25], step=5)
 
 
+def join_halves(m):
+    for rows, columns in (0, 0), (3, 37):
+        n = rows * 48 if rows else 112
+        operands = dict(grad=vector(m.normal(n)), half=vector(m.normal(n)))
+        yield m.case(1, operands, n=n, matrix_rows=rows, matrix_columns=columns)
+
+
 def accumulate_gradients(m):
     for step in 1, 2:
         operands = dict(grad=vector(m.normal(112)), accumulator=vector(m.normal(112)))
@@ -200,6 +207,7 @@ OF_PARAMETERS = {
     "muon_apply": muon_apply,
     "prepare_update": optimizer(),
     "update_numbers": update_numbers,
+    "join_halves": join_halves,
     "accumulate_gradients": accumulate_gradients,
     "sum_squares": sum_squares,
     "average_weights": average_weights,

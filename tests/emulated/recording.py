@@ -163,7 +163,8 @@ def _source(array):
 def _instruction(instruction, numbers, sources):
     info = OPS[instruction.op]
     blocks = [_name(instruction.op)]
-    blocks.append(_ints(instruction.rows_per_sample, bool(instruction.fence), bool(instruction.commits)))
+    flags = (bool(each) for each in (instruction.fence, instruction.commits, instruction.by_rows))
+    blocks.append(_ints(instruction.rows_per_sample, *flags))
     blocks.append(_ints(len(info.operands), len(info.dims), len(info.scalars)))
     for key in info.operands:
         value = instruction.operands.get(key)

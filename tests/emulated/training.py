@@ -24,7 +24,7 @@ def _recording(name, model, x, y, batch, **run):
 
 
 def all_programs():
-    """Recordings of an epoch of training, the last batch of it smaller: a classifier and a regression."""
+    """Recordings of an epoch of training, the last batch of it smaller: classifiers and regressions."""
     random = np.random.default_rng(0)
     x = random.normal(size=(90, 21))
     fastnn.utils.set_random_seed(1)
@@ -44,7 +44,12 @@ def all_programs():
     regression.compile(fastnn.optimizers.Adam(0.01, epsilon=0.01), "mse")  # smooth where gradients are nearly zero
     targets = random.normal(size=(90, 16)).astype(np.float32)
     run = dict(batch=32, epoch=5, seed=2**63 + 1, rtol=1e-4, atol=1e-5)
+    stack = [layers.Dense(16, activation="relu"), layers.Dense(16)]
+    many_rows = fastnn.Sequential([fastnn.Input((9,)), *stack])  # whose gradients are computed in halves
+    many_rows.compile(fastnn.optimizers.SGD(0.1), "mse")
+    x_many, y_many = random.normal(size=(276, 9)).astype(np.float32), random.normal(size=(276, 16)).astype(np.float32)
     return [
+        _recording("many rows", many_rows, x_many, y_many, **{**run, "batch": 140}),
         _recording("classifier", classifier, x.astype(np.uint8), random.integers(0, 16, 90), **run),
         _recording("regression", regression, x, targets, **run),
     ]

@@ -170,3 +170,28 @@ def test_panels(isa, k, n):
 def test_unpack_refuses_what_is_too_short():
     with pytest.raises(ValueError, match="packed 5 x 7 matrix"):
         kernels.unpack(np.zeros(3, np.float32), 5, 7)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 33, 20), (257, 64, 64), (300, 5, 3), (129, 100, 70), (60, 20, 20)])
+def test_weight_gradients_in_halves(isa, m, k, n):
+    """Those of the first and of the second half of the rows, on any number of threads; or all in the first, of few."""
+    layer = Layer(m, k, n, isa)
+    x, dz = matrix(layer.x), matrix(layer.dz, garbage=np.nan)
+    dims = dict(k=k, n=n, ldx=x.shape[1], lddz=dz.shape[1], accumulate=0)
+    rows = m // 2 if m >= 128 else m
+    expected = []
+    for part in slice(rows), slice(rows, None):
+        x64, dz64 = layer.x[part].astype(np.float64), layer.dz[part].astype(np.float64)
+        expected.append((x64.T @ dz64, dz64.sum(axis=0)))
+    found = []
+    for threads in 1, 2, 3, 4, 7:
+        parts = [kernels.pack(np.full_like(layer.w, np.nan), isa) for _ in range(2)]
+        sums = [kernels.padded(np.full_like(layer.bias, np.nan)) for _ in range(2)]
+        operands = dict(x=x, dz=dz, dw=parts[0], db=sums[0], half_dw=parts[1], half_db=sums[1])
+        kernels.call("dense_backward_weights", m, operands, dims, isa=isa, threads=threads)
+        for dw, db, (weights, bias) in zip(parts, sums, expected, strict=True):
+            np.testing.assert_allclose(kernels.unpack(dw, k, n, isa), weights, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(db[:n], bias, rtol=1e-4, atol=1e-4)
+        found.append(b"".join(each.tobytes() for each in (*parts, *sums)))
+    assert len(set(found)) == 1
