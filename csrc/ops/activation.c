@@ -216,7 +216,7 @@ static void softmax_unpadded(const float *x, float *y, int64_t n) {
 
 /* VF rows of few values at once, the same bits: transposed, so that a vector has the same value of each row, and maxima
  * and sums need no shuffles. */
-enum { SOFTMAX_FEW = 32 };
+enum { SOFTMAX_FEW = VF == 4 ? 16 : 32 };
 static void softmax_columns(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t n, int unpadded) {
     float values[SOFTMAX_FEW * VF], rows[VF * VF];
     vf max = vf_set(-INFINITY), sums[VF];

@@ -166,7 +166,14 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         const P##_C x = P##_BROADCAST(&A_ROW_##i); \
         EACH_##NV(ROWS_ADD_VECTOR, i, P) \
     }
-#define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(ROWS_MULTIPLY_ROW, NV, P)
+#define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(P##_MULTIPLY_ROW, NV, P)
+#define FLOAT_MULTIPLY_ROW(i, NV, P) ROWS_MULTIPLY_ROW(i, NV, P)
+#define HALF_MULTIPLY_ROW(i, NV, P) ROWS_MULTIPLY_ROW(i, NV, P)
+/* Of three vectors every other row is broadcast inside of each multiply-add: more loads, fewer instructions. */
+#define ROWS_ADD_BROADCAST(j, i, P) vf_fma_broadcast(c##i##_##j, v##j, A_ROW_##i);
+#define FETCH_MULTIPLY_ROW(i, NV, P) \
+    if ((NV) == 3 && (i) % 2 == 0) { EACH_##NV(ROWS_ADD_BROADCAST, i, P) } \
+    else ROWS_MULTIPLY_ROW(i, NV, P)
 /* The same, and weights that are wanted next come nearer. */
 #define ROWS_FETCHING_STEP(P, MR, NV)               \
     __builtin_prefetch((const void *)fetch, 0, 2); \
@@ -250,6 +257,8 @@ ROWS_FOR(ROWS_KERNELS, PAIR)
 #if VF == 16
 ROWS_NARROW(ROWS_KERNEL, VNNI, 1) ROWS_WIDE(ROWS_KERNEL, VNNI, 1) ROWS_FOR(ROWS_KERNELS, VNNI)
 ROWS_FETCHING_KERNEL(FETCH, 4, 4) ROWS_FETCHING_KERNEL(FETCH, 5, 4) ROWS_FETCHING_KERNEL(FETCH, 6, 4)
+ROWS_FETCHING_KERNEL(FETCH, 5, 3) ROWS_FETCHING_KERNEL(FETCH, 6, 3)
+ROWS_FETCHING_KERNEL(FETCH, 7, 3) ROWS_FETCHING_KERNEL(FETCH, 8, 3)
 #endif
 #pragma GCC diagnostic pop
 
@@ -263,6 +272,9 @@ static const rows_kernel rows_kernels[3 + (VF == 16)][ROWS_TOP][WIDEST_ROW / IN_
 #endif
 };
 #if VF == 16
-static const rows_kernel rows_fetching[] = {rows_FETCH_4x4, rows_FETCH_5x4, rows_FETCH_6x4};
+static const rows_kernel rows_fetching[2][4] = { /* 5 to 8 rows of 3 blocks, and 4 to 6 of 4 */
+    {rows_FETCH_5x3, rows_FETCH_6x3, rows_FETCH_7x3, rows_FETCH_8x3},
+    {rows_FETCH_4x4, rows_FETCH_5x4, rows_FETCH_6x4},
+};
 #endif
 /* clang-format on */
