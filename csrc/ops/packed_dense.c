@@ -106,11 +106,11 @@ static inline void packed_act_dense(const packed *l, float *y, int64_t count) {
 
 /* How many blocks a tile takes of more rows, and how many rows of so many blocks: sums that fill the registers. Square
  * tiles read least; but where weights come from the second-level cache (of float16: are converted), it is they that
- * count, if many rows take them. */
-static inline int64_t packed_tile_blocks(int64_t precision, int64_t k, int64_t rows) {
+ * count. */
+static inline int64_t packed_tile_blocks(int64_t precision, int64_t k) {
     if (VF < 16) return 1;
     if (precision == FLOAT16) return WIDEST_MANY;
-    return k >= DEPTH_WORTH_FETCHING && rows >= ROWS_WORTH_FETCHING ? WIDEST_MORE : WIDEST_ROWS;
+    return k >= DEPTH_WORTH_FETCHING ? WIDEST_MORE : WIDEST_ROWS;
 }
 static inline int64_t packed_tile_rows(int64_t blocks) {
     return blocks * IN_BLOCK <= WIDEST_MANY || VF < 16 ? ROWS_TOP
@@ -168,7 +168,7 @@ static void packed_group(const packed *l, const fnn_run *run, const float *x, in
 static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                          int64_t rows, int64_t b0, int64_t b1) {
     int64_t mc = even_block(rows, MC), kc = even_block(l->k, DEPTH_IN_L2), row = l->stride / l->k;
-    int64_t top = packed_tile_blocks(l->precision, l->k, rows), blocks;
+    int64_t top = packed_tile_blocks(l->precision, l->k), blocks;
     int64_t groups = b1 - b0 <= top ? 1 : (b1 - b0 + top - 1) / top;
     for (int64_t m = 0, depth; m < rows; m += mc)
         for (int64_t first = 0; first < l->k; first += depth) {
@@ -392,8 +392,8 @@ static int64_t packed_scratch(const fnn_instr *in, const fnn_place *places, int6
     }
     most = part * lesser(rows, ROWS_TOP) * ROW_TILE;                               /* more than a tile has */
     if (rows > ROWS_TOP && few > ROWS_TOP + 1 && (k > DEPTH_IN_L2 || n < BLOCK)) { /* sums that go on, or one block */
-        more = part * lesser(lesser(rows, MC), few - 1) *
-               lesser(packed_tile_blocks(precision, k, 1) * BLOCK, fnn_padded(n));
+        more =
+            part * lesser(lesser(rows, MC), few - 1) * lesser(packed_tile_blocks(precision, k) * BLOCK, fnn_padded(n));
         most = most > more ? most : more;
     }
     if (rows > ROWS_TOP && rows >= few) {
