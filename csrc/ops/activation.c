@@ -214,6 +214,32 @@ static void softmax_unpadded(const float *x, float *y, int64_t n) {
     if (whole < n) vf_store_n(y + whole, (int)(n - whole), vf_mul(last, inverse));
 }
 
+/* VF rows of few values at once, the same bits: transposed, so that a vector has the same value of each row, and maxima
+ * and sums need no shuffles. */
+enum { SOFTMAX_FEW = VF == 4 ? 16 : 32 };
+static void softmax_columns(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t n, int unpadded) {
+    float values[SOFTMAX_FEW * VF], rows[VF * VF];
+    vf max = vf_set(-INFINITY), sums[VF];
+    for (int64_t j = 0; j < n; j += VF) vf_transpose(x + j, ldx, VF, values + j * VF, VF);
+    for (int64_t j = 0; j < n; j++) max = vf_max(vf_load(values + j * VF), max);
+    for (int i = 0; i < VF; i++) sums[i] = vf_zero();
+    for (int64_t j = 0; j < n; j++) {
+        vf v = vf_exp(vf_sub(vf_load(values + j * VF), max));
+        vf_store(values + j * VF, v);
+        sums[j % VF] = vf_add(sums[j % VF], v);
+    }
+    for (int half = VF / 2; half; half /= 2) /* as vf_sum adds the lanes */
+        for (int i = 0; i < half; i++) sums[i] = vf_add(sums[i], sums[i + half]);
+    vf inverse = vf_div(vf_set(1.0f), sums[0]);
+    for (int64_t j = 0; j < n; j++) vf_store(values + j * VF, vf_mul(vf_load(values + j * VF), inverse));
+    for (int64_t j = 0; j < (unpadded ? n : fnn_round_up(n, FNN_ALIGN_FLOATS)); j += VF) {
+        int left = n - j < VF ? (int)(n > j ? n - j : 0) : VF;
+        int direct = !unpadded || left == VF;
+        vf_transpose(values + j * VF, VF, left, direct ? y + j : rows, direct ? ldy : VF);
+        for (int i = 0; !direct && i < VF; i++) vf_store_n(y + i * ldy + j, left, vf_load(rows + i * VF));
+    }
+}
+
 /* y may be x. Rows of y that are shorter than whole vectors have no padding: exactly n floats are written. */
 static void softmax_forward(const fnn_instr *in, const fnn_run *run) {
     const float *x = in->p[0];
@@ -221,7 +247,9 @@ static void softmax_forward(const fnn_instr *in, const fnn_run *run) {
     int64_t n = in->d[0], ldx = in->d[1], ldy = in->d[2], begin, end;
     int unpadded = ldy < fnn_round_up(n, FNN_ALIGN_FLOATS);
     fnn_split(run->samples * in->rows_per_sample, 1, run->thread, run->threads, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
+    int64_t r = begin;
+    for (; n <= SOFTMAX_FEW && r + VF <= end; r += VF) softmax_columns(x + r * ldx, ldx, y + r * ldy, ldy, n, unpadded);
+    for (; r < end; r++) {
         const float *xr = x + r * ldx;
         float *yr = y + r * ldy;
         if (unpadded) {

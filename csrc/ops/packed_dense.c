@@ -15,9 +15,10 @@
  * rounded after each of its steps. Rows with infinities or NaN give NaN. Nothing depends on the instruction set, on the
  * batch or on threads.
  *
- * A few rows are multiplied with the weights as they lie (packed_rows.c), more of them in tiles. Many rows pay for
- * having them expanded into the panels of gemm.c, a piece at a time that stays in the first-level cache; float32 in
- * blocks of two vectors are such panels already. Of int8, all rows go through the kernels for a few, in groups.
+ * A few rows are multiplied with the weights as they lie (packed_rows.c), more of them in tiles, and with AVX-512 any
+ * number of float32. Elsewhere many rows pay for having them expanded into the panels of gemm.c, a piece at a time that
+ * stays in the first-level cache; float32 in blocks of two vectors are such panels already, as a lone block of one is.
+ * Of int8, all rows go through the kernels for a few, in groups.
  */
 
 enum { FLOAT32, FLOAT16, INT8 };
@@ -26,9 +27,10 @@ enum {
      * panel of weights; see packed_scratch */
     ROW_TILE = WIDEST_ROW * VF,                                           /* of each of a few rows */
     INTEGERS = 2 * (FNN_SCRATCH_FLOATS - MC * PANEL - KC * PANEL) - 1024, /* at most */
-    /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512 and AVX2. */
-    ROWS_WORTH_EXPANDING = VF == 16 ? 128 : (VF == 8 ? ROWS_TOP + 1 : 32),
-    DEPTH_IN_L2 = 1024,
+    /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512, where they never do, and
+     * AVX2. */
+    ROWS_WORTH_EXPANDING = VF == 16 ? INT32_MAX : (VF == 8 ? ROWS_TOP + 1 : 32),
+    DEPTH_IN_L2 = 800,                        /* of MC rows: 800 kB */
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
 };
 
@@ -90,36 +92,119 @@ static void packed_rows(const packed *l, const void *x, int64_t ldx, float *y, i
     }
 }
 
-/* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while all rows
- * pass: with two blocks that is as fast as the first-level cache, which k would have to be cut for more often. */
-static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
-                         int64_t rows, int64_t b0, int64_t b1) {
-    int64_t tall = even_block(rows, ROWS_TOP), widest = packed_widest(tall), kc = even_block(l->k, DEPTH_IN_L2);
-    int64_t row = l->stride / l->k; /* bytes of a row of a block */
-    int by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
-    for (int64_t b = b0; b < b1; b += widest) {
-        int64_t blocks = b1 - b < widest ? b1 - b : widest, column = b * BLOCK, count = blocks * BLOCK, depth;
-        int whole = column + count <= l->n;
-        float *c = whole ? y + column : run->scratch;
-        int64_t ldc = whole ? ldy : count;
-        for (int64_t kb = 0; kb < l->k; kb += depth) {
-            depth = l->k - kb < kc ? l->k - kb : kc;
-            rows_end end = {.floor = kb + depth == l->k && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
-            for (int64_t r = 0, high; r < rows; r += high) {
-                high = rows - r < tall ? rows - r : tall;
-                float *to = c + r * ldc;
-                end.bias = kb ? to : l->bias ? l->bias + column : NULL;
-                end.ldbias = kb ? ldc : 0;
-                end.last = to + count - BLOCK;
-                rows_kernels[l->precision][high - 1][blocks - 1](
-                    depth, x + r * ldx + kb, ldx, l->w + b * l->stride + kb * row, l->stride, to, ldc, &end);
-            }
+/* Rows that follow each other without a gap are one, which has fewer vectors than there are rows. */
+static inline void packed_act_dense(const packed *l, float *y, int64_t count) {
+    int64_t whole = count - count % VF;
+    float last[VF];
+    if (l->act == ACT_LINEAR) return;
+    if (whole) act_forward_block(l->act, l->alpha, y, whole, y, whole, NULL, 1, whole);
+    if (whole == count) return;
+    vf_store(last, vf_load_n(y + whole, (int)(count - whole)));
+    act_forward_block(l->act, l->alpha, last, VF, last, VF, NULL, 1, VF);
+    vf_store_n(y + whole, (int)(count - whole), vf_load(last));
+}
+
+/* How many blocks a tile takes of more rows, and how many rows of so many blocks: sums that fill the registers. Square
+ * tiles read least; but where weights come from the second-level cache (of float16: are converted), it is they that
+ * count. */
+static inline int64_t packed_tile_blocks(int64_t precision, int64_t k) {
+    if (VF < 16) return 1;
+    if (precision == FLOAT16) return WIDEST_MANY;
+    return k >= DEPTH_WORTH_FETCHING ? WIDEST_MORE : WIDEST_ROWS;
+}
+static inline int64_t packed_tile_rows(int64_t blocks) {
+    return blocks * IN_BLOCK <= WIDEST_MANY || VF < 16 ? ROWS_TOP
+           : blocks <= WIDEST_MORE                     ? ROWS_MORE_TOP
+                                                       : ROWS_WIDE_TOP;
+}
+
+/* even_block of few rows: narrow divisions are quicker. */
+static inline int64_t even_tile(int64_t rows, int64_t top) {
+    if (rows <= top) return rows;
+    uint32_t tiles = ((uint32_t)rows + (uint32_t)top - 1) / (uint32_t)top;
+    return ((uint32_t)rows + tiles - 1) / tiles;
+}
+
+/* Blocks b to b + blocks of rows of floats, and `depth` of k from `first` on. Meanwhile as many blocks at `next`, which
+ * may be NULL, come into the second-level cache: with AVX-512, where a product takes hardly longer than that. */
+static void packed_group(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                         int64_t rows, int64_t first, int64_t depth, int64_t b, int64_t blocks, const char *next) {
+    int64_t column = b * BLOCK, count = blocks * BLOCK, row = l->stride / l->k; /* bytes of a row of a block */
+    int64_t tall = even_tile(rows, packed_tile_rows(blocks)), left = l->n - column, step = 0, tile = 0;
+    if (next) step = lesser((blocks * row * tall + rows - 1) / rows, row); /* so that the tiles share them evenly */
+    int part = left < count, complete = first + depth == l->k, by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    int64_t ldc = part ? count : ldy, wait = part && depth < l->k ? ldc : 0; /* where sums that go on wait */
+    const float *bias = l->bias ? l->bias + column : NULL;
+    const rows_kernel(*kernels)[WIDEST_ROW / IN_BLOCK] = rows_kernels[l->precision];
+    rows_end end = {
+        .ldbias = first ? ldc : 0, .floor = complete && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
+    end.fetch_step = step;
+    for (int64_t r = 0, high; r < rows; r += high, tile++) {
+        high = lesser(rows - r, tall);
+        float *to = y + r * ldy + column, *c = part ? run->scratch + r * wait : to;
+        rows_kernel kernel = kernels[high - 1][blocks - 1];
+        end.bias = first ? c : bias;
+        end.last = c + count - BLOCK;
+#if VF == 16
+        if (next && blocks > WIDEST_MANY && high >= 8 - blocks) {
+            int64_t at = tile * step * depth, piece = depth * row, block = at / piece; /* of what there is at `next` */
+            end.fetch = (uintptr_t)next + (uintptr_t)(block * l->stride + at - block * piece);
+            if (block < blocks) kernel = rows_fetching[blocks - 3][high - 8 + blocks];
+            for (int64_t i = 0; !part && r + high < rows && i < high; i++) /* and where the next tile goes */
+                for (int64_t j = 0; j < count; j += FNN_ALIGN_FLOATS)
+                    __builtin_prefetch(to + (high + i) * ldy + j, 1, 3);
         }
-        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, rows, count);
-        if (!whole) packed_copy(c, ldc, y + column, ldy, rows, l->n - column);
-        if (fnn_interrupted(run, (double)(rows * l->k * blocks))) return;
+#endif
+        kernel(depth, x + r * ldx + first, ldx, l->w + b * l->stride + first * row, l->stride, c, ldc, &end);
+        if (!complete) continue;
+        if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, high, count);
+        if (part) packed_copy(c, ldc, to, ldy, high, left);
     }
 }
+
+/* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while the rows
+ * pass, as do the rows while the blocks pass. From there weights are read nearly as fast as from the first-level cache,
+ * for which k would have to be cut more often. */
+static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                         int64_t rows, int64_t b0, int64_t b1) {
+    int64_t mc = even_block(rows, MC), kc = even_block(l->k, DEPTH_IN_L2), row = l->stride / l->k;
+    int64_t top = packed_tile_blocks(l->precision, l->k), blocks;
+    int64_t groups = b1 - b0 <= top ? 1 : (b1 - b0 + top - 1) / top;
+    for (int64_t m = 0, depth; m < rows; m += mc)
+        for (int64_t first = 0; first < l->k; first += depth) {
+            depth = lesser(l->k - first, kc);
+            for (int64_t g = 0, b = b0; g < groups; g++, b += blocks) {
+                blocks = groups == 1 ? b1 - b : (b1 - b + groups - g - 1) / (groups - g);
+                const char *next = NULL;
+                if (g + 1 < groups) next = l->w + (b + blocks) * l->stride + first * row;
+                else if (first + depth < l->k) next = l->w + b0 * l->stride + (first + depth) * row;
+                packed_group(l, run, x + m * ldx, ldx, y + m * ldy, ldy, lesser(rows - m, mc), first, depth, b, blocks,
+                             depth >= DEPTH_WORTH_FETCHING ? next : NULL);
+                if (fnn_interrupted(run, (double)(lesser(rows - m, mc) * depth * blocks))) return;
+            }
+        }
+}
+
+#if VF == 16
+/* Rows of floats that have one block: it lies as a panel of gemm.c of one vector, whose tiles are higher. */
+static void packed_narrow(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
+                          int64_t rows, int64_t b) {
+    int64_t column = b * BLOCK, left = l->n - column, high;
+    int part = left < BLOCK, dense = part && ldy == left;
+    y += column;
+    for (int64_t m = 0; m < rows; m += high, x += high * ldx, y += high * ldy) {
+        high = lesser(rows - m, MC);
+        float *c = part ? run->scratch : y;
+        int64_t ldc = part ? BLOCK : ldy;
+        gemm_few_tiles(micro_rows, 1, high, l->k, x, ldx, ldx, (const float *)(l->w + b * l->stride), c, ldc,
+                       l->bias ? l->bias + column : NULL, 1);
+        if (!dense) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, high, BLOCK);
+        if (part) packed_copy(c, ldc, y, ldy, high, left);
+        if (dense) packed_act_dense(l, y, high * left);
+        if (fnn_interrupted(run, (double)(high * l->k))) return;
+    }
+}
+#endif
 
 /* A row as integers, zeros behind them up to a whole vector; returns what sums of their products are multiplied by. */
 static NOT_INLINED float quantize_row(const float *x, int64_t k, int64_t limit, float range, int16_t *integers) {
@@ -186,8 +271,7 @@ static void packed_expand(const packed *l, int64_t column, int64_t first, int64_
 static void packed_many(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                         int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     float *tile = run->scratch, *expanded = tile + lesser(m1 - m0, MC) * PANEL;
-    /* Blocks that are panels: with two vectors, and a lone one of one vector. */
-    int direct = l->precision == FLOAT32 && (VF == 8 || (VF == 16 && n1 - n0 <= BLOCK));
+    int direct = VF == 8 && l->precision == FLOAT32; /* blocks that are panels */
     int64_t k = l->k, kc = even_block(k, KC), width = direct ? BLOCK : PANEL;
     for (int64_t m = m0; m < m1; m += MC) {
         int64_t rows = m1 - m < MC ? m1 - m : MC;
@@ -222,8 +306,7 @@ static void packed_many(const packed *l, const fnn_run *run, const float *x, int
 }
 
 /* From so many rows of floats on, panels pay. */
-static inline int64_t packed_few(int64_t precision, int64_t blocks) {
-    if (precision == FLOAT32 && blocks == 1 && VF == 16) return 2 * ROWS_TOP + 1;
+static inline int64_t packed_few(int64_t precision) {
     return precision == FLOAT16 ? ROWS_WORTH_CONVERTING : ROWS_WORTH_EXPANDING;
 }
 
@@ -236,9 +319,13 @@ static NOT_INLINED void packed_more(const fnn_instr *in, const fnn_run *run) {
     l.stride = l.precision == FLOAT32 ? l.k * 64 : l.precision == FLOAT16 ? l.k * 32 : (l.k + 1) / 2 * 32;
     even_share(run, m, (l.n + BLOCK - 1) / BLOCK, &m0, &m1, &b0, &b1);
     if (m0 == m1 || b0 == b1) return;
-    int64_t rows = m1 - m0, few = packed_few(l.precision, b1 - b0);
+    int64_t rows = m1 - m0, few = packed_few(l.precision);
     if (l.precision == INT8) packed_int8(&l, run, x, ldx, y, ldy, m0, m1, b0, b1, in->d[6], in->s[1]);
     else if (rows <= ROWS_TOP) packed_rows(&l, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1, NULL, run->scratch);
+#if VF == 16
+    else if (l.precision == FLOAT32 && b1 - b0 == 1)
+        packed_narrow(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0);
+#endif
     else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
@@ -304,15 +391,16 @@ static int packed_dense_check(const fnn_instr *in, const fnn_place *places) {
 /* What the ways above take, those for fewer rows included. */
 static int64_t packed_scratch(const fnn_instr *in, const fnn_place *places, int64_t samples) {
     int64_t k = in->d[0], n = in->d[1], precision = in->d[5], rows = fnn_times(samples, in->rows_per_sample);
-    int64_t part = n % BLOCK != 0, few = packed_few(precision, (n + BLOCK - 1) / BLOCK), most, more;
+    int64_t part = n % BLOCK != 0, few = packed_few(precision), most, more;
     (void)places;
     if (precision == INT8) {
         int64_t ldq = fnn_round_up(k, VF), fit = INTEGERS >= ldq * (int64_t)MC ? MC : INTEGERS / ldq;
         return lesser(rows, ROWS_WIDE_TOP) * ROW_TILE + (lesser(rows, fit) * ldq + 1) / 2;
     }
-    most = part * lesser(rows, ROWS_TOP) * ROW_TILE;
-    if (rows > ROWS_TOP && few > ROWS_TOP + 1) { /* tiles: higher than half of ROWS_TOP */
-        more = part * lesser(rows, few - 1) * lesser(packed_widest(ROWS_TOP / 2 + 1) * BLOCK, fnn_padded(n));
+    most = part * lesser(rows, ROWS_TOP) * ROW_TILE;                               /* more than a tile has */
+    if (rows > ROWS_TOP && few > ROWS_TOP + 1 && (k > DEPTH_IN_L2 || n < BLOCK)) { /* sums that go on, or one block */
+        more =
+            part * lesser(lesser(rows, MC), few - 1) * lesser(packed_tile_blocks(precision, k) * BLOCK, fnn_padded(n));
         most = most > more ? most : more;
     }
     if (rows > ROWS_TOP && rows >= few) {

@@ -37,6 +37,8 @@ typedef struct rows_end {
     float floor;                /* 0: relu, -infinity: nothing */
     float *last;                /* where the last block goes, */
     int64_t ldlast;             /* and its rows' distance */
+    uintptr_t fetch;            /* what a fetching kernel asks for meanwhile: */
+    int64_t fetch_step;         /* `fetch_step` bytes at each step of k */
 } rows_end;
 
 /* `stride`: bytes from one block of w to the next. */
@@ -75,6 +77,15 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #define FLOAT_MULTIPLY(c, x, b) vf_fma(x, b, c)
 #define FLOAT_START(i, j) (bias ? vf_load(bias + i * ldbias + j * VF) : vf_zero())
 #define FLOAT_FINISH(c, i, j) vf_max(floor, c) /* lets NaN through */
+#define FETCH_W float
+#define FETCH_X float
+#define FETCH_C vf
+#define FETCH_WIDTH 1
+#define FETCH_LOAD(p) vf_load(p)
+#define FETCH_BROADCAST(p) vf_set(*(p))
+#define FETCH_MULTIPLY(c, x, b) vf_fma(x, b, c)
+#define FETCH_START(i, j) FLOAT_START(i, j)
+#define FETCH_FINISH(c, i, j) FLOAT_FINISH(c, i, j)
 #define HALF_W uint16_t
 #define HALF_X float
 #define HALF_C vf
@@ -103,11 +114,13 @@ typedef void (*rows_kernel)(int64_t k, const void *x, int64_t ldx, const void *w
 #else
 #define FLOAT_UNROLL _Pragma("GCC unroll 2")
 #endif
+#define FETCH_UNROLL FLOAT_UNROLL
 #define HALF_UNROLL
 #define PAIR_UNROLL UNROLL
 #define VNNI_UNROLL UNROLL
 
 #define FLOAT_TARGET
+#define FETCH_TARGET
 #define HALF_TARGET
 #define PAIR_TARGET
 /* Where the processor has an instruction that multiplies pairs and adds them to the sums at once. Not an instruction
@@ -153,7 +166,19 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         const P##_C x = P##_BROADCAST(&A_ROW_##i); \
         EACH_##NV(ROWS_ADD_VECTOR, i, P) \
     }
-#define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(ROWS_MULTIPLY_ROW, NV, P)
+#define ROWS_HIGH_STEP(P, MR, NV) EACH_##NV(ROWS_VECTOR, 0, P) EVERY_##MR(P##_MULTIPLY_ROW, NV, P)
+#define FLOAT_MULTIPLY_ROW(i, NV, P) ROWS_MULTIPLY_ROW(i, NV, P)
+#define HALF_MULTIPLY_ROW(i, NV, P) ROWS_MULTIPLY_ROW(i, NV, P)
+/* Of three vectors every other row is broadcast inside of each multiply-add: more loads, fewer instructions. */
+#define ROWS_ADD_BROADCAST(j, i, P) vf_fma_broadcast(c##i##_##j, v##j, A_ROW_##i);
+#define FETCH_MULTIPLY_ROW(i, NV, P) \
+    if ((NV) == 3 && (i) % 2 == 0) { EACH_##NV(ROWS_ADD_BROADCAST, i, P) } \
+    else ROWS_MULTIPLY_ROW(i, NV, P)
+/* The same, and weights that are wanted next come nearer. */
+#define ROWS_FETCHING_STEP(P, MR, NV)               \
+    __builtin_prefetch((const void *)fetch, 0, 2); \
+    fetch += (uintptr_t)step;                      \
+    ROWS_HIGH_STEP(P, MR, NV)
 #define ROWS_PUT(j, i, P) \
     vf_store(j < EARLIER ? y + i * ldy + j * VF : last + i * ldlast + (j - EARLIER) * VF, P##_FINISH(c##i##_##j, i, j));
 #define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
@@ -163,7 +188,8 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         int64_t ldy, const rows_end *restrict end) {                                                                  \
         const P##_X *a = x;                                                                                           \
         const float *bias = end->bias;                                                                                \
-        const int64_t ldbias = end->ldbias;                                                                           \
+        const int64_t ldbias = end->ldbias, step = end->fetch_step;                                                   \
+        uintptr_t fetch = end->fetch;                                                                                 \
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
         const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
@@ -176,11 +202,12 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         float *last = end->last;                                                                                      \
         int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride;                                                 \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride, (void)step;                                     \
     }
 
 #define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
 #define ROWS_HIGH_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_HIGH_STEP, P, MR, NV)
+#define ROWS_FETCHING_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_FETCHING_STEP, P, MR, NV)
 
 /* Kernels take whole blocks: of 1, 2 or 4 vectors. */
 #if VF == 16
@@ -229,6 +256,9 @@ ROWS_NARROW(ROWS_KERNEL, PAIR, 1) ROWS_WIDE(ROWS_KERNEL, PAIR, 1)
 ROWS_FOR(ROWS_KERNELS, PAIR)
 #if VF == 16
 ROWS_NARROW(ROWS_KERNEL, VNNI, 1) ROWS_WIDE(ROWS_KERNEL, VNNI, 1) ROWS_FOR(ROWS_KERNELS, VNNI)
+ROWS_FETCHING_KERNEL(FETCH, 4, 4) ROWS_FETCHING_KERNEL(FETCH, 5, 4) ROWS_FETCHING_KERNEL(FETCH, 6, 4)
+ROWS_FETCHING_KERNEL(FETCH, 5, 3) ROWS_FETCHING_KERNEL(FETCH, 6, 3)
+ROWS_FETCHING_KERNEL(FETCH, 7, 3) ROWS_FETCHING_KERNEL(FETCH, 8, 3)
 #endif
 #pragma GCC diagnostic pop
 
@@ -241,4 +271,10 @@ static const rows_kernel rows_kernels[3 + (VF == 16)][ROWS_TOP][WIDEST_ROW / IN_
     {ROWS_LOW(VNNI)},
 #endif
 };
+#if VF == 16
+static const rows_kernel rows_fetching[2][4] = { /* 5 to 8 rows of 3 blocks, and 4 to 6 of 4 */
+    {rows_FETCH_5x3, rows_FETCH_6x3, rows_FETCH_7x3, rows_FETCH_8x3},
+    {rows_FETCH_4x4, rows_FETCH_5x4, rows_FETCH_6x4},
+};
+#endif
 /* clang-format on */

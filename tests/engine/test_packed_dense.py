@@ -82,6 +82,7 @@ def strided(memory, rows, columns, ld):
 @example(300, 513, 49, 1, True)
 @example(3, 2048, 10, 0, False)
 @example(13, 8, 1, 0, True)
+@example(260, 900, 250, 1, True)
 def test_floats(isa, precision, m, k, n, gap, bias):
     layer = Layer(m, k, n, precision, gap, bias)
     exact = dense.forward(layer.x, layer.kernel, layer.bias)
@@ -124,7 +125,7 @@ def test_bits_of_the_training_kernel(isa):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("isa", ISAS)
 def test_same_bits_for_any_batch_and_team(isa, precision):
-    for m, k, n in (260, 70, 33), (41, 300, 100), (14, 9, 1), (5, 20, 530):
+    for m, k, n in (260, 70, 33), (41, 300, 100), (14, 9, 1), (5, 20, 530), (41, 1601, 250):
         layer = Layer(m, k, n, precision)
         whole = layer(isa, act=5)
         for threads in 2, 3, 7:
@@ -151,7 +152,7 @@ def test_same_bits_on_every_fused_instruction_set(isa, precision):
 def test_activations(isa, precision, function):
     """Applied in the product they are those of the operation of its own."""
     act, alpha = activations.NAMES.index(function), 0.3
-    for m, k, n in (1, 20, 37), (13, 5, 16), (130, 4, 70):
+    for m, k, n in (1, 20, 37), (13, 5, 16), (130, 4, 70), (29, 7, 3):
         layer = Layer(m, k, n, precision)
         x = kernels.padded(layer(isa))
         dims = dict(n=n, ldx=x.shape[1], ldy=x.shape[1], act=act)
