@@ -1,5 +1,6 @@
 """Small helpers around a training run."""
 
+import os
 import sys
 
 from fastnn import _random
