@@ -181,8 +181,8 @@ def export(graph, path=None, opset=DEFAULT, *, input_names=None, output_names=No
 
     if path is not None and os.path.splitext(path)[1] in _OF_OTHERS:
         raise ValueError(
-            f"to_onnx writes ONNX, to a file that ends in '.onnx'. Received: {os.fspath(path)!r}, which is the name of a "
-            "file of another format: for those there are model.save, model.freeze().save and export_c."
+            "to_onnx writes ONNX, to a file that ends in '.onnx'; for other formats there are model.save, "
+            f"model.freeze().save and model.freeze().export_c. Received: {os.fspath(path)!r}"
         )
     newest = onnx.defs.onnx_opset_version()
     if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:

@@ -183,7 +183,6 @@ class _IndexLookup(Layer):
 
     def __call__(self, inputs, *args, **kwargs):
         """Indices (int64) or indicators for an array; of a symbolic input, the same in a network."""
-        self._require_init()
         if is_symbolic(inputs):
             return super().__call__(inputs, *args, **kwargs)
         if self.invert:

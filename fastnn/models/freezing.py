@@ -1,7 +1,5 @@
 """What becomes of a trained model: a predictor, or an ONNX model."""
 
-from fastnn._suggestions import did_you_mean
-
 
 class Freezable:
     """The part of `Model` that makes other things of it."""
@@ -141,8 +139,7 @@ class Freezable:
         opset = kwargs.pop("opset_version", 17)
         if kwargs:
             raise ValueError(
-                f"export takes `opset_version` and what its signature names. Received: {', '.join(kwargs)}."
-                + did_you_mean(next(iter(kwargs)), ["opset_version"])
+                f"export takes `opset_version` and what its signature names. Received: {', '.join(kwargs)}"
             )
         self.to_onnx(filepath, opset)
         if verbose is None or verbose:

@@ -255,7 +255,7 @@ def test_by_the_name_that_keras_has(tmp_path, capsys):
     assert not capsys.readouterr().out
     with pytest.raises(ValueError, match=r"format='onnx'\).*Received: format='tf_saved_model'"):
         model.export(tmp_path / "saved")
-    with pytest.raises(ValueError, match="Did you mean 'opset_version'"):
+    with pytest.raises(ValueError, match="takes `opset_version`.*Received: opset"):
         model.export(tmp_path / "a.onnx", "onnx", opset=15)
     with pytest.raises(ValueError, match="leave out `input_signature`"):
         model.export(tmp_path / "a.onnx", "onnx", input_signature=[(None, 3)])
