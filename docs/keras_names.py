@@ -64,7 +64,7 @@ ELSEWHERE = {
         optimizers.LossScaleOptimizer *.overwrite_with_gradient device remat RematScope *.rematerialized_call
         StatelessScope SymbolicScope *.stateless_* *.symbolic_call *.jax_state_sync *.compute_loss_and_updates
         *.get_state_tree *.set_state_tree *.jit_compile *.make_train_function *.make_test_function
-        *.make_predict_function *.export config.is_nnx_enabled config.set_backend
+        *.make_predict_function config.is_nnx_enabled config.set_backend
         config.*_traceback_filtering config.is_traceback_filtering_enabled callbacks.OrbaxCheckpoint
         Variable.aggregation Variable.synchronization
     """.split(),
@@ -94,7 +94,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 # What fastnn has all the same, as far as it has a meaning here.
-HERE_THOUGH_LEFT_OUT = set()
+HERE_THOUGH_LEFT_OUT = {"Model.quantize"}  # says who does it
 
 # Arguments whose subject is one of the above: other types, devices and frameworks; images; sequences.
 ARGUMENTS_ELSEWHERE = {
@@ -112,6 +112,7 @@ DIFFERS = {
     "Model.compute_metrics": "can be called, but not overridden; gives the compiled metrics without the loss",
     "activations.sparsemax": "as in its paper: rows sum to 1; on JAX those of Keras need not",
     "ops.sparsemax": "as in its paper: rows sum to 1; on JAX those of Keras need not",
+    "Model.export": "as ONNX only",
     "Model.run_eagerly": "always False: everything is compiled",
     "metrics.Metric.variables": "a metric that adds up more than a sum and a count has all of it in one variable, and "
     "none before its first data",

@@ -232,8 +232,10 @@ def test_tensorboard(tmp_path):
     assert [step for step, _ in found["validation", "evaluation_loss_vs_iterations"]] == [3, 6]
     assert len(found["train", f"{model.weights[0].path}/histogram"]) == 2
     assert ("train", "epoch_steps_per_second") in found
-    with pytest.raises(ValueError, match="`profile_batch` is not supported.*explain_plan"):
-        callbacks.TensorBoard(profile_batch=2)
+    with pytest.warns(UserWarning, match="nothing is profiled.*explain_plan"):
+        callbacks.TensorBoard(profile_batch=(100, 200))
+    with pytest.raises(ValueError, match="`embeddings_freq` is not supported"):
+        callbacks.TensorBoard(embeddings_freq=1)
 
 
 def test_progress_of_a_loop_of_ones_own(capsys):

@@ -101,12 +101,6 @@ static inline vf decayed(const update *u, int64_t i, int plain) {
     return plain ? w : vf_fnma(u->decay, w, w);
 }
 
-#if defined(__GNUC__)
-#define FNN_INLINE static inline __attribute__((always_inline))
-#else
-#define FNN_INLINE static inline
-#endif
-
 /* Defines `static void name(in, run)` from `name_loop(in, u, plain)`, which is compiled for both values of `plain`. */
 #define FNN_OPTIMIZER(name)                                                                                          \
     static void name(const fnn_instr *in, const fnn_run *run) {                                                      \

@@ -63,55 +63,59 @@ FNN_INLINE void adadelta_loop(const fnn_instr *in, const update *u, int plain) {
     }
 }
 
-/* a^power for a >= 0, whatever the power. */
-static inline vf power_of(vf a, vf power) {
-    vf p = vf_exp(vf_mul(power, vf_log(vf_max(vf_set(FLT_MIN), a))));
-    return vf_select(vf_lt(vf_zero(), a), p, vf_select(vf_eq(power, vf_zero()), vf_set(1.0f), a));
-}
+enum { FTRL_TERMS = 4, FTRL_STRIP = VF_ABREAST * 64 };
 
-/* How ftrl raises its accumulator to a power: by a root, by a power from 0 to 1, or by any power. */
-enum { FTRL_ROOT, FTRL_FRACTION, FTRL_ANY };
-enum { FTRL_TERMS = 6 };
-
+/* What raises an accumulator to a power, from `least` to `most`, whose powers are normal numbers. */
 typedef struct ftrl_powers {
-    vf power, terms[FTRL_TERMS];
+    vf power, of_zero, least, most, few, terms[FTRL_TERMS];
 } ftrl_powers;
 
-/* 1 - (1 - q)^power = q (terms[0] + q (terms[1] + ...)), the binomial series: exact to float32 up to q = 1/8. */
+/* 1 - (1 - q)^power = q (terms[0] + q (terms[1] + ...)) up to q = `few`, exact to float32: six terms of the binomial
+ * series, the last two of them spread over the others so that the error is least (by Chebyshev's polynomials). */
 static ftrl_powers ftrl_begin(double power) {
-    ftrl_powers p = {.power = vf_set((float)power)};
-    double term = power;
-    for (int k = 1; k <= FTRL_TERMS; k++) {
-        p.terms[k - 1] = vf_set((float)term);
-        term *= (k - power) / (k + 1);
+    static const double last[2][5] = {{-1.0 / 128, 32.0 / 128, -160.0 / 128, 256.0 / 128},
+                                      {1.0 / 512, -50.0 / 512, 400.0 / 512, -1120.0 / 512, 1280.0 / 512}};
+    double few = power > 2 ? 0.25 / power : 0.125, reach = 125 / fmax(power, 1), terms[FTRL_TERMS + 2], term = power;
+    ftrl_powers p = {.power = vf_set((float)power), .of_zero = vf_set(power == 0), .few = vf_set((float)few)};
+    p.least = vf_set((float)exp2(-reach));
+    p.most = vf_set((float)exp2(reach));
+    for (int k = 0; k < FTRL_TERMS + 2; k++) { /* as coefficients of (q / few)^k */
+        terms[k] = term;
+        term *= few * (k + 1 - power) / (k + 2);
     }
+    for (int n = FTRL_TERMS + 1; n >= FTRL_TERMS; n--)
+        for (int k = 0; k < n; k++) terms[k] += terms[n] * last[n - FTRL_TERMS][k];
+    for (int k = 0; k < FTRL_TERMS; k++) p.terms[k] = vf_set((float)(terms[k] * pow(few, -k)));
     return p;
 }
 
-/* *after = b^power; returns b^power - a^power. As a grows towards b by little, mostly, one power does for both. */
-static inline vf ftrl_growth(const ftrl_powers *p, vf a, vf b, vf *after, int kind) {
-    if (kind != FTRL_FRACTION) {
-        *after = kind == FTRL_ROOT ? vf_sqrt(b) : power_of(b, p->power);
-        return vf_sub(*after, kind == FTRL_ROOT ? vf_sqrt(a) : power_of(a, p->power));
+static inline vf ftrl_base(const ftrl_powers *p, vf a) { return vf_min(p->most, vf_max(p->least, a)); }
+
+/* b^power - a^power, given b^power. As a grows towards b by little, mostly, one power does for both. */
+static inline vf ftrl_growth(const ftrl_powers *p, vf a, vf b, vf after) {
+    vf q = vf_quotient(vf_sub(b, a), vf_max(vf_set(FLT_MIN), b));
+    if (vi_signs(vi_bits(vf_sub(p->few, q)))) {
+        vf before = ftrl_base(p, a);
+        vf_pow_positive(&before, 1, p->power);
+        before = vf_select(vf_lt(vf_zero(), a), before, vf_select(vf_lt(vf_zero(), b), p->of_zero, after));
+        return vf_sub(after, before);
     }
-    vf least = vf_set(FLT_MIN), base = vf_max(least, b), q = vf_div(vf_sub(b, a), base);
-    *after = vf_pow_positive(base, p->power);
-    if (vi_signs(vi_bits(vf_sub(vf_set(0.125f), q))))
-        return vf_sub(*after, vf_pow_positive(vf_max(least, a), p->power));
     vf sum = p->terms[FTRL_TERMS - 1];
     for (int k = FTRL_TERMS - 2; k >= 0; k--) sum = vf_fma(sum, q, p->terms[k]);
-    return vf_mul(vf_mul(sum, q), *after);
+    return vf_mul(vf_mul(sum, q), after);
 }
 
-FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, int kind) {
+/* From `begin` to `end`, with the powers that the accumulators will have; by their roots if there are none. */
+FNN_INLINE void ftrl_strip(const fnn_instr *in, const update *u, int plain, int64_t begin, int64_t end,
+                           const ftrl_powers *powers, const float *raised) {
     float *accumulator = in->p[OPT_STATE], *linear = in->p[OPT_STATE + 1];
     const double *own = u->own;
-    ftrl_powers powers = ftrl_begin(-own[0]);
     vf l1 = vf_set((float)own[1]), shrinkage = vf_set((float)(2.0 * own[3]));
     vf per_rate = vf_set((float)(1.0 / u->rate)), constant = vf_set((float)(2.0 * own[2] + own[4] / u->rate));
-    for (int64_t i = u->begin; i < u->end; i += VF) {
+    for (int64_t i = begin; i < end; i += VF) {
         vf g = clipped(u, i, plain), w = decayed(u, i, plain), a = vf_load(accumulator + i), b = vf_fma(g, g, a);
-        vf after, growth = ftrl_growth(&powers, a, b, &after, kind);
+        vf after = powers ? vf_load(raised + i - begin) : vf_sqrt(b);
+        vf growth = powers ? ftrl_growth(powers, a, b, after) : vf_sub(after, vf_sqrt(a));
         vf z = vf_add(vf_load(linear + i), vf_fma(shrinkage, w, g));
         z = vf_fnma(vf_mul(growth, per_rate), w, z);
         vf quadratic = vf_fma(after, per_rate, constant);
@@ -119,15 +123,38 @@ FNN_INLINE void ftrl_by_power(const fnn_instr *in, const update *u, int plain, i
         vf_store(accumulator + i, b);
         vf_store(linear + i, z);
         /* the bound: padding is 0 / 0 where nothing has accumulated */
-        vf_store(u->param + i, vf_div(vf_sub(inside, z), vf_max(vf_set(FLT_MIN), quadratic)));
+        vf_store(u->param + i, vf_quotient(vf_sub(inside, z), vf_max(vf_set(FLT_MIN), quadratic)));
     }
 }
 
+/* The powers of n vectors of accumulators as they will be. */
+FNN_INLINE void ftrl_raise(const fnn_instr *in, const update *u, int plain, int64_t i, int n, const ftrl_powers *p,
+                           float *raised) {
+    const float *accumulator = in->p[OPT_STATE];
+    vf b[VF_ABREAST];
+    for (int j = 0; j < n; j++) {
+        vf g = clipped(u, i + j * VF, plain);
+        b[j] = ftrl_base(p, vf_fma(g, g, vf_load(accumulator + i + j * VF)));
+    }
+    vf_pow_positive(b, n, p->power);
+    for (int j = 0; j < n; j++) vf_store(raised + j * VF, b[j]);
+}
+
 FNN_INLINE void ftrl_loop(const fnn_instr *in, const update *u, int plain) {
-    double power = -u->own[0];
-    if (power == 0.5) ftrl_by_power(in, u, plain, FTRL_ROOT);
-    else if (power >= 0 && power <= 1) ftrl_by_power(in, u, plain, FTRL_FRACTION);
-    else ftrl_by_power(in, u, plain, FTRL_ANY);
+    if (u->own[0] == -0.5) {
+        ftrl_strip(in, u, plain, u->begin, u->end, NULL, NULL);
+        return;
+    }
+    ftrl_powers p = ftrl_begin(-u->own[0]);
+    float raised[FTRL_STRIP];
+    for (int64_t begin = u->begin, end; begin < u->end; begin = end) {
+        end = begin + FTRL_STRIP < u->end ? begin + FTRL_STRIP : u->end;
+        int64_t i = begin;
+        for (; i + VF_ABREAST * VF <= end; i += VF_ABREAST * VF)
+            ftrl_raise(in, u, plain, i, VF_ABREAST, &p, raised + i - begin);
+        for (; i < end; i += VF) ftrl_raise(in, u, plain, i, 1, &p, raised + i - begin);
+        ftrl_strip(in, u, plain, begin, end, &p, raised);
+    }
 }
 
 FNN_OPTIMIZER(rmsprop)

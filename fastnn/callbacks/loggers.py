@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 
 import numpy as np
 
@@ -132,7 +133,9 @@ class TensorBoard(Callback):
     update_freq : "epoch", "batch" or int, default "epoch"
         Also write "batch_loss" and so on after every batch, or every so many, at the price of a return to Python for
         each step.
-    write_images, profile_batch, embeddings_freq, embeddings_metadata
+    profile_batch : int or tuple of int, default 0
+        Taken with a warning: nothing is profiled.
+    write_images, embeddings_freq, embeddings_metadata
         Not supported at other values than the default.
     """
 
@@ -151,15 +154,17 @@ class TensorBoard(Callback):
         super().__init__()
         for name, value in dict(
             write_images=write_images,
-            profile_batch=profile_batch,
             embeddings_freq=embeddings_freq,
             embeddings_metadata=embeddings_metadata,
         ).items():
             if value:
-                raise ValueError(
-                    f"TensorBoard: `{name}` is not supported. model.explain_plan(measure=True) shows where time goes. "
-                    f"Received: {name}={value!r}"
-                )
+                raise ValueError(f"TensorBoard: `{name}` is not supported. Received: {name}={value!r}")
+        if profile_batch:
+            warnings.warn(
+                "TensorBoard: nothing is profiled, as there is no profiler that TensorBoard reads. "
+                f"model.explain_plan(measure=True) shows where time goes. Received: profile_batch={profile_batch!r}",
+                stacklevel=2,
+            )
         self.log_dir = os.fspath(log_dir)
         self.histogram_freq = count(histogram_freq, "histogram_freq", least=0)
         self.write_graph = flag(write_graph, "write_graph")

@@ -9,6 +9,7 @@ import numbers
 
 import numpy as np
 
+from fastnn._suggestions import did_you_mean
 from fastnn.freeze.calibrate import ranges as measure_ranges
 from fastnn.freeze.evaluation import Evaluation, outputs_of, read, split
 from fastnn.freeze.pack import pack
@@ -121,7 +122,7 @@ def _as_told(graph, precision):
             raise ValueError(
                 f"`precision`: after folding, the dense layers of this network are {', '.join(map(repr, names))}. "
                 f"Received a dictionary with {', '.join(map(repr, unknown))}: layers that are something else, that "
-                "were folded into others, or that are not there."
+                f"were folded into others, or that are not there.{did_you_mean(unknown[0], names)}"
             )
         return {node: precision.get(node.output.name, "float32") for node in dense}
     if precision == "mixed":

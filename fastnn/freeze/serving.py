@@ -6,7 +6,7 @@ import numpy as np
 
 from fastnn import _tree
 from fastnn.freeze.description import decode
-from fastnn.saving.serialization import collecting_own, deserialize_keras_object, serialize_keras_object
+from fastnn.saving.serialization import NotFound, collecting_own, deserialize_keras_object, serialize_keras_object
 from fastnn.training import arguments, feeds
 from fastnn.training.batches import Batches, refuse_beside, yields_batches
 from fastnn.training.compiled import per_output
@@ -118,6 +118,12 @@ def _told(frozen, loss, metrics):
         if "why" in stored:
             raise ValueError(stored["why"])
         told.update({name: deserialize_keras_object(stored[name], frozen._own) for name in _TOLD})
+    except NotFound as error:
+        raise ValueError(
+            f"{frozen.name!r} has of its model's loss and metrics the names, and {error.what} is not known here. Pass "
+            "them, evaluate(x, y, loss=..., metrics=[...]), or register it with "
+            "@fastnn.saving.register_keras_serializable() where it is defined, and import that first."
+        ) from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(
             f"{frozen.name!r} does not have the loss and metrics that its model was compiled with. Pass them, "

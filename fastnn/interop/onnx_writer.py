@@ -4,10 +4,13 @@ One walk over the nodes of a graph: each operation says, in its `to_onnx`, which
 The model takes batches of any size, and needs nothing but the standard operators of its opset.
 """
 
+import os
+
 import numpy as np
 
 OLDEST, DEFAULT = 13, 17  # 13: Softmax means one axis, and ReduceSum takes its axes as an input; 17: LayerNormalization
 _LARGEST = 2**31 - 2**20  # what a file of protobuf can hold
+_OF_OTHERS = (".fastnn", ".fnn", ".keras", ".h5", ".hdf5", ".safetensors", ".c")
 
 
 def import_onnx():
@@ -176,6 +179,11 @@ def export(graph, path=None, opset=DEFAULT, *, input_names=None, output_names=No
     onnx = import_onnx()
     import fastnn
 
+    if path is not None and os.path.splitext(path)[1] in _OF_OTHERS:
+        raise ValueError(
+            "to_onnx writes ONNX, to a file that ends in '.onnx'; for other formats there are model.save, "
+            f"model.freeze().save and model.freeze().export_c. Received: {os.fspath(path)!r}"
+        )
     newest = onnx.defs.onnx_opset_version()
     if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
         raise ValueError(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fastnn import _random, _revision, _tree, constraints, initializers, regularizers
+from fastnn._initialised import Initialised
 from fastnn._naming import scopes_open, unique_name
 from fastnn._suggestions import of_argument
 from fastnn.eager import Array, Eager, is_symbolic
@@ -29,7 +30,7 @@ from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer(HasWeights, Saveable):
+class Layer(HasWeights, Saveable, Initialised):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
@@ -204,7 +205,6 @@ class Layer(HasWeights, Saveable):
         *args, **kwargs
             Further arguments of `call`.
         """
-        self._require_init()
         if args:
             training, args, kwargs = self._named_arguments(training, args, kwargs)
         if is_symbolic(inputs) or (kwargs and is_symbolic(kwargs)):
@@ -376,10 +376,6 @@ class Layer(HasWeights, Saveable):
                 if each not in known:
                     known.append(each)
         super().__setattr__(name, value)
-
-    def _require_init(self):
-        if "_calls" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__().")
 
     def _all_layers(self):
         """This layer and those inside it."""

@@ -150,7 +150,6 @@ class CategoryEncoding(Layer):
 
     def __call__(self, inputs, *args, count_weights=None, **kwargs):
         """Indicators of symbolic or other numbers, with `count_weights`, one for each, in the mode "count"."""
-        self._require_init()
         if is_symbolic(inputs) or is_symbolic(count_weights):
             weighted = {} if count_weights is None else {"count_weights": count_weights}
             return super().__call__(inputs, *args, **weighted, **kwargs)

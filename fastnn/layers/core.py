@@ -28,6 +28,8 @@ class InputLayer(Layer):
     optional : False
         Not supported yet.
     name : str, optional
+    input_shape, batch_input_shape : tuple, optional
+        Older names of `shape` and `batch_shape`.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class InputLayer(Layer):
         input_tensor=None,
         optional=False,
         name=None,
+        **kwargs,
     ):
-        super().__init__(name=name)
+        shape, batch_shape = kwargs.pop("input_shape", shape), kwargs.pop("batch_input_shape", batch_shape)
+        super().__init__(name=name, **kwargs)
         refuse_unsupported(
             self,
             sparse=sparse or None,

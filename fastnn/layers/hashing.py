@@ -68,7 +68,6 @@ class Hashing(Layer):
 
     def __call__(self, inputs, *args, **kwargs):
         """Bins (int64) or indicators for an array; of a symbolic input, the same in a network."""
-        self._require_init()
         if is_symbolic(inputs):
             return super().__call__(inputs, *args, **kwargs)
         found = self._bins.value.find(as_array(inputs, f"The input of {self.name!r}", text=True))
@@ -143,7 +142,6 @@ class HashedCrossing(Layer):
 
     def __call__(self, inputs, *args, **kwargs):
         """Bins (int64) or indicators for a list of at least two arrays of shape (samples,) or (samples, 1)."""
-        self._require_init()
         if not isinstance(inputs, (list, tuple)):
             raise ValueError(
                 f"`HashedCrossing` should be called on a list or tuple of inputs. Received: inputs={inputs!r:.200}"

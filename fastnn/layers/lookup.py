@@ -14,6 +14,7 @@ from fastnn.layers.hashing import salt_of
 from fastnn.operations import apply
 from fastnn.operations.lookup import Table, as_tokens
 from fastnn.training.arguments import count, flag
+from fastnn.variables import Variable
 
 
 class _IndexLookup(Layer):
@@ -113,10 +114,17 @@ class _IndexLookup(Layer):
         if idf_weights is not None:
             weights = np.asarray(idf_weights, np.float32)
             front = [] if has_special else [weights.mean()] * self._first
-            self._idf = np.concatenate([front, weights, [0.0] * (self._depth - len(weights) - len(front))])
+            self._set_idf(np.concatenate([front, weights, [0.0] * (self._depth - len(weights) - len(front))]))
         masked = 0 if self.output_mode == "int" else -1  # an indicator of nothing
         unknown = self.name, self._oov_start, self.num_oov_indices, self._spread
         self._table.value = Table(tokens, self._first, self.mask_token, masked, unknown)
+
+    def _set_idf(self, values):
+        """Weights of indicators. Networks that have been made know them as a variable, which no training changes."""
+        if self._idf is None or self._idf.shape != values.shape:
+            self._idf = Variable(np.asarray(values, np.float32), name="idf_weights", trainable=False)
+        else:
+            self._idf.assign(values)
 
     @property
     def _spread(self):
@@ -175,15 +183,16 @@ class _IndexLookup(Layer):
         indices = apply("lookup", [inputs], table=self._table, text=self._text)
         if self.output_mode == "int":
             return indices
-        if self._tokens is None and (self._declared_size is None or self.output_mode == "tf_idf"):
+        if self._tokens is None and self._declared_size is None:
             raise ValueError(f"Layer {self.name!r} has no vocabulary yet: call adapt(data) first, or give it one.")
         if self.output_mode != "tf_idf":
             return encoded(self, indices, self.output_mode, self._depth)
+        if self._idf is None:
+            self._set_idf(np.zeros(self._depth))  # until the file's are read
         return ops.multiply(encoded(self, indices, "count", self._depth), self._idf)
 
     def __call__(self, inputs, *args, **kwargs):
         """Indices (int64) or indicators for an array; of a symbolic input, the same in a network."""
-        self._require_init()
         if is_symbolic(inputs):
             return super().__call__(inputs, *args, **kwargs)
         if self.invert:
@@ -200,7 +209,7 @@ class _IndexLookup(Layer):
 
         if self.output_mode != "tf_idf":
             return CategoryEncoding(self._depth, self.output_mode)(indices)
-        return CategoryEncoding(self._depth, "count")(indices) * self._idf.astype(np.float32)
+        return CategoryEncoding(self._depth, "count")(indices) * self._idf.numpy()
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
@@ -221,7 +230,30 @@ class _IndexLookup(Layer):
         if self._tokens is None and os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 tokens = file.read().splitlines()
-            self.set_vocabulary(tokens if self._text else [int(each) for each in tokens])
+            weights = None if self._idf is None else self._idf.numpy()
+            known = None if weights is None else weights[: len(tokens)]  # the file has the special ones, too
+            self.set_vocabulary(tokens if self._text else [int(each) for each in tokens], known)
+            if weights is not None:
+                self._set_idf(weights)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self._idf is not None:
+            store["idf_weights"] = self._idf.numpy()
+
+    def load_own_variables(self, store):
+        """Take the weights of "tf_idf", too, which Keras has there alone if they come from `adapt`."""
+        store = dict(store)
+        weights = store.pop("idf_weights", None)
+        super().load_own_variables(store)
+        if weights is None or self.output_mode != "tf_idf":
+            return
+        if np.shape(weights) != (self._depth,):
+            raise ValueError(
+                f"Layer {self.name!r} has {self._depth} indicators, but the file has weights of shape "
+                f"{np.shape(weights)} for them."
+            )
+        self._set_idf(weights)
 
     def get_config(self):
         return {
@@ -234,7 +266,9 @@ class _IndexLookup(Layer):
             "output_mode": self.output_mode,
             "sparse": False,
             "pad_to_max_tokens": self.pad_to_max_tokens,
-            "idf_weights": None if self._idf is None else self._idf[self._first : self.vocabulary_size()].tolist(),
+            "idf_weights": None
+            if self._idf is None
+            else self._idf.numpy()[self._first : self.vocabulary_size()].tolist(),
             "vocabulary": None if self._tokens is None else self._tokens.tolist(),
             "salt": self.salt,
         }

@@ -3,12 +3,13 @@
 import numpy as np
 
 from fastnn import _eager
+from fastnn._initialised import Initialised
 from fastnn._naming import unique_name
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
 
 
-class Loss:
+class Loss(Initialised):
     """Base class of losses.
 
     Parameters

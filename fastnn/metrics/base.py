@@ -3,13 +3,14 @@
 import numpy as np
 
 from fastnn import _eager, losses
+from fastnn._initialised import Initialised
 from fastnn._naming import name_scope, unique_name
 from fastnn.backend import is_int_dtype
 from fastnn.graph import Tensor
 from fastnn.variables import Variable
 
 
-class Metric:
+class Metric(Initialised):
     """Base class of metrics.
 
     Parameters
@@ -59,8 +60,6 @@ class Metric:
             Accepted for compatibility.
         name : str, default "variable"
         """
-        if "_variables" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
         counts = dtype is not None and is_int_dtype(dtype)
         with name_scope(self.name.replace("/", ">")):
             variable = Variable(

@@ -103,3 +103,66 @@ class Freezable:
         names = self._heads_names() or self.output_names
         graph = self.graph.in_mode(False)
         return export(graph, path, opset, input_names=self.input_names, output_names=names, name=self.name)
+
+    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
+        """Write what the model computes at inference for another runtime, by Keras's name: as ONNX, see `to_onnx`.
+
+        Parameters
+        ----------
+        filepath : str or path
+        format : str
+            "onnx". Keras's default and its other formats are those of its backends.
+        verbose : bool, optional
+            Say where it has been written; True by default.
+        input_signature : None
+            The model's inputs are those that it has, for batches of any size.
+        opset_version : int, default 17
+
+        Raises
+        ------
+        ValueError
+            For another format, an `input_signature` or an unknown argument; and as `to_onnx` does.
+        ImportError
+            If the onnx package is not installed.
+        """
+        if format != "onnx":
+            raise ValueError(
+                "A fastnn model is exported as ONNX: model.export(filepath, format='onnx'). For serving without Python "
+                "there are model.freeze().save('model.fnn') and model.freeze().export_c('model.c'); model.save("
+                f"'model.keras') writes what Keras loads, and can export further. Received: format={format!r}"
+            )
+        if input_signature is not None:
+            raise ValueError(
+                "export: the inputs have the model's shapes, for batches of any size; leave out `input_signature`. "
+                f"Received: input_signature={input_signature!r}"
+            )
+        opset = kwargs.pop("opset_version", 17)
+        if kwargs:
+            raise ValueError(
+                f"export takes `opset_version` and what its signature names. Received: {', '.join(kwargs)}"
+            )
+        self.to_onnx(filepath, opset)
+        if verbose is None or verbose:
+            print(f"Saved artifact at '{filepath}'.")
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Refuse, and say what does it here: Keras's name for weights of fewer bits, which `freeze` makes.
+
+        Keras changes the model, which then cannot be trained any more. Here a model stays as it is, and the predictor
+        that `freeze` makes of it has such weights.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        if mode in ("int8", None):
+            advice = "predictor = model.freeze(precision='int8', calibration_data=x)"
+        else:
+            advice = "model.freeze(precision=...) with 'float16', 'int8' or 'mixed', which measures on data"
+        if filters is not None:
+            advice += "; for some of the layers: precision={'name': 'int8'}"
+        raise NotImplementedError(
+            "A model of fastnn stays in float32, so that it can be trained on. Weights of fewer bits are a "
+            f"predictor's: {advice}. Received: quantize({mode!r})"
+        )

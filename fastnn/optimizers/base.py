@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from fastnn._initialised import Initialised
 from fastnn._naming import unique_name
 from fastnn._suggestions import of_argument
 from fastnn.optimizers import settings
@@ -19,7 +20,7 @@ _TABLE_ROWS = 16384  # steps that one table of numbers is made for: 1 MB
 _CLIPS = ("clipvalue", "clipnorm", "global_clipnorm")  # numbered from 1, as csrc/ops/optimizer.h does
 
 
-class Optimizer(OwnRule, Applies):
+class Optimizer(OwnRule, Applies, Initialised):
     """Base class of optimizers.
 
     Parameters

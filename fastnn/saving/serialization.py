@@ -218,13 +218,13 @@ def deserialize_keras_object(config, custom_objects=None, safe_mode=True, **kwar
     if name == "function":
         if not isinstance(inner, str):
             raise TypeError(f"Expected 'config' of a function to be its name. Received: {inner!r:.200}")
-        return _find(inner, inner, config.get("module"), _FUNCTION_ROOMS, known, module_objects)
+        return _find(inner, config.get("registered_name"), config.get("module"), _FUNCTION_ROOMS, known, module_objects)
     if not isinstance(inner, dict):
         raise TypeError(f"Expected 'config' of class {name} to be a dictionary. Received: {inner!r:.200}")
     shared = config.get("shared_object_id")
     if shared is not None and _sharing.objects is not None and shared in _sharing.objects:
         return _sharing.objects[shared]
-    cls = _find(name, config.get("registered_name") or name, config.get("module"), _CLASS_ROOMS, known, module_objects)
+    cls = _find(name, config.get("registered_name"), config.get("module"), _CLASS_ROOMS, known, module_objects)
     if isinstance(cls, types.FunctionType):
         return cls
     instance = _instance(cls, config, inner, known)
@@ -264,8 +264,13 @@ def _instance(cls, config, inner, known):
     return instance
 
 
+class NotFound(TypeError):
+    """`what`, a class or function that a configuration names, is not known here."""
+
+
 def _find(name, registered_name, module, rooms, known, module_objects):
     """The class or function of a name: one's own first, then what is public here."""
+    one_of_its_own, registered_name = registered_name is not None, registered_name or name
     for objects in (known, module_objects):
         for key in (registered_name, name):
             if objects and objects.get(key) is not None:
@@ -282,12 +287,16 @@ def _find(name, registered_name, module, rooms, known, module_objects):
             if key.endswith(f">{name}"):
                 return found
     where = f" of module {module!r}" if module else ""
-    names = [*known, *(module_objects or ()), *(each for room in rooms for each in dir(_room(room)) if each[0] != "_")]
-    raise TypeError(
+    names = [*known, *(module_objects or ())]
+    if not one_of_its_own:
+        names += [each for room in rooms for each in dir(_room(room)) if each[0] != "_"]
+    error = NotFound(
         f"Could not locate {kind} {name!r}{where}.{did_you_mean(name, names)} If it is one of your own, register it "
         "with @fastnn.saving.register_keras_serializable() and import it before loading, or pass "
         f"custom_objects={{{registered_name!r}: {name}}}. If it is one of Keras's, fastnn does not have it."
     )
+    error.what = f"{kind} {name!r}"
+    raise error
 
 
 def _room(name):

@@ -1,5 +1,6 @@
 """Small helpers around a training run."""
 
+import os
 import sys
 
 from fastnn import _random
@@ -142,7 +143,8 @@ def plot_model(
     model : Model
         A built one. Of a subclass only the operations inside its `call` are known; they are what is drawn.
     to_file : str or path, default "model.png"
-        Its suffix chooses the format: png, pdf, svg.
+        Its suffix chooses the format: png, pdf, svg. With the suffix ".dot" its text in Graphviz's language is
+        written instead, as `model_to_dot` has it, which needs pydot rather than matplotlib.
     show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable : bool, default False
     rankdir : {"TB", "BT", "LR", "RL"}
         Where the inputs and the outputs are: "TB" is from top to bottom.
@@ -155,7 +157,7 @@ def plot_model(
     Returns
     -------
     matplotlib.figure.Figure
-        Notebooks show it.
+        Notebooks show it. None for a ".dot" file.
 
     Raises
     ------
@@ -166,6 +168,14 @@ def plot_model(
     """
     if rankdir not in ("TB", "BT", "LR", "RL"):
         raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    if to_file is not None and os.path.splitext(to_file)[1] == ".dot":
+        graph = model_to_dot(
+            model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False,
+            show_layer_activations, show_trainable, splines,
+        )  # fmt: skip
+        with open(to_file, "w", encoding="utf-8") as file:
+            file.write(graph.to_string())
+        return None
     try:
         from fastnn.models.plot import draw
 

@@ -282,6 +282,92 @@ def test_adafactor(isa, shape, layout):
         np.testing.assert_allclose(from_memory(results[0][name], value.shape, "rows", isa), value, rtol=1e-5)
 
 
+MUON = dict(momentum=0.95, a=3.4445, b=-4.775, c=2.0315, rms=0.2)
+
+
+def muon_update(before, shape, layout, isa, threads, hyper, steps, nesterov):
+    """What `optimizers.Muon` emits, by hand; returns the parameters and the momentum."""
+    height, columns = shape
+    short, long = sorted(shape)
+    arrays = {name: in_memory(each, layout, isa) for name, each in before.items()}
+    n = arrays["param"].size
+    count = -(-n // 4096)
+    common = dict(isa=isa, step=6, threads=threads, hyper=hyper)
+    x, product = (kernels.aligned((short, kernels.row_stride(long))) for _ in range(2))
+    square, fourth = (kernels.aligned((short, kernels.row_stride(short))) for _ in range(2))
+    sums = kernels.aligned(count, np.float64)
+    matrix = dict(accumulation=0, height=height, columns=columns, ldx=x.shape[1])
+    matrix["ld"] = 0 if layout == "panels" else columns if layout == "flat" else kernels.row_stride(columns)
+
+    def multiply(x, w, y, k, n, turned=0):
+        dims = dict(accumulation=0, height=short, k=k, n=n, ldx=x.shape[1], ldy=y.shape[1], turned=turned)
+        kernels.call("muon_product", 1, dict(x=x, w=w, y=y), dims, isa=isa, threads=threads, hyper=hyper)
+
+    def blend(x, y, n, u, v):
+        dims = dict(accumulation=0, height=short, n=n, ldx=x.shape[1], ldy=y.shape[1], u=u, v=v)
+        kernels.call("muon_blend", 1, dict(x=x, y=y), dims, isa=isa, threads=threads, hyper=hyper)
+
+    kernels.call(
+        "muon_momentum", 1, {**arrays, "norms": None, "sums": sums},
+        dict(n=n, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0, nesterov=nesterov),
+        dict(rate_factor=1.0, decays=0.0), **common,
+    )  # fmt: skip
+    kernels.call("muon_start", 1, dict(grad=arrays["grad"], sums=sums, x=x), dict(**matrix, count=count), **common)
+    for _ in range(steps):
+        w = kernels.pack(x[:, :long], isa)
+        multiply(x, w, square, short, long, turned=1)
+        multiply(square, kernels.pack(square[:, :short], isa), fourth, short, short)
+        blend(square, fourth, short, 8, 9)  # b and c, counted from 1
+        multiply(fourth, w, product, short, long)
+        blend(product, x, long, 0, 7)
+    kernels.call("muon_apply", 1, dict(param=arrays["param"], x=x), matrix, dict(rate_factor=1.0), **common)
+    return {name: arrays[name] for name in ("param", "momentum")}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("shape", "layout", "nesterov", "steps", "own"),
+    [
+        ((37, 70), "panels", True, 5, MUON),
+        ((70, 37), "panels", False, 5, MUON),
+        ((130, 3), "panels", True, 2, {**MUON, "rms": -1.0}),
+        ((5, 21), "rows", True, 3, {**MUON, "a": 2.0, "b": -1.5, "c": 0.5}),
+        ((20, 7), "flat", True, 5, MUON),
+        ((1, 9), "panels", True, 0, MUON),
+    ],
+)
+def test_muon(isa, shape, layout, nesterov, steps, own):
+    random = np.random.default_rng(5)
+    before = {name: random.normal(size=shape).astype(np.float32) for name in ("param", "grad", "momentum")}
+    hyper = (0.1, 0, 0, 0, 0.9, 0.999, 1e-7, 1.0, 0.0, *own.values())
+    results = [muon_update(before, shape, layout, isa, threads, hyper, steps, nesterov) for threads in (1, 2, 3)]
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name])
+    expected, after = optimizers.muon(before["param"], before["grad"], before, 0.1, 7, **own, steps=steps,
+                                      nesterov=nesterov)  # fmt: skip
+    found = from_memory(results[0]["param"], shape, layout, isa)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)  # the iterations amplify what rounding did
+    np.testing.assert_allclose(from_memory(results[0]["momentum"], shape, layout, isa), after["momentum"], rtol=1e-6,
+                               atol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_muon_updates_what_is_no_matrix_as_adam_does(isa):
+    """With a learning rate and a decay of its own, the decay by the whole rate."""
+    random = np.random.default_rng(6)
+    before = {name: random.normal(size=48).astype(np.float32) for name in ("param", "grad", "momentum", "velocity")}
+    before["velocity"] **= 2
+    arrays = {name: kernels.padded(each) for name, each in before.items()}
+    hyper = (0.1, 0.3, 0, 0, 0.9, 0.999, 1e-7, 0.25, 0.02, *MUON.values())
+    dims = dict(n=48, matrix_rows=0, matrix_columns=0, accumulation=0, clip=0, norm_count=0)
+    kernels.call("muon_adam", 1, {**arrays, "norms": None, "velocity_hat": None}, dims,
+                 dict(rate_factor=1.0, decays=1.0), isa=isa, step=6, hyper=hyper)  # fmt: skip
+    w, after = optimizers.adam(before["param"] * (1 - 0.02 * 0.1), before["grad"], before, 0.025, 7, **BETAS)
+    for name, value in {"param": w, **after}.items():
+        np.testing.assert_allclose(arrays[name], value, rtol=5e-6, atol=5e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("clip", [2, 3])
 def test_norms_that_are_not_finite(isa, clip):

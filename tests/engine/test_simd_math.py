@@ -56,6 +56,14 @@ SOURCE = (
     + "".join(f"SWEEP({name}, {name}(v))\n" for name in FUNCTIONS if name != "vf_normal_cdf")
     + "static inline vf cdf(vf x) { vf bell; return vf_normal_cdf(x, &bell); }\n"
     + "SWEEP(vf_normal_cdf, cdf(v))\n"
+    + "void raise(float *x, float y, long n) { long i = 0; vf v[VF_ABREAST], p = vf_set(y);"
+    + " for (; i + VF_ABREAST * VF <= n; i += VF_ABREAST * VF) {"
+    + " for (int j = 0; j < VF_ABREAST; j++) v[j] = vf_load(x + i + j * VF);"
+    + " vf_pow_positive(v, VF_ABREAST, p);"
+    + " for (int j = 0; j < VF_ABREAST; j++) vf_store(x + i + j * VF, v[j]); }"
+    + " for (; i < n; i += VF) { v[0] = vf_load(x + i); vf_pow_positive(v, 1, p); vf_store(x + i, v[0]); } }\n"
+    + "void divide(float *x, float y, long n) {"
+    + " for (long i = 0; i < n; i += VF) vf_store(x + i, vf_quotient(vf_set(y), vf_load(x + i))); }\n"
 )
 
 
@@ -146,3 +154,43 @@ def test_special_values(compiled, name):
     _, y = apply(compiled, name, x)
     np.testing.assert_array_equal(y[: len(x)], expected)
     assert name != "vf_tanh" or np.signbit(apply(compiled, name, [-0.0])[1][0])
+
+
+def apply_with(library, name, x, y):
+    """In place, with a number beside the array."""
+    x = np.resize(np.asarray(x, np.float32), -(-len(x) // 16) * 16)
+    out = x.copy()
+    getattr(library, name)(ctypes.c_void_p(out.ctypes.data), ctypes.c_float(y), ctypes.c_long(len(x)))
+    return x.astype(np.float64), out
+
+
+@pytest.mark.parametrize("y", [0.0, 0.05, 0.5, 0.7, 1.0, 1.3, 3.0, -0.3, -2.0])
+def test_powers_of_positive_numbers(compiled, y):
+    """Where the results are normal: 3 ulp, and what the rounding of y log x costs."""
+    x = sweep()
+    x = x[np.isfinite(x) & (x >= np.finfo(np.float32).tiny)]
+    y = float(np.float32(y))
+    exponent = y * np.log2(x.astype(np.float64))
+    x = x[(exponent > -125) & (exponent < 126.9)]
+    assert len(x) > 10_000
+    assert len(x) % 64 or len(x[:-16]) % 64  # a rest is raised alone
+    for values in x, x[:-16]:
+        x, result = apply_with(compiled, "raise", values, y)
+        expected = x**y
+        error = np.abs(result - expected) / np.spacing(expected.astype(np.float32)).astype(np.float64)
+        allowed = 3 + 2 * np.abs(y * np.log(x))
+        worst = np.argmax(error / allowed)
+        assert error[worst] <= allowed[worst], f"{x[worst]!r} ** {y} = {result[worst]!r}, {error[worst]:.2f} ulp off"
+
+
+def test_quotients(compiled):
+    """The limits of what it promises: normal divisors up to 2^125."""
+    x = np.abs(sweep())
+    x = x[(x >= np.finfo(np.float32).tiny) & (x <= 2.0**125)]
+    for y in 1.0, -0.3, 0.0:
+        x, result = apply_with(compiled, "divide", x, y)
+        expected = np.float64(np.float32(y)) / x
+        normal = (np.abs(expected) < 2.0**127) & (np.abs(expected) > 2.0**-126)
+        error = np.abs(result - expected) / np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
+        assert error[normal].max(initial=0) <= 2
+        assert y or not result.any()

@@ -150,6 +150,7 @@ def test_errors_alone_are_those_of_a_network_with_one_such_layer():
         ({"precision": "float8"}, "Received: precision='float8'"),
         ({"precision": {"first": "mixed"}}, "Received: precision={'first': 'mixed'}"),
         ({"precision": {"norm": "int8"}}, "are 'first', 'second', 'last'. Received a dictionary with 'norm'"),
+        ({"precision": {"secnd": "int8"}}, "that are not there. Did you mean 'second'"),
         ({"precision": "mixed"}, "pass some hundred samples"),
         ({"precision": "int8", "tolerance": 0.1}, "needs validation_data"),
         ({"precision": "int8", "tolerance": -1}, "Received: tolerance=-1"),
@@ -448,3 +449,12 @@ def test_exported_c_has_the_precisions_and_the_ranges(tmp_path):
     np.testing.assert_allclose(answers, expected, rtol=1e-6, atol=1e-6)
     dynamic = model.freeze({"first": "int8", "second": "float16"})(x)
     assert np.abs(answers - expected).max() < 0.001 * np.abs(answers - dynamic).max()
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [("int8", "precision='int8', calibration"), ("float8", "'float16', 'int8'")]
+)
+def test_the_name_that_keras_has_says_who_does_it(mode, advice):
+    model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2)])
+    with pytest.raises(NotImplementedError, match=f"{advice}.*quantize"):
+        model.quantize(mode)

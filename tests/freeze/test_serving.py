@@ -308,3 +308,21 @@ def test_arrays_that_need_no_conversion_give_what_others_give():
         frozen([x[0][:3], x[1]])
     one = frozen([x[0][0], x[1][0]])
     assert [each.shape for each in one] == [(2,), (1,)]
+
+
+def test_a_loss_that_is_not_known_where_a_predictor_is_loaded(tmp_path):
+    class Own(fastnn.losses.Loss):
+        def call(self, y_true, y_pred):
+            return fastnn.ops.mean(fastnn.ops.square(y_true - y_pred), -1)
+
+    model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(1)])
+    model.compile("sgd", Own())
+    model.freeze().save(tmp_path / "a.fnn")
+    loaded = fastnn.load_frozen(tmp_path / "a.fnn")
+    x, y = np.ones((4, 3), np.float32), np.ones((4, 1), np.float32)
+    with pytest.raises(ValueError, match="class 'Own' is not known here. Pass them, evaluate") as caught:
+        loaded.evaluate(x, y, verbose=0)
+    assert "Did you mean" not in str(caught.value)
+    assert loaded.evaluate(x, y, verbose=0, loss=Own(), metrics=[]) is not None
+    with fastnn.saving.custom_object_scope({"Own": Own}):
+        assert loaded.evaluate(x, y, verbose=0) is not None

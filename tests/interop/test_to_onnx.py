@@ -243,3 +243,27 @@ def test_without_the_package_a_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'fastnn\[onnx\]'"):
         book().to_onnx()
+
+
+def test_by_the_name_that_keras_has(tmp_path, capsys):
+    model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2)])
+    model.export(tmp_path / "a.onnx", format="onnx", opset_version=15)
+    assert "Saved artifact at" in capsys.readouterr().out
+    model.to_onnx(tmp_path / "b.onnx", opset=15)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    model.export(tmp_path / "a.onnx", "onnx", verbose=False)
+    assert not capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"format='onnx'\).*Received: format='tf_saved_model'"):
+        model.export(tmp_path / "saved")
+    with pytest.raises(ValueError, match="takes `opset_version`.*Received: opset"):
+        model.export(tmp_path / "a.onnx", "onnx", opset=15)
+    with pytest.raises(ValueError, match="leave out `input_signature`"):
+        model.export(tmp_path / "a.onnx", "onnx", input_signature=[(None, 3)])
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.fnn", "model.weights.h5"])
+def test_names_of_other_formats_are_refused(tmp_path, name):
+    model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2)])
+    with pytest.raises(ValueError, match="ends in '.onnx'"):
+        model.to_onnx(tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -138,8 +138,10 @@ def test_inputs_are_those_of_keras(keras):
         assert ours.shape == tuple(theirs.shape)
         assert ours.name == theirs.name or "name" not in kwargs
     for ours, theirs in ((fastnn.Input, keras.Input), (layers.InputLayer, keras.layers.InputLayer)):
-        expected = list(inspect.signature(theirs).parameters)
-        assert list(inspect.signature(ours).parameters) == [name for name in expected if name != "kwargs"]
+        found, expected = (
+            [name for name in inspect.signature(f).parameters if name != "kwargs"] for f in (ours, theirs)
+        )
+        assert found == expected
     model = fastnn.Sequential([layers.InputLayer(batch_shape=(None, 4)), layers.Dense(2)])
     assert model.predict(data(3, 4), verbose=0).shape == (3, 2)
 
@@ -150,6 +152,10 @@ def test_old_and_new_spellings():
     model = fastnn.Sequential([layers.Dense(3, input_shape=(4,)), layers.Dense(2)])
     assert model.input_shape == (None, 4)
     assert fastnn.Sequential([layers.Dense(3, input_dim=4)]).input_shape == (None, 4)
+    assert layers.InputLayer(input_shape=[4]).output.shape == (None, 4)
+    assert layers.InputLayer(batch_input_shape=(None, 4)).output.shape == (None, 4)
+    with pytest.raises(ValueError, match="Did you mean 'input_shape'|Did you mean 'shape'"):
+        layers.InputLayer(input_shap=(4,))
 
 
 def test_activation_functions_on_arrays():

@@ -200,6 +200,47 @@ def test_mistakes_are_explained(make, error, message):
         make()(data(2, 3))
 
 
+def test_a_forgotten_constructor_of_the_base_class_is_named():
+    """Wherever the object is first used; other attributes that are not there keep their messages."""
+
+    class Model(fastnn.Model):
+        def __init__(self):
+            self.width = 3
+
+    class Loss(fastnn.losses.Loss):
+        def __init__(self):
+            self.width = 3
+
+    class Metric(fastnn.metrics.Metric):
+        def __init__(self):
+            self.total = self.add_weight()
+
+    class Optimizer(fastnn.optimizers.Optimizer):
+        def __init__(self):
+            self.width = 3
+
+    class Momentum(fastnn.optimizers.SGD):
+        def __init__(self):
+            self.momentum = 0.9  # a setting of its base class
+
+    model = fastnn.Sequential([fastnn.Input((3,)), layers.Dense(1)])
+    for name, use in {
+        "Model": lambda: Model().compile("sgd", "mse"),
+        "ForgotSuperToo": lambda: fastnn.Sequential([fastnn.Input((3,)), ForgotSuperToo()]),
+        "Loss": lambda: model.compile("sgd", Loss()),
+        "Metric": lambda: model.compile("sgd", "mse", metrics=[Metric()]),
+        "Optimizer": lambda: [model.compile(Optimizer(), "mse"), model.fit(data(4, 3), data(4, 1), verbose=0)],
+        "Momentum": lambda: model.compile(Momentum(), "mse"),
+    }.items():
+        with pytest.raises(RuntimeError, match=rf"{name}.__init__ must call super\(\).__init__\(\)"):
+            use()
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = model.colour
+    with pytest.raises(AttributeError, match="not been called|never been called|symbolic"):
+        _ = layers.Dense(3).input
+    assert not hasattr(Loss(), "__deepcopy__")
+
+
 def test_a_call_that_returns_numbers_is_refused():
     class Numbers(layers.Layer):
         def call(self, inputs):

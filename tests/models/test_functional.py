@@ -243,6 +243,11 @@ def test_a_picture(tmp_path):
     assert len(plain.axes[0].patches) < len(figure.axes[0].patches)
     with pytest.raises(ValueError, match="rankdir"):
         fastnn.utils.plot_model(model, rankdir="up")
+    pytest.importorskip("pydot", reason="writes Graphviz's language")
+    assert fastnn.utils.plot_model(model, tmp_path / "model.dot", show_layer_names=True) is None
+    text = (tmp_path / "model.dot").read_text()
+    assert text.startswith("digraph")
+    assert text == fastnn.utils.model_to_dot(model).to_string()
 
 
 def test_the_picture_for_graphviz():

@@ -114,6 +114,20 @@ def adafactor(w, g, slots, rate, t, beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_
     return w - alpha * u / max(1, rms(u) / clip_threshold), after
 
 
+def muon(w, g, slots, rate, t, momentum, a, b, c, rms, steps=5, nesterov=True):
+    """Of a matrix: the others are Adam's. `rms` below 0: the step is as long as the iteration makes it."""
+    w, g = _double(w, g)
+    m = momentum * _double(slots["momentum"])[0] + g
+    d = g + momentum * m if nesterov else m
+    x = d / (np.linalg.norm(d) + 1e-7)
+    x = x.T if w.shape[0] > w.shape[1] else x
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    x = x.T if w.shape[0] > w.shape[1] else x
+    return w - rate * (1 if rms < 0 else rms * np.sqrt(max(w.shape))) * x, {"momentum": m}
+
+
 class Loop:
     """What happens around the update: several variables, step after step. Keras's order of things.
 

@@ -1,0 +1,18 @@
+"""What tells the author of a subclass that its `__init__` does not call that of its base class."""
+
+
+class Initialised:
+    """Base of what users derive classes from: an attribute that is not there yet says why.
+
+    Attributes
+    ----------
+    _set_by_init : str
+        An attribute that ``__init__`` of the base class sets.
+    """
+
+    _set_by_init = "name"
+
+    def __getattr__(self, name):  # called only for what is not found
+        if self._set_by_init not in self.__dict__ and not name.startswith("__"):
+            raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
+        return object.__getattribute__(self, name)  # for the message, which may be that of a property
