@@ -56,7 +56,8 @@ typedef struct fnn_instr {
     int16_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
     /* Nonzero: threads share the rows of the batch, each as many of them, and nothing else. A row is then the same
      * thread's in every such instruction, and none waits for the one before. It is the estimated cycles for a row of
-     * all those in sequence, which therefore choose the same number of threads. */
+     * all those in sequence, which therefore choose the same number of threads. (Gradients in halves of the rows have
+     * it for that number alone: threads share the halves, and each of them by panels.) */
     float by_rows;
 } fnn_instr;
 

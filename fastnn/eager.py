@@ -38,7 +38,7 @@ class Eager:
     def __init__(self, graph):
         self.graph = graph
         self._programs = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in between, and call the same
 
     def run(self, inputs, samples, training, random_state):
         """Outputs for `samples` rows; `inputs` maps the graph's inputs to arrays.

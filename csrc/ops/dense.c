@@ -20,7 +20,7 @@ enum {
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
     LINES_WORTH_FETCHING = 512, /* 32 KiB: as much as a first-level cache holds */
-    ROWS_WORTH_HALVING = 128,   /* Each half is still a deep product. */
+    ROWS_WORTH_HALVING = 128,   /* Each half is still a deep product. halves_rows in cost.py has the same number. */
 };
 
 /* The transpose of product[n][count] as `count` rows of one vector; n and count are at most VF, and a row of the
@@ -312,7 +312,7 @@ static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     }
     fnn_run part = *run;
     if (run->threads > 1) {
-        part.threads = run->threads / 2;
+        part.threads = run->threads / 2; /* of an odd team one stands by */
         part.thread = run->thread % part.threads;
         if (run->thread > 0) part.job = NULL; /* one thread of all asks for interrupts */
     }

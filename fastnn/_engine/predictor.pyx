@@ -145,6 +145,8 @@ cdef class FrozenProgram:
     def _open(self, Image image):
         cdef Session session
         cdef fnn_instr *instr
+        if self.inputs != NULL:
+            raise RuntimeError("This predictor has a network already: make another one.")
         self.image = image.memory
         self.net = image.net
         self.input_shapes = self._ports(False, &self.inputs)

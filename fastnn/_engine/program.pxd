@@ -26,6 +26,7 @@ cdef class Program:
     cdef readonly dict memory
     cdef readonly int64_t completed  # batches that the last run completed, also when it was interrupted
     cdef list held
+    cdef list reads
     cdef list callbacks
     cdef PyThread_type_lock lock
     cdef long owner  # the thread that is running it, or 0

@@ -176,6 +176,7 @@ cdef class Program:
         self.instructions = instructions
         self.memory = memory or {}
         self.held = []
+        self.reads = []  # the sources
         self.callbacks = []
         self.owner = 0
         self.scratch_threads = 0
@@ -221,7 +222,7 @@ cdef class Program:
                 continue
             if isinstance(value, Source):
                 instr.p[i] = &(<Source>value).c
-                self.held.append(value)
+                self.reads.append(value)
                 continue
             if isinstance(value, Callback):
                 instr.p[i] = &(<Callback>value).c
@@ -360,6 +361,9 @@ cdef class Program:
                 (<Source?>source).bind(array)
                 if array.shape[0] < (total if samples < 0 else samples):
                     raise ValueError(f"An epoch of {total} samples cannot read an array of {array.shape[0]}.")
+            for source in self.reads:
+                if (<Source>source).array is None:
+                    raise ValueError("This program gathers from a source that has no array: name it in `sources`.")
             if threads > self.scratch_threads:
                 self.scratch = Buffer(threads * FNN_SCRATCH_FLOATS * sizeof(float))
                 self.scratch_threads = threads
@@ -384,6 +388,9 @@ cdef class Program:
             self.completed = done
         finally:
             self.owner = 0
+            for source, _ in sources:  # whose arrays belong to the caller, who may want their memory back
+                if isinstance(source, Source):
+                    (<Source>source).array = None
             for callback in self.callbacks:
                 error = (<Callback>callback).take_raised()
                 if error is not None:

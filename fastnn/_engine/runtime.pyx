@@ -298,6 +298,8 @@ cdef class Kind:
 
     def __init__(self, cnp.ndarray array not None):
         cdef int i
+        if cnp.PyArray_NDIM(array) > FNN_MAX_AXES:
+            raise ValueError(f"A kind has up to {FNN_MAX_AXES} axes. Received: {cnp.PyArray_NDIM(array)}")
         self.type, self.axes = cnp.PyArray_TYPE(array), cnp.PyArray_NDIM(array)
         for i in range(self.axes):
             self.shape[i] = cnp.PyArray_DIM(array, i)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import warnings
 
 import numpy as np
 
@@ -375,6 +376,14 @@ class Layer(HasWeights, Saveable, Initialised):
                 known = self.__dict__.setdefault("_sublayers", [])  # as in Keras, before super().__init__(), too
                 if each not in known:
                     known.append(each)
+        if self.__dict__.get("_calls") and name in self.__dict__ and name in _arguments_of(type(self)):
+            warnings.warn(
+                f"`{name}` of layer {self.name!r} was changed after the layer was called on a symbolic tensor: what "
+                "was made of it then, such as the model that it is part of, keeps the value it had. Make the model "
+                "anew, for example with `Sequential(model.layers)`, which keeps the weights.",
+                UserWarning,
+                stacklevel=2,
+            )
         super().__setattr__(name, value)
 
     def _all_layers(self):
@@ -446,6 +455,13 @@ def _tensors_of(shape):
     if shape and isinstance(shape[0], (list, tuple)):
         return [_tensors_of(each) for each in shape]
     return Tensor((None, *shape[1:]), name="input")
+
+
+@functools.cache
+def _arguments_of(layer_class):
+    """The names of what a layer is constructed from, but those that take effect whenever they are assigned."""
+    names = inspect.signature(layer_class.__init__).parameters
+    return frozenset(name for name in names if name != "self" and not hasattr(layer_class, name))
 
 
 def _layers_in(value):

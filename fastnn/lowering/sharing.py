@@ -47,13 +47,13 @@ def can_share_rows(op, rows):
 
 
 class _Emitted:
-    """An instruction, with the memory that it reads and writes, if it is one of those above."""
+    """An instruction, with the memory that it reads and writes: all of its operands, if it is none of those above."""
 
     def __init__(self, op, bindings, keywords):
         self.op, self.bindings, self.keywords = op, bindings, dict(keywords)
         self.by_rows = keywords["by_rows"]
-        names = _BY_ROWS[op] if self.by_rows else _LEAVES.get(op)
-        self.known = names is not None
+        self.known = bool(self.by_rows) or op in _LEAVES
+        written = _BY_ROWS.get(op) or _LEAVES.get(op) or " ".join(bindings)
         self.halves = bindings.get("half_dw") is not None
         self.reads, self.writes, self.nbytes = set(), set(), 0
         for name, value in bindings.items():
@@ -64,7 +64,7 @@ class _Emitted:
                 continue
             else:
                 self.nbytes += value.nbytes
-            (self.writes if name in (names or "").split() else self.reads).add(value)
+            (self.writes if name in written.split() else self.reads).add(value)
 
     def touches(self, reads, writes):
         """Does it write what others read or write, or read what they write?"""
@@ -82,9 +82,12 @@ class _Arrangement:
         self.writes = {True: set(), False: set()}
         self.unknown = False  # has there been any other?
 
-    def _waits(self, each):
+    def _touches(self, each):
         kinds = [False] if each.by_rows else [True, False]
-        return self.unknown or any(each.touches(self.reads[kind], self.writes[kind]) for kind in kinds)
+        return any(each.touches(self.reads[kind], self.writes[kind]) for kind in kinds)
+
+    def _waits(self, each):
+        return self.unknown or self._touches(each)
 
     def _put(self, each, fence):
         if fence:
@@ -105,7 +108,8 @@ class _Arrangement:
     def add(self, each):
         if not each.known:
             self.flush()
-            self._put(each, each.keywords["fence"])
+            # It may have relied on a fence that is gone.
+            self._put(each, each.keywords["fence"] or self._touches(each))
         elif each.by_rows:
             if any(each.touches(other.reads, other.writes) for other in self.postponed):
                 self.flush()

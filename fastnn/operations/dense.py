@@ -90,7 +90,7 @@ class Dense(Operation):
                 rows=gradient.rows_per_sample,
                 work_per_row=gemm_cycles(k, n),
                 work=k * n / 2,  # the transposition of the weights, whatever the batch
-                # It reads the same gradient as the instruction before and writes elsewhere.
+                # It reads the same gradient as the instruction emitted before, and writes elsewhere.
                 fence=not (b.trains(kernel) or b.trains(bias)),
                 by_rows=shares_rows(k, n, b.batch),
                 dz=gradient,

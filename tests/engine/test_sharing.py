@@ -78,6 +78,25 @@ def test_others_wait_as_they_were_told():
     assert [fence for _, fence, _ in arranged(*instructions)] == [True, True, False, True]
 
 
+def test_what_relied_on_a_fence_gets_another_one():
+    """The gradient of weights had one, and runs behind the rows now; the product by panels adds to what they wrote."""
+    x, small, large, dx = (Place() for _ in range(4))
+    assert arranged(
+        emitted("dense_backward_weights", x=x, dz=small, dw=(1, 0, 8)),
+        emitted("dense_backward_input", by_rows=True, fence=False, dz=small, dx=dx),
+        emitted("dense_backward_weights", x=x, dz=large, dw=(2, 0, 8)),
+        emitted("dense_backward_input", fence=False, dz=large, dx=dx),
+    )[-1] == ("dense_backward_input", True, 0.0)
+
+
+def branches():
+    """A product whose threads share rows and one whose threads share panels add to the same gradient."""
+    inputs = fastnn.Input((20,))
+    x = layers.Dense(64, activation="relu")(inputs)
+    x = layers.Concatenate()([layers.Dense(1024)(x), layers.Dense(64)(x)])
+    return fastnn.Model(inputs, layers.Dense(3)(x))
+
+
 def network(shared):
     """Rows, halves of rows, rows within samples, and a layer that is used twice: its gradients are added up."""
     inputs = fastnn.Input((20,))
@@ -94,16 +113,16 @@ def network(shared):
     return fastnn.Model(inputs, layers.Dense(3)(x))
 
 
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("batch", [256, 100, 33])
-def test_same_bits_on_any_number_of_threads(shared, batch):
+@pytest.mark.parametrize("made", [lambda: network(shared=False), lambda: network(shared=True), branches])
+@pytest.mark.parametrize("batch", [256, 100, 64])
+def test_same_bits_on_any_number_of_threads(made, batch):
     random = np.random.default_rng(0)
     x, y = random.normal(size=(600, 20)), random.normal(size=(600, 3))
     found = set()
     for threads in 1, 2, 3, 5:
         fastnn.set_threads(threads)
         fastnn.utils.set_random_seed(3)
-        model = network(shared)
+        model = made()
         model.compile(fastnn.optimizers.Adam(clipnorm=1.0), "mse")
         model.fit(x, y, batch_size=batch, epochs=4, verbose=0)
         found.add(b"".join(each.tobytes() for each in (*model.get_weights(), model.predict(x, verbose=0))))

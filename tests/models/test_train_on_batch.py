@@ -1,5 +1,8 @@
 """The short way that a repeated `train_on_batch` takes is the long way: same checks, same numbers."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -142,3 +145,32 @@ def test_what_is_looked_up_on_the_host_is_so_in_every_batch():
         ours.train_on_batch(codes, y)
         other.fit(codes, y, batch_size=12, shuffle=False, verbose=0)
     assert all((a == b).all() for a, b in zip(ours.get_weights(), other.get_weights(), strict=True))
+
+
+def test_kinds_of_arrays_have_few_axes():
+    from fastnn._engine.runtime import Kind
+
+    assert Kind(np.zeros((2, 1, 1, 1, 1, 3))).fits(np.ones((2, 1, 1, 1, 1, 3)))
+    with pytest.raises(ValueError, match="up to 6 axes. Received: 7"):
+        Kind(np.zeros((1,) * 7))
+
+
+def test_no_array_is_kept():
+    """Data may be large, and a model lives long."""
+    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    for use in (
+        model.fit,
+        model.evaluate,
+        model.train_on_batch,
+        model.test_on_batch,
+        lambda x, y: model.predict(x),
+        lambda x, y: model(x),
+    ):
+        x, y = np.ones((64, 4), np.float32), np.ones((64, 2), np.float32)
+        kept = weakref.ref(x), weakref.ref(y)
+        for _ in range(3):
+            use(x, y)
+        del x, y
+        gc.collect()
+        assert [each() for each in kept] == [None, None]
