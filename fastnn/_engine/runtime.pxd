@@ -1,8 +1,6 @@
 # The one module that links the C engine; the others reach it through these functions.
 from libc.stdint cimport int64_t, uint64_t
 
-cimport numpy as cnp
-
 from fastnn._engine.engine cimport (
     fastnn_net, fastnn_port, fastnn_session, fnn_isa, fnn_job, fnn_op, fnn_poll, fnn_source, fnn_team_function,
     fnn_training,
@@ -37,4 +35,4 @@ cdef class Source:
     cdef fnn_source c
     cdef object array
 
-    cpdef int bind(self, cnp.ndarray array) except -1
+    cpdef int bind(self, object values) except -1  # an ndarray; who cimports this need not have NumPy's headers

@@ -325,10 +325,11 @@ cdef class Source:
         if array is not None:
             self.bind(array)
 
-    cpdef int bind(self, cnp.ndarray array) except -1:
+    cpdef int bind(self, object values) except -1:
         """Read from this array from now on. Any strides; any native integer, float or bool dtype."""
         cdef int i, axes, number, merged = 1
         cdef int64_t size, stride
+        cdef cnp.ndarray array = values
         if array is None:
             raise TypeError("A source reads an array. Received: None")
         axes, number = cnp.PyArray_NDIM(array), cnp.PyArray_TYPE(array)
