@@ -217,20 +217,27 @@ static void softmax_unpadded(const float *x, float *y, int64_t n) {
 /* VF rows of few values at once, the same bits: transposed, so that a vector has the same value of each row, and maxima
  * and sums need no shuffles. */
 enum { SOFTMAX_FEW = VF == 4 ? 16 : 32 };
-static void softmax_columns(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t n, int unpadded) {
-    float values[SOFTMAX_FEW * VF], rows[VF * VF];
+
+/* e[j][i] = exp(x[i][j] - max[i]) for j < n; returns the sums over j. */
+static inline vf softmax_exp_columns(const float *x, int64_t ldx, int64_t n, float *e, vf *largest) {
     vf max = vf_set(-INFINITY), sums[VF];
-    for (int64_t j = 0; j < n; j += VF) vf_transpose(x + j, ldx, VF, values + j * VF, VF);
-    for (int64_t j = 0; j < n; j++) max = vf_max(vf_load(values + j * VF), max);
+    for (int64_t j = 0; j < n; j += VF) vf_transpose(x + j, ldx, VF, e + j * VF, VF);
+    for (int64_t j = 0; j < n; j++) max = vf_max(vf_load(e + j * VF), max);
     for (int i = 0; i < VF; i++) sums[i] = vf_zero();
     for (int64_t j = 0; j < n; j++) {
-        vf v = vf_exp(vf_sub(vf_load(values + j * VF), max));
-        vf_store(values + j * VF, v);
+        vf v = vf_exp(vf_sub(vf_load(e + j * VF), max));
+        vf_store(e + j * VF, v);
         sums[j % VF] = vf_add(sums[j % VF], v);
     }
     for (int half = VF / 2; half; half /= 2) /* as vf_sum adds the lanes */
         for (int i = 0; i < half; i++) sums[i] = vf_add(sums[i], sums[i + half]);
-    vf inverse = vf_div(vf_set(1.0f), sums[0]);
+    *largest = max;
+    return sums[0];
+}
+
+static void softmax_columns(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t n, int unpadded) {
+    float values[SOFTMAX_FEW * VF], rows[VF * VF];
+    vf max, inverse = vf_div(vf_set(1.0f), softmax_exp_columns(x, ldx, n, values, &max));
     for (int64_t j = 0; j < n; j++) vf_store(values + j * VF, vf_mul(vf_load(values + j * VF), inverse));
     for (int64_t j = 0; j < (unpadded ? n : fnn_round_up(n, FNN_ALIGN_FLOATS)); j += VF) {
         int left = n - j < VF ? (int)(n > j ? n - j : 0) : VF;

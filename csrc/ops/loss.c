@@ -70,6 +70,39 @@ enum { LOSS_BLOCK = 16 };
 /* Sums over a row of which only the column `label` has a target, of 1; none if it is no column. */
 static inline int loss_is_column(int32_t label, int64_t n) { return label >= 0 && label < n; }
 
+/* VF rows of few logits and a label each: the same bits as below, by columns. */
+static NOT_INLINED void softmax_crossentropy_columns(const fnn_instr *in, const loss_rows *s, int64_t row, int64_t ldy,
+                                                     int64_t lddz) {
+    const float *z = (const float *)in->p[0] + row * in->d[1];
+    const int32_t *labels = (const int32_t *)in->p[1] + row;
+    float *y = in->p[3], *dz = in->p[5], *row_loss = s->row_loss + row;
+    float values[SOFTMAX_FEW * VF], max[VF], units[VF], masses[VF], log_total[VF], at_label[VF];
+    int64_t n = in->d[0];
+    vf largest, total = softmax_exp_columns(z, in->d[1], n, values, &largest);
+    vf inverse = vf_div(vf_set(1.0f), total);
+    vf_store(max, largest), vf_store(log_total, vf_log(total));
+    for (int64_t j = 0; (y || dz) && j < n; j++) vf_store(values + j * VF, vf_mul(vf_load(values + j * VF), inverse));
+    for (int i = 0; i < VF; i++) {
+        int32_t label = labels[i];
+        int is_column = loss_is_column(label, n);
+        float weight = loss_weight(s, row + i), to_label = is_column ? z[i * in->d[1] + label] - max[i] : 0.0f;
+        units[i] = s->unit * weight;
+        masses[i] = is_column ? 1.0f : 0.0f;
+        row_loss[i] = weight * (masses[i] * log_total[i] - to_label);
+        at_label[i] = is_column ? units[i] * (values[label * VF + i] - 1.0f) : 0.0f;
+    }
+    for (int64_t j = 0; y && j < s->width; j += VF)
+        vf_transpose(values + j * VF, VF, n - j < VF ? (int)(n > j ? n - j : 0) : VF, y + row * ldy + j, ldy);
+    if (!dz) return;
+    dz += row * lddz;
+    vf unit = vf_load(units), mass = vf_load(masses);
+    for (int64_t j = 0; j < n; j++) vf_store(values + j * VF, vf_mul(unit, vf_mul(vf_load(values + j * VF), mass)));
+    for (int64_t j = 0; j < s->width; j += VF)
+        vf_transpose(values + j * VF, VF, n - j < VF ? (int)(n > j ? n - j : 0) : VF, dz + j, lddz);
+    for (int i = 0; i < VF; i++)
+        if (masses[i] != 0.0f) dz[i * lddz + labels[i]] = at_label[i];
+}
+
 static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_targets targets, int64_t ldy,
                                  int64_t lddz) {
     const float *z = in->p[0];
@@ -77,6 +110,8 @@ static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_t
     int64_t n = in->d[0], ldz = in->d[1];
     int one_column = targets.labels && targets.spread == 0.0f; /* the targets need not be looked at one by one */
     loss_rows s = loss_split(in, run, in->p[2], in->p[4]);
+    for (; one_column && n <= SOFTMAX_FEW && s.begin + VF <= s.end; s.begin += VF)
+        softmax_crossentropy_columns(in, &s, s.begin, ldy, lddz);
     for (int64_t block = s.begin; block < s.end; block += LOSS_BLOCK) {
         int64_t count = s.end - block < LOSS_BLOCK ? s.end - block : LOSS_BLOCK;
         float total[LOSS_BLOCK] = {0}, mass[LOSS_BLOCK], dot[LOSS_BLOCK], log_total[LOSS_BLOCK];
