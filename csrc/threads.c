@@ -40,10 +40,11 @@ static struct {
     int left;       /* workers that have not finished this round */
     fnn_team_function fn;
     void *arg;
-    atomic_int busy;    /* a team is running */
-    atomic_int limit;   /* fnn_set_threads; 0: not set */
-    atomic_int arrived; /* barrier: threads that have come ... */
-    atomic_uint phase;  /* ... and how often it has opened */
+    atomic_int at[MAX_THREADS]; /* on which processor a thread of this round has begun; -1: not yet */
+    atomic_int busy;            /* a team is running */
+    atomic_int limit;           /* fnn_set_threads; 0: not set */
+    atomic_int arrived;         /* barrier: threads that have come ... */
+    atomic_uint phase;          /* ... and how often it has opened */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
 /* In the child of a fork only the forking thread lives: forget the workers, they are started again when needed. */
@@ -59,6 +60,31 @@ static void after_fork_in_child(void) {
 static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 static void install_fork_handler(void) { pthread_atfork(NULL, NULL, after_fork_in_child); }
 
+/* A scheduler that sees no common cache wakes a worker where it last ran, be it beside the thread that it is to help;
+ * there the two take turns while another processor idles, and stay for as long as their rounds are short. So a worker
+ * that finds itself beside another one asks to be moved to where none of its team is. For once: its affinity is then
+ * what it was, and the scheduler may think otherwise. */
+static void keep_apart(int thread, int team) {
+#if defined(__linux__)
+    int here = sched_getcpu(), crowded = 0;
+    if (here < 0) return;
+    for (int t = 0; t < team; t++) crowded |= t != thread && atomic_load(&pool.at[t]) == here;
+    atomic_store(&pool.at[thread], here);
+    cpu_set_t allowed, free;
+    if (!crowded || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    free = allowed;
+    for (int t = 0; t < team; t++) {
+        int taken = atomic_load(&pool.at[t]);
+        if (taken >= 0) CPU_CLR(taken, &free);
+    }
+    if (CPU_COUNT(&free) == 0 || sched_setaffinity(0, sizeof free, &free) != 0) return;
+    atomic_store(&pool.at[thread], sched_getcpu());
+    sched_setaffinity(0, sizeof allowed, &allowed);
+#else
+    (void)thread, (void)team;
+#endif
+}
+
 static void *worker(void *argument) {
     int thread = (int)(intptr_t)argument;
     uint64_t seen = 0;
@@ -73,6 +99,7 @@ static void *worker(void *argument) {
         void *arg = pool.arg;
         int team = pool.team;
         pthread_mutex_unlock(&pool.lock);
+        keep_apart(thread, team);
         fn(arg, thread, team);
         pthread_mutex_lock(&pool.lock);
         if (--pool.left == 0) pthread_cond_signal(&pool.done);
@@ -110,6 +137,8 @@ int fnn_team_run(int threads, fnn_team_function fn, void *arg) {
     pool.fn = fn;
     pool.arg = arg;
     pool.round++;
+    for (int t = 1; t < team; t++) atomic_store(&pool.at[t], -1);
+    keep_apart(0, 1);
     atomic_store(&pool.arrived, 0);
     if (team > 1) pthread_cond_broadcast(&pool.wake);
     pthread_mutex_unlock(&pool.lock);
