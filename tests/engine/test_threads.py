@@ -58,6 +58,16 @@ def test_environment():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity, which Linux has")
+def test_workers_may_run_wherever_the_process_may():
+    """One that began beside another is moved by its affinity, which then has to be what it was."""
+    fastnn.set_threads(2)
+    fitted(epochs=20)
+    threads = [int(name) for name in os.listdir("/proc/self/task")]
+    assert len(threads) > 1
+    assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset(os.sched_getaffinity(0))}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity, which Linux has")
 def test_affinity_is_respected():
     pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
     code = f"{pin}; import fastnn; print(fastnn.get_threads())"
