@@ -13,9 +13,12 @@
  * though a float that comes from memory into all lanes costs nothing. */
 #ifdef __clang__
 #define NET_SETTLED(p) __asm__ __volatile__("" : "+r"(p) : : "memory")
+#define NET_UNROLL(times) _Pragma(NET_TEXT(clang loop unroll_count(times)))
 #else
 #define NET_SETTLED(p) (void)0
+#define NET_UNROLL(times) _Pragma(NET_TEXT(GCC unroll times))
 #endif
+#define NET_TEXT(...) #__VA_ARGS__
 
 /* y = act(x[k] . w[k][..] + bias) of `count` vectors: at 0, LANES, 2 * LANES, and so on, but the last one at `last`.
  * n: from one row of w to the next. Each sum is a variable: compilers keep arrays of them in memory. */
@@ -29,12 +32,12 @@
             NET_EACH(NET_START, LANES, LOAD, )                                                               \
         }                                                                                                    \
         if (count < 3) {                                                                                     \
-            _Pragma("GCC unroll 16") for (i = 0; i < k; i++, w += n) {                                       \
+            NET_UNROLL(16) for (i = 0; i < k; i++, w += n) {                                                 \
                 const VECTOR value = SET(x[i]);                                                              \
                 NET_STEP(0, LANES, LOAD, MULTIPLY_ADD) NET_STEP(1, LANES, LOAD, MULTIPLY_ADD)                \
             }                                                                                                \
         } else {                                                                                             \
-            _Pragma("GCC unroll 2") for (i = 0; i < k; i++, w += n) {                                        \
+            NET_UNROLL(2) for (i = 0; i < k; i++, w += n) {                                                  \
                 const VECTOR value = SET(x[i]);                                                              \
                 NET_EACH(NET_STEP, LANES, LOAD, MULTIPLY_ADD)                                                \
             }                                                                                                \
@@ -111,9 +114,7 @@ static NET_INLINE float net_dot(const float *restrict x, const float *restrict w
     __m256 s = _mm256_mul_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(w));
     __m128 sum;
     int i;
-    _Pragma("GCC unroll 4") for (i = 8; i < k; i += 8) {
-        s = _mm256_fmadd_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(w + i), s);
-    }
+    NET_UNROLL(4) for (i = 8; i < k; i += 8) { s = _mm256_fmadd_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(w + i), s); }
     sum = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
     sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
     return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
@@ -127,7 +128,7 @@ static NET_INLINE void net_few_columns(const float *restrict x, float *restrict 
     float s0 = bias ? bias[0] : 0.0f, s1 = bias && n > 1 ? bias[1] : 0.0f, s2 = bias && n > 2 ? bias[2] : 0.0f;
     int i = n == 1 ? k - k % NET_DOT_LANES : 0;
     if (i) s0 += net_dot(x, w, i);
-    _Pragma("GCC unroll 16") for (; i < k; i++) {
+    NET_UNROLL(16) for (; i < k; i++) {
         s0 = net_fma(x[i], w[i * n], s0);
         if (n > 1) s1 = net_fma(x[i], w[i * n + 1], s1);
         if (n > 2) s2 = net_fma(x[i], w[i * n + 2], s2);
@@ -140,7 +141,7 @@ static NET_INLINE void net_few_columns(const float *restrict x, float *restrict 
 /* y[n] = act(x[k] . w[k][n] + bias) */
 static NET_INLINE void net_dense_row(const float *restrict x, float *restrict y, int k, int n, const float *restrict w,
                                      const float *restrict bias, int relu) {
-    if (n > 3) NET_SETTLED(x);
+    if (n > 3 || NET_LANES > 8) NET_SETTLED(x);
     if (n < 4) net_few_columns(x, y, k, n, w, bias, relu);
 #if NET_LANES > 8
     else if (n >= 16) net_all_columns16(x, y, k, n, w, bias, relu);
