@@ -27,7 +27,10 @@ BACKENDS = {
     "xsimd, AVX2": ("RTNEURAL_USE_XSIMD", "modules/xsimd/include", _AVX, 32),
     "STL": ("RTNEURAL_USE_STL", ".", _NATIVE, 16),
 }
-FLAGS = ("-std=c++17", "-O3", "-DEIGEN_STACK_ALLOCATION_LIMIT=0")  # static models are large objects, but not on a stack
+FLAGS = (
+    *("-std=c++17", "-O3", "-fno-semantic-interposition"),
+    "-DEIGEN_STACK_ALLOCATION_LIMIT=0",  # static models are large objects, but not on a stack
+)
 _ACTIVATIONS = {"relu": "ReLu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softmax": "Softmax", "elu": "ELu"}
 
 _HEAD = """\

@@ -4,6 +4,7 @@
 ``writer``     the graph, node by node: where values lie, loops and constants
 ``operations`` what each operation is in C
 ``functions.h``, ``layers.h``  what exported networks call: each file gets of them what it needs
+``vectors.h``  float32 dense layers where the processor has vectors: what ``layers.h`` has in plain C
 """
 
 from fastnn.export.export import ExportedC, export_c

@@ -16,7 +16,7 @@ from fastnn.graph import Graph
 from fastnn.lowering.layout import body
 from fastnn.saving.files import replacing
 
-_LIBRARY = [Path(__file__).with_name(each) for each in ("functions.h", "layers.h")]
+_LIBRARY = [Path(__file__).with_name(each) for each in ("functions.h", "vectors.h", "layers.h")]
 _PRECISIONS = ("float32", "float16", "int8")
 _BYTES = {"float": 4, "uint16_t": 2, "int8_t": 1}
 _A_LINE = {"float": 8, "uint16_t": 16, "int8_t": 20}
@@ -49,6 +49,34 @@ _FMA = """\
 #include <math.h>
 #endif
 """
+_LANES = """\
+/* Dense layers in vectors of so many floats, where the processor has them and speed is wanted; 0: plain C. */
+#ifndef NET_LANES
+#if !NET_FMA || !defined(__GNUC__) || !defined(__OPTIMIZE__) || defined(__OPTIMIZE_SIZE__) || !__STDC_HOSTED__
+#define NET_LANES 0
+{wide}#elif defined(__AVX2__) && defined(__FMA__)
+#define NET_LANES 8
+#elif defined(__aarch64__)
+#define NET_LANES 4
+#else
+#define NET_LANES 0
+#endif
+#endif
+#if NET_LANES
+#define NET_INLINE inline __attribute__((always_inline))
+#define NET_ALIGNED __attribute__((aligned(64)))
+#ifndef __clang__
+#pragma GCC optimize("no-thread-jumps") /* it would make a dozen instructions of a value's two bounds */
+#endif
+#else
+#define NET_INLINE
+#define NET_ALIGNED
+#endif
+"""
+_WIDE = """\
+#elif defined(__AVX512F__) && defined(__FMA__)
+#define NET_LANES 16
+"""
 _STORAGE = """\
 /* Where values are kept between the layers. `static`: one call at a time. Defined as nothing: on the stack, and any
  * number of threads may call. */
@@ -80,7 +108,8 @@ class ExportedC(NamedTuple):
 def export_c(predictor, path, precision=None, name=None, *, self_test=None, tolerance=1e-5):
     """Write a frozen network as one self-contained C99 file and its header.
 
-    The source has the weights, no heap, no double, and calls nothing: exp, tanh and all else it needs are in it. Its
+    The source has the weights, no heap, no double, and calls nothing: exp, tanh and all else it needs are in it. It is
+    plain C; where gcc or clang compile for speed, and for AVX2, AVX-512 or NEON, dense layers are in vectors. Its
     one function computes one sample: ``void net_predict(const float *x, float *y)``, with arrays of
     ``NET_INPUT_SIZE`` and ``NET_OUTPUT_SIZE`` floats in C order that do not overlap; with several inputs or outputs,
     ``const float *x0, const float *x1, ..., float *y0, ...`` in the model's order. C++ can include the header.
@@ -118,12 +147,13 @@ def export_c(predictor, path, precision=None, name=None, *, self_test=None, tole
     -----
     Bits. Dense layers sum in ascending order from the bias, and all functions are those of the engine, operation by
     operation. Where multiply-adds are fused (``NET_FMA``, by default where the processor has them) the answers have the
-    bits of the predictor on AVX2, AVX-512 and NEON; where not, those of the predictor's baseline. Three things are
+    bits of the predictor on AVX2, AVX-512 and NEON; where not, those of the predictor's baseline. Four things are
     excepted. What sums over a row elsewhere than in a dense layer (softmax, layer normalisation, sums, products of two
     tensors) adds in another order than vectors do: two such sums of n values differ by at most n 2^-23 of the sum of
-    magnitudes, and the answers of a softmax, relatively, by at most (n + 4) 2^-23. Numbers below 2^-126 are kept, where
-    the engine takes them for 0. And sin and cos of more than 8192 are not numbers. int8 layers have the same bits
-    everywhere.
+    magnitudes, and the answers of a softmax, relatively, by at most (n + 4) 2^-23. So does a float32 dense layer of one
+    output in vectors, unless compiled with ``-DNET_LANES=0``, which makes all layers plain C. Numbers below 2^-126 are
+    kept, where the engine takes them for 0. And sin and cos of more than 8192 are not numbers. int8 layers have the
+    same bits everywhere.
 
     It takes ``int`` of 32 bits, and IEEE floats without excess precision (not the x87). The errors in ulp of exp and
     the others are stated beside them in the source: at most 3, but for the lower tail of gelu.
@@ -212,15 +242,19 @@ def _header(writer, path, rom, ram):
 
 def _source(writer, lines, path, rom, ram):
     code = "\n".join(lines)
-    constants = "\n\n".join(_table(each) for each in writer.constants)
     library = _library(code)
-    memory = [f"    NET_STORAGE float memory[{writer.floats}];"] if writer.floats else []
+    vectors = "NET_LANES" in library
+    aligned = "NET_ALIGNED " if vectors else ""
+    constants = "\n\n".join(_table(each, aligned) for each in writer.constants)
+    memory = [f"    NET_STORAGE {aligned}float memory[{writer.floats}];"] if writer.floats else []
     memory += [f"    NET_STORAGE int16_t integers[{writer.integers}];"] if writer.integers else []
     parts = _head(path, f"ROM: {rom} bytes of weights and tables. RAM: {ram} bytes between the layers. "
                   "Besides: the code, and its stack.")  # fmt: skip
     text = "\n".join([*parts, f'#include "{path.stem}.h"', "", "#include <stdint.h>", "", _ROUNDING.rstrip()])
     if "NET_FMA" in library:
         text += f"\n\n{_FMA.rstrip()}"
+    if vectors:
+        text += "\n\n" + _LANES.format(wide=_WIDE if operations.nothing_but_vectors(writer.graph) else "").rstrip()
     if re.search(r"\b(INFINITY|NAN)\b", code + constants):
         text += "\n#include <math.h>"
     text += "\n\n" + "\n\n".join(each for each in (constants, library) if each)
@@ -294,10 +328,10 @@ def _prototype(writer):
     return f"void net_predict({', '.join(arguments)})"
 
 
-def _table(constant):
+def _table(constant, aligned):
     type_ = constant.type
     return (
-        f"/* {constant.comment} */\nstatic const {type_} {constant.name}[{constant.values.size}] = {{\n"
+        f"/* {constant.comment} */\nstatic const {aligned}{type_} {constant.name}[{constant.values.size}] = {{\n"
         f"{_numbers(type_, constant.values, '    ')}\n}};"
     )
 
@@ -316,8 +350,19 @@ def _numbers(type_, values, indent):
 def _library(code):
     """The functions of the library that some code calls, and those that they call, in the library's order."""
     functions = {}
-    comment = []
-    lines = (line for path in _LIBRARY for line in path.read_text().splitlines())
+    for path in _LIBRARY:
+        text = path.read_text()
+        functions.update(_functions(text) if path.name != "vectors.h" else {"net_dense_row": text.rstrip()})
+    needed, new = set(), _called(code, functions)
+    while new:
+        needed |= new
+        new = set().union(*(_called(functions[each], functions) for each in new)) - needed
+    return "\n\n".join(text for name, text in functions.items() if name in needed)
+
+
+def _functions(text):
+    """Those of a file by name, with the comments in front of them."""
+    functions, comment, lines = {}, [], iter(text.splitlines())
     for line in lines:
         if line.startswith("static"):
             text = [*comment, line]
@@ -329,11 +374,7 @@ def _library(code):
             comment.append(line)
         else:
             comment = []
-    needed, new = set(), _called(code, functions)
-    while new:
-        needed |= new
-        new = set().union(*(_called(functions[each], functions) for each in new)) - needed
-    return "\n\n".join(text for name, text in functions.items() if name in needed)
+    return functions
 
 
 def _called(text, functions):

@@ -2,16 +2,20 @@
 #ifndef FASTNN_EXPORT_LAYERS_H
 #define FASTNN_EXPORT_LAYERS_H
 
-#include "functions.h"
+#include "vectors.h"
 
-/* y[rows][n] = x[rows][k] . w[k][n] + bias; each sum is one chain in ascending order of k, from the bias. The outputs
- * are the inner loop, which compilers vectorise; four inputs at a time, so that sums are loaded and stored less
- * often. */
-static void net_dense(const float *restrict x, float *restrict y, int rows, int k, int n, const float *restrict w,
-                      const float *restrict bias) {
-    int r, i, j;
+/* y[rows][n] = act(x[rows][k] . w[k][n] + bias), act being relu or nothing. Each sum is one chain in ascending order of
+ * k, from the bias (but with NET_LANES that of a lone output is several). In plain C the outputs are the inner loop,
+ * which compilers vectorise; four inputs at a time, so that sums are loaded and stored less often. */
+static NET_INLINE void net_dense(const float *restrict x, float *restrict y, int rows, int k, int n,
+                                 const float *restrict w, const float *restrict bias, int relu) {
+    int r;
     for (r = 0; r < rows; r++, x += k, y += n) {
+#if NET_LANES
+        net_dense_row(x, y, k, n, w, bias, relu);
+#else
         const float *w0 = w;
+        int i, j;
         for (j = 0; j < n; j++) y[j] = bias ? bias[j] : 0.0f;
         for (i = 0; i + 4 <= k; i += 4, w0 += 4 * n) {
             const float *w1 = w0 + n, *w2 = w1 + n, *w3 = w2 + n;
@@ -23,6 +27,9 @@ static void net_dense(const float *restrict x, float *restrict y, int rows, int 
         }
         for (; i < k; i++, w0 += n)
             for (j = 0; j < n; j++) y[j] = net_fma(x[i], w0[j], y[j]);
+        if (relu)
+            for (j = 0; j < n; j++) y[j] = net_relu(y[j]);
+#endif
     }
 }
 

@@ -10,6 +10,7 @@ from fastnn.lowering.layout import body
 from fastnn.operations import rownorm
 
 _LARGEST_HALF = 65504
+_WIDE = 16  # floats of 512 bits
 _WITH_ALPHA = ("leaky_relu", "elu")
 _IN_C = {
     "copy": "{0}",
@@ -50,7 +51,8 @@ def dense(node, w):
     if bias is not None and _all_zero(bias):
         bias = None
     rows, k = _rows(node.inputs[0])
-    x, y, n = w.read(node.inputs[0]), w.write(node.output), kernel.shape[1]
+    relu = w.take_relu(node) if precision == "float32" else None
+    x, y, n = w.read(node.inputs[0]), w.write(relu.output if relu else node.output), kernel.shape[1]
     given = f"{x}, {y}, {rows}, {k}, {n}"
     if precision == "int8":
         if not np.isfinite(kernel).all():
@@ -63,13 +65,26 @@ def dense(node, w):
         numbers = f"{literal(limit)}, {literal(largest)}, integers"
         w.add(f"net_dense_int8({given}, {', '.join(tables)}, {numbers});")
         return
-    function, type_ = "net_dense", "float"
+    function, type_, more = "net_dense", "float", f", {int(relu is not None)}"
     if precision == "float16":
         if not np.all(np.abs(kernel) <= _LARGEST_HALF):
             raise w.cannot(node, f"float16 ends at {_LARGEST_HALF}, and a weight does not fit")
         kernel, function, type_ = kernel.astype(np.float16).view(np.uint16), "net_dense_float16", "uint16_t"
+        more = ""
     table = w.table(node, "kernel", kernel, type_, f"{k} inputs by {n} outputs")
-    w.add(f"{function}({given}, {table}, {_optional(w, node, bias)});")
+    w.add(f"{function}({given}, {table}, {_optional(w, node, bias)}{more});")
+
+
+def nothing_but_vectors(graph):
+    """Are wide dense layers all there is to compute? Vectors of 512 bits slow down what else is done beside them."""
+
+    def wide(node):
+        name, function = node.operation.name, node.attributes.get("function")
+        return name in ("dense", "packed_dense", "identity", "reshape") or (
+            name == "activation" and (function == "relu" or node.output.features >= _WIDE)
+        )
+
+    return all(map(wide, graph.nodes))
 
 
 def _all_zero(values):

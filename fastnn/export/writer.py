@@ -92,6 +92,7 @@ class Writer:
                 self._last[self._root(each)] = step
         for each in graph.outputs:
             self._last[self._root(each)] = len(self._units)
+        self._done = set()
         single = len(graph.inputs) == 1, len(graph.outputs) == 1
         self.inputs = ["x" if single[0] else f"x{number}" for number in range(len(graph.inputs))]
         self.outputs = ["y" if single[1] else f"y{number}" for number in range(len(graph.outputs))]
@@ -109,7 +110,7 @@ class Writer:
         """
         for step, node in enumerate(self._units):
             self._step = step
-            if node.operation.name in ALIASES:
+            if node.operation.name in ALIASES or node in self._done:
                 continue
             if node.operation.name not in emitters and node not in self._groups:
                 raise self.cannot(node, "there is no C for this operation")
@@ -124,8 +125,8 @@ class Writer:
         self._place_outputs()
         return self._placed()
 
-    def _described(self, node):
-        what = node.attributes.get("function") or node.operation.name
+    def _described(self, node, more=""):
+        what = (node.attributes.get("function") or node.operation.name) + more
         name = in_comment(node.output.name)
         inputs = [str(body(each.shape)) for each in self._inputs(node)]
         shapes = " and ".join(inputs) if len(inputs) < 4 else f"{len(inputs)} tensors"
@@ -174,6 +175,19 @@ class Writer:
             comment = f"{in_comment(node.output.name)}: {name}, {order or values.shape}"
             self.constants.append(Constant(full, type_, comment, values.reshape(-1)))
         return self._same[key]
+
+    def take_relu(self, node):
+        """The relu that alone reads a node's output, or None; the node's emitter computes it, too."""
+        readers = [each for each in self._units if any(self._root(x) is node.output for x in self._inputs(each))]
+        readers = [each for each in readers if each.operation.name not in ALIASES]
+        outputs = [self._root(each) for each in self.graph.outputs]
+        if len(readers) != 1 or node.output in outputs or readers[0] in self._groups:
+            return None
+        if readers[0].operation.name != "activation" or readers[0].attributes["function"] != "relu":
+            return None
+        self._done.add(readers[0])
+        self._lines[-1] = self._described(node, " and relu")
+        return readers[0]
 
     def define(self, tensor, text):
         """Let a tensor be what the code calls `text`."""
