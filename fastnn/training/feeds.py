@@ -120,7 +120,7 @@ class EvaluationArrays:
         # Sums over all rows do not depend on the batch. What is measured of a batch as a whole is measured of batches
         # of the size that was asked for.
         model, rows = self._model, self._rows
-        as_asked = by_batch or model.graph.adds_losses or any(head.depends_on_batch for head in model._heads)
+        as_asked = by_batch or model._network.graph.adds_losses or any(head.depends_on_batch for head in model._heads)
         batch = min(self._batch if as_asked else model._chunk, rows)
         program = model._program("test", batch if as_asked else model._chunk, self._samples.weighted)
         sources = model._bound(program, self._samples)
