@@ -57,8 +57,8 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     """
 
     _BOOKKEEPING = Layer._BOOKKEEPING | set(
-        """_checked_at _compiled _compiled_with _eager_program _epochs_shuffled _flags_checked_at _heads _initial_epoch
-        _known_batch _last_program _monte_carlo _network _network_given _pinned _predicting _programs
+        """_checked_at _compiled _compiled_with _eager_program _epochs_shuffled _flags_checked_at _frozen _heads
+        _initial_epoch _known_batch _last_program _monte_carlo _network _network_given _pinned _predicting _programs
         _seed_of_training _settled _tensors _told _traced_at _trainable_flags _trained _warned_of history loss
         optimizer stop_training""".split()
     )

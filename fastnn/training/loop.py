@@ -45,7 +45,7 @@ class Trainer(BatchTrainer, Steps):
         self._programs = {}
         self._known_batch = self._last_program = None
         self._heads = None
-        self._trained = None
+        self._trained = self._frozen = None
         self._pinned = {}  # kind of program -> graph, as it was when one was first made: it stays until `compile`
         self._predicting = None  # the same for `predict`
         self._warned_of = None  # the last graph of which a warning said that it is not the pinned one
@@ -93,8 +93,14 @@ class Trainer(BatchTrainer, Steps):
         self._epochs_shuffled = 0
         self._reset_programs()
         self._trainable_flags = {layer: layer.trainable for layer in self._all_layers()}
-        if self.built:
-            self._trained = set(self.trainable_weights)
+        if self._network is not None:
+            self._note_what_is_trained()
+
+    def _note_what_is_trained(self):
+        """What is `trainable` now is, until the next `compile`."""
+        self._trained = set(self.trainable_weights)
+        layers = (node.layer for node in self._network.graph.nodes)
+        self._frozen = {layer for layer in layers if layer is not None and not layer.trainable}
 
     @property
     def metrics(self):
@@ -220,7 +226,8 @@ class Trainer(BatchTrainer, Steps):
             ended. Where the data end it ends, too, with a warning, and the next one begins a new pass; if there can
             be none, training ends.
         validation_steps : int, optional
-            Validate on so many batches: the first ones of arrays, the next ones of an iterator.
+            Validate on so many batches, the first ones. Of a generator, which cannot begin again, the first two and
+            then the next ones that it yields, as in Keras.
         validation_batch_size : int, optional
         validation_freq : int or collection of int, default 1
             Validate after every so many epochs, or after those of these numbers, the first being 1.

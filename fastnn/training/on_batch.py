@@ -38,9 +38,9 @@ class BatchTrainer:
             if self.optimizer is None:
                 raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
             if self._trained is None:
-                self._trained = set(self.trainable_weights)
+                self._note_what_is_trained()
             trained = [variable for variable in graph.variables if variable in self._trained]
-            program = programs.Training(graph, batch, self._heads, weighted, self.optimizer, trained)
+            program = programs.Training(graph, batch, self._heads, weighted, self.optimizer, trained, self._frozen)
         elif kind == "gradients":
             program = programs.Gradients(graph, batch, self._heads, weighted, self.trainable_weights)
         else:

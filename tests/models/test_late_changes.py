@@ -169,6 +169,30 @@ def test_what_was_called_warns_until_the_next_compile():
         model.predict(X, verbose=0)
 
 
+@pytest.mark.filterwarnings("ignore:The layers")
+@pytest.mark.parametrize("trained", [True, False])
+def test_normalisation_is_frozen_at_the_next_compile(trained):
+    """Its weights and its statistics alike. (Keras refuses to go on without another `compile`.)"""
+    model = fastnn.Sequential([fastnn.Input((4,)), layers.BatchNormalization(), layers.Dense(2)])
+    norm = model.layers[0]
+    norm.trainable = trained
+
+    def moved():
+        before = [norm.gamma.numpy(), norm.moving_mean.numpy()]
+        model.fit(X, Y, verbose=0)
+        model.train_on_batch(X, Y)
+        return [(now.numpy() != then).any() for now, then in zip([norm.gamma, norm.moving_mean], before, strict=True)]
+
+    model.compile("sgd", "mse")
+    assert moved() == [trained, trained]
+    norm.trainable = not trained
+    assert moved() == [trained, trained]
+    in_training = np.asarray(norm(X, training=True))  # calls on arrays see it at once
+    assert np.allclose(in_training.mean(0), 0, atol=1e-5) == (not trained)
+    model.compile("sgd", "mse")
+    assert moved() == [not trained, not trained]
+
+
 def test_the_optimizer_goes_on_with_what_it_remembers():
     model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(3, "relu"), layers.Dense(2)])
     optimizer = fastnn.optimizers.Adam(0.01)
