@@ -11,6 +11,7 @@ from fastnn.variables import Variable
 
 # Arguments of the library's own layers that only `build` reads.
 _OF_VARIABLES = ("units", "use_bias"), ("_initializer", "_regularizer", "_constraint")
+_PLAIN = frozenset((bool, int, float, str, type(None)))
 _READ = {"activation": activations.get, "activity_regularizer": regularizers.get}
 
 
@@ -30,18 +31,25 @@ class HasAttributes:
 
     def __setattr__(self, name, value):
         if name in self._BOOKKEEPING:
-            super().__setattr__(name, value)
+            object.__setattr__(self, name, value)
             return
+        if type(value) not in _PLAIN:
+            if parts := list(parts_of(value)):
+                self._adopt(parts)
+            if is_own(type(self)):
+                value = tracked(value, self)
+        if self._was_traced:
+            self._set_late(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _set_late(self, name, value):
         own = is_own(type(self))
-        if parts := list(parts_of(value)):
-            self._adopt(parts)
-        counts = self._was_traced and (own or name in _arguments_of(type(self)))
-        if own:
-            value = tracked(value, self)
-        elif counts:
+        counts = own or name in _arguments_of(type(self))
+        if counts and not own:
             value = self._late_argument(name, value)
         before = self.__dict__.get(name)
-        super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
         if counts and not _same(before, self.__dict__.get(name)):  # properties look after themselves
             self._note_change()
 
@@ -97,7 +105,7 @@ class HasAttributes:
                 "they are. Make a new layer; or, for a penalty or a constraint, assign it to the variable, as in "
                 "`layer.kernel.regularizer = ...`, and compile.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return value
 
@@ -113,14 +121,15 @@ class HasAttributes:
 
 
 @functools.cache
-def is_own(layer_class):
-    """Is it a class of the user's?"""
-    return layer_class.__module__.partition(".")[0] != "fastnn"
+def is_own(defined):
+    """Is it a class, or a function, of the user's?"""
+    return defined.__module__.partition(".")[0] != "fastnn"
 
 
-def traces_own(layer):
-    """Is the layer's `call` one of the user's?"""
-    return not type(layer).call.__module__.startswith("fastnn.")
+@functools.cache
+def traces_own(layer_class):
+    """Is its `call` one of the user's?"""
+    return is_own(layer_class.call)
 
 
 @functools.cache
@@ -132,7 +141,7 @@ def _arguments_of(layer_class):
 
 def _same(before, after):
     """Is nothing changed, as far as can be told at a glance?"""
-    plain = isinstance(after, (bool, int, float, str, bytes, tuple, frozenset, type(None)))
+    plain = type(after) in _PLAIN or isinstance(after, (bytes, tuple, frozenset))
     return before is after or (plain and type(before) is type(after) and _equal(before, after))
 
 

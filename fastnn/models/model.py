@@ -142,7 +142,7 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     def _follow_changes(self, always=False):
         """Trace the network anew if attributes of layers have changed that a `call` may read."""
         now = _revision.current()
-        if always or self._changed_since(self._traced_at):
+        if always or (self._checked_at != now and self._changed_since(self._traced_at)):
             self._network = self._traced_again()
             self._traced_at = now
         self._checked_at = now
@@ -174,7 +174,10 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         ValueError
             If the model does not know the shape of its input yet.
         """
-        return self._known_network().graph
+        network = self._network
+        if network is None or self._checked_at != _revision.current():
+            network = self._known_network()
+        return network.graph
 
     @property
     def layers(self):

@@ -83,8 +83,9 @@ class Trainer(BatchTrainer, Steps):
         self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        layers = self._all_layers()
         if self._network is not None:
-            self._follow_changes(always=any(traces_own(layer) for layer in self._all_layers()))
+            self._follow_changes(always=any(traces_own(type(layer)) for layer in layers))
             self._told.weights(len(self.graph.outputs), self._heads_names())
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
@@ -92,7 +93,7 @@ class Trainer(BatchTrainer, Steps):
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
         self._reset_programs()
-        self._trainable_flags = {layer: layer.trainable for layer in self._all_layers()}
+        self._trainable_flags = {layer: layer._trainable for layer in layers}
         if self._network is not None:
             self._note_what_is_trained()
 
@@ -100,7 +101,7 @@ class Trainer(BatchTrainer, Steps):
         """What is `trainable` now is, until the next `compile`."""
         self._trained = set(self.trainable_weights)
         layers = (node.layer for node in self._network.graph.nodes)
-        self._frozen = {layer for layer in layers if layer is not None and not layer.trainable}
+        self._frozen = {layer for layer in layers if layer is not None and not layer._trainable}
 
     @property
     def metrics(self):
