@@ -35,9 +35,10 @@ class Layer(HasAttributes, HasWeights, Saveable, Initialised):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
-    depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced once for each
-    use, with symbolic tensors; the engine then runs the traced graph. A ``call`` that takes `training` may
-    pass it on to the layers that it composes, and may branch on it: it is traced for both modes.
+    depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced for each use,
+    with symbolic tensors; the engine then runs the traced graph. A ``call`` that takes `training` may pass it on to the
+    layers that it composes, and may branch on it: it is traced for both modes. An attribute that is assigned later is
+    seen by calls on arrays at once, by `fit`, `evaluate` and `predict` after the next `compile`.
 
     Parameters
     ----------

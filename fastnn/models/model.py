@@ -29,7 +29,7 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
 
     * `Sequential`, a stack of layers;
     * the functional way: call layers on `Input` tensors, then name what goes in and what comes out;
-    * a subclass, whose ``__init__`` makes layers and whose ``call`` composes them. ``call`` is traced once, with
+    * a subclass, whose ``__init__`` makes layers and whose ``call`` composes them. ``call`` is traced, with
       symbolic tensors, when `build` or the first data tells the shape of the input.
 
     Parameters
@@ -367,7 +367,10 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
 
     def _forward(self, arrays, samples, training):
         """The outputs, as a list of arrays, of what the layers make now."""
-        return self._run(self._eager_of(self.graph), arrays, samples, training)
+        eager = self._eager_program
+        if eager is None or self._checked_at != _revision.current() or eager.graph is not self._network.graph:
+            eager = self._eager_of(self.graph)
+        return self._run(eager, arrays, samples, training)
 
     def _eager_of(self, graph):
         if self._eager_program is None or self._eager_program.graph is not graph:

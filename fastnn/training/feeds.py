@@ -79,7 +79,7 @@ class TrainingArrays:
         self._done = 0  # batches of this pass
         self._samples = samples
         self._program = None
-        self._bind()
+        model._unpinned("train", self._bind)
         self._begun = False
         self._order = np.empty(rows, np.int64) if shuffle else None
         self.steps = steps or self._pass
@@ -151,7 +151,8 @@ class Fetched:
         self._kind = kind
         self._batches = batches
         self._class_weight = class_weight
-        self._ready(*batches.first())  # callbacks may expect a model that is built
+        first = batches.first()
+        model._unpinned(kind, lambda: self._ready(*first))  # callbacks may expect a model that is built
 
     @property
     def steps(self):

@@ -20,6 +20,7 @@ class BatchTrainer:
         key = kind, weighted
         known = self._programs.get(key)
         if known is not None and known.fitted_at == _revision.current() and known.batch == batch:
+            self._pinned.setdefault(kind, known.made_for[0])
             return known
         self._settle_variables()
         graph = self._pinned.get("train" if kind == "gradients" else kind) or self.graph
@@ -28,7 +29,7 @@ class BatchTrainer:
         structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
         # A variable that becomes (un)trainable by itself is no revision.
         fitted_at = None if kind == "gradients" else _revision.current()
-        made_for = batch, graph.state(), self.trainable_weights if kind == "gradients" else structure
+        made_for = graph, batch, graph.state(), self.trainable_weights if kind == "gradients" else structure
         if known is not None and known.made_for == made_for:
             known.fitted_at = fitted_at
             return known
@@ -49,6 +50,14 @@ class BatchTrainer:
         program.made_for, program.fitted_at = made_for, fitted_at
         self._programs[key] = program
         return program
+
+    def _unpinned(self, kind, prepare):
+        """What `prepare` returns; if it made the first program of a kind, layers may still change before that runs."""
+        first = kind not in self._pinned
+        found = prepare()
+        if first:
+            self._pinned.pop(kind, None)
+        return found
 
     # ---- data --------------------------------------------------------------------------------------------------------
 

@@ -193,6 +193,31 @@ def test_normalisation_is_frozen_at_the_next_compile(trained):
     assert moved() == [not trained, not trained]
 
 
+def generated():
+    while True:
+        yield X, Y
+
+
+def test_callbacks_may_change_layers_before_the_first_step(keras):
+    """Those of the first epoch decide, as later ones find what is compiled."""
+    found = []
+    for k in fastnn, keras:
+        kinds = [k.activations.tanh, k.activations.relu]
+
+        class Annealing(k.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None, kinds=kinds):
+                self.model.layers[-1].activation = kinds[epoch]
+
+        for data in ((X, Y), (generated(),)):
+            model = k.Sequential([k.Input((4,)), k.layers.Dense(2, kernel_initializer="ones")])
+            model.compile(k.optimizers.SGD(0.1), "mse")
+            told = dict(callbacks=[Annealing()], validation_data=(X, Y), steps_per_epoch=1, epochs=2)
+            found.append(model.fit(*data, **told, shuffle=False, verbose=0).history)
+    for mine, theirs in zip(found[:2], found[2:], strict=True):
+        for name, values in theirs.items():
+            np.testing.assert_allclose(mine[name], values, rtol=1e-5, err_msg=name)
+
+
 def test_the_optimizer_goes_on_with_what_it_remembers():
     model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(3, "relu"), layers.Dense(2)])
     optimizer = fastnn.optimizers.Adam(0.01)
