@@ -107,11 +107,45 @@ def test_what_decides_the_memory_cannot_be_assigned_in_use():
     model.optimizer.momentum = 0.5  # not in use yet
     model.optimizer.momentum = 0.0
     model.fit(X, Y, verbose=0)
-    for name, value in dict(momentum=0.9, nesterov=True, use_ema=True, clipnorm=1.0, weight_decay=0.1).items():
+    for name, value in dict(momentum=0.9, use_ema=True, gradient_accumulation_steps=2).items():
         with pytest.raises(ValueError, match=f"`{name}` cannot become"):
             setattr(model.optimizer, name, value)
     with pytest.raises(ValueError, match="before the optimizer is built"):
         model.optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+@pytest.mark.parametrize(
+    "assigned",
+    [{"clipnorm": 0.05}, {"clipvalue": 0.01}, {"global_clipnorm": 0.05}, {"weight_decay": 0.5}, {"nesterov": True},
+     {"clipvalue": 1e-3, "clipnorm": 0.05}, {"weight_decay": 0.5, "clipnorm": 0.05}],
+)  # fmt: skip
+def test_what_decides_no_memory_can_be_assigned_in_use(assigned):
+    """As in Keras, where it takes effect at the next `compile`. Of several clips the norm's holds."""
+    start = optimizers.SGD(0.1, momentum=0.5)
+    changed = classifier(optimizer=start)
+    changed.fit(X, Y, shuffle=False, verbose=0)
+    weights, memory = changed.get_weights(), [each.numpy() for each in start.variables]
+
+    def twin(**options):
+        model = classifier(optimizer=optimizers.SGD(0.1, momentum=0.5, **options))
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def again(model):
+        model.set_weights(weights)
+        for variable, value in zip(model.optimizer.variables, memory, strict=True):
+            variable.assign(value)
+        model.fit(X, Y, shuffle=False, verbose=0)
+
+    plain = {name: getattr(start, name) for name in assigned}
+    for values in assigned, plain:  # there and back
+        for name, value in values.items():
+            setattr(start, name, value)
+        given = {name: value for name, value in values.items() if name != "clipvalue" or len(values) == 1}
+        made = twin(**given)
+        for model in changed, made:
+            again(model)
+        same(changed, made)
 
 
 def test_multipliers():

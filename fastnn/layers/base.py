@@ -3,7 +3,6 @@
 import functools
 import inspect
 import math
-import warnings
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from fastnn._naming import scopes_open, unique_name
 from fastnn._suggestions import of_argument
 from fastnn.eager import Array, Eager, is_symbolic
 from fastnn.graph import Call, Graph, Tensor
+from fastnn.layers.attributes import HasAttributes
 from fastnn.layers.eager_inputs import as_floats, is_flat, several
 from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
@@ -31,13 +31,14 @@ from fastnn.training.arguments import flag
 from fastnn.variables import Variable
 
 
-class Layer(HasWeights, Saveable, Initialised):
+class Layer(HasAttributes, HasWeights, Saveable, Initialised):
     """A part of a network: variables, and how a tensor passes through.
 
     A layer of one's own is a subclass whose ``__init__`` makes other layers, whose ``build`` makes variables that
-    depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced once for each
-    use, with symbolic tensors; the engine then runs the traced graph. A ``call`` that takes `training` may
-    pass it on to the layers that it composes, and may branch on it: it is traced for both modes.
+    depend on the input's shape, and whose ``call`` composes layers and activations. ``call`` is traced for each use,
+    with symbolic tensors; the engine then runs the traced graph. A ``call`` that takes `training` may pass it on to the
+    layers that it composes, and may branch on it: it is traced for both modes. An attribute that is assigned later is
+    seen by calls on arrays at once, by `fit`, `evaluate` and `predict` after the next `compile`.
 
     Parameters
     ----------
@@ -69,6 +70,8 @@ class Layer(HasWeights, Saveable, Initialised):
 
     dtype = "float32"
     input_spec = None
+    _is_layer = True
+    _can_be_locked = True  # once it is built, it gets no further variables and layers
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class Layer(HasWeights, Saveable, Initialised):
         self._calls = []
         self._added_losses = None  # a list while `call` is being traced
         self._eager = {}
+        self._eager_at = 0  # the revision at which what is in it was still up to date
         self._seed = None
         self._eager_steps = 0
 
@@ -157,6 +161,7 @@ class Layer(HasWeights, Saveable, Initialised):
         """
         if isinstance(shape, str):
             raise ValueError(f"`name` is given by name. Received: add_weight({shape!r}, ...)")
+        self._refuse_if_locked(f"add_weight(name={name!r})")
         if overwrite_with_gradient:
             raise ValueError(
                 f"Layer {self.name!r}: `overwrite_with_gradient` is for variables of 8 bits, which fastnn has not."
@@ -251,11 +256,13 @@ class Layer(HasWeights, Saveable, Initialised):
         if self.input_spec is not None:
             check_inputs(self.input_spec, inputs, self.name)
         self._build_for(_tree.map_structure(lambda each: getattr(each, "shape", None), inputs))
+        self._was_traced = True
         training = mode_told() if training is None else training  # what is inside of it does as it is told
         if self._call_takes_training():
             kwargs["training"] = training
         with calling(self), inside_call(), in_mode(training):
             outputs = traced(self, inputs, kwargs)
+            self._is_locked = self._can_be_locked
             if self.activity_regularizer is None:
                 return outputs
             return _tree.map_structure(lambda each: regularizers.of_activity(self.activity_regularizer, each), outputs)
@@ -320,6 +327,10 @@ class Layer(HasWeights, Saveable, Initialised):
                 f"Layer {self.name!r}: its inputs are batches of one size. Received shapes: {[x.shape for x in leaves]}"
             )
         key = (str(_tree.map_structure(lambda each: each.shape[1:], arrays)), *sorted(kwargs.items()))
+        if self._eager_at != _revision.current():
+            if self._changed_since(self._eager_at):
+                self._eager = {}
+            self._eager_at = _revision.current()
         if key not in self._eager:
             tensors = _tree.map_structure(lambda each: Tensor((None, *each.shape[1:]), name="input"), arrays)
             # The node's own mode stays open, so that one graph serves both.
@@ -369,22 +380,6 @@ class Layer(HasWeights, Saveable, Initialised):
         return self._calls[0]
 
     # ---- variables ---------------------------------------------------------------------------------------------------
-
-    def __setattr__(self, name, value):
-        if isinstance(value, (Layer, list, tuple, dict)) and name != "_sublayers":
-            for each in _layers_in(value):
-                known = self.__dict__.setdefault("_sublayers", [])  # as in Keras, before super().__init__(), too
-                if each not in known:
-                    known.append(each)
-        if self.__dict__.get("_calls") and name in self.__dict__ and name in _arguments_of(type(self)):
-            warnings.warn(
-                f"`{name}` of layer {self.name!r} was changed after the layer was called on a symbolic tensor: what "
-                "was made of it then, such as the model that it is part of, keeps the value it had. Make the model "
-                "anew, for example with `Sequential(model.layers)`, which keeps the weights.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setattr__(name, value)
 
     def _all_layers(self):
         """This layer and those inside it."""
@@ -442,6 +437,7 @@ def _once(build):
         with calling(self):
             build(self, *args, **kwargs)
         self.built = True
+        self._is_locked = self._can_be_locked
         self.path = "/".join([*scopes_open(), *(layer.name for layer in scopes), self.name])
         self._build_shape = next(iter((*args, *kwargs.values())), None)
 
@@ -455,19 +451,3 @@ def _tensors_of(shape):
     if shape and isinstance(shape[0], (list, tuple)):
         return [_tensors_of(each) for each in shape]
     return Tensor((None, *shape[1:]), name="input")
-
-
-@functools.cache
-def _arguments_of(layer_class):
-    """The names of what a layer is constructed from, but those that take effect whenever they are assigned."""
-    names = inspect.signature(layer_class.__init__).parameters
-    return frozenset(name for name in names if name != "self" and not hasattr(layer_class, name))
-
-
-def _layers_in(value):
-    """The layers that a value of an attribute is or holds."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    for each in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(each, Layer):
-            yield each

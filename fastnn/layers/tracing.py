@@ -65,8 +65,9 @@ def with_losses(outputs, losses, **attributes):
     return _tree.pack(outputs, [first, *others])
 
 
-def alike(first, second):
-    """Do two structures of tensors have the same graph, up to the mode that layers were told?"""
+def alike(first, second, but=("training",)):
+    """Do two structures of tensors have the same graph, but for some attributes: by default, the mode that layers
+    were told?"""
     pairs = list(zip(_tree.flatten(first), _tree.flatten(second), strict=False))
     if str(_tree.map_structure(lambda each: 0, first)) != str(_tree.map_structure(lambda each: 0, second)):
         return False
@@ -79,14 +80,14 @@ def alike(first, second):
         x, y = a.node, b.node
         if x is None or y is None or x.operation is not y.operation or len(x.inputs) != len(y.inputs):
             return False
-        if not _same(x.variables, y.variables) or not _same(x.attributes, y.attributes, but="training"):
+        if not _same(x.variables, y.variables) or not _same(x.attributes, y.attributes, but):
             return False
         pairs += zip(x.inputs, y.inputs, strict=True)
     return True
 
 
-def _same(first, second, but=None):
-    return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first if key != but)
+def _same(first, second, but=()):
+    return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first if key not in but)
 
 
 def _equal(a, b):

@@ -80,6 +80,7 @@ class Builder:
         self.batch = batch
         self.training = training
         self.noise = training if noise is None else noise
+        self.frozen = None  # the layers that were not trainable when the model was compiled, where that matters
         self.label = ""  # what the instructions emitted now are part of: a layer, a loss, ...
         self.sources = {}  # graph input -> Source; plus whatever `source` was asked for
         self.penalties = None  # a list where the penalties of activities are wanted: values of rows, to be added up
@@ -102,6 +103,10 @@ class Builder:
         self._written_gradients = set()
         self.halves = Halves(self._variable_gradients)
         self._needs_gradient = {}
+
+    def is_frozen(self, layer):
+        """Does the layer behave as one that is not trainable?"""
+        return layer is not None and (not layer.trainable if self.frozen is None else layer in self.frozen)
 
     def part(self, graph, slots, wanted=()):
         """A builder that adds another graph to the same program.

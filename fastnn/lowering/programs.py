@@ -290,17 +290,21 @@ class Training(Evaluation):
     optimizer : Optimizer
     variables : list of Variable
         Those that are trained.
+    frozen : set of Layer, optional
+        Those that behave as not trainable, whatever their flags say now.
     """
 
     training = True
 
-    def __init__(self, graph, batch, heads, weighted, optimizer, variables):
+    def __init__(self, graph, batch, heads, weighted, optimizer, variables, frozen=None):
         self._optimizer = optimizer
+        self._frozen = frozen
         self._trained = list(variables)
         super().__init__(graph, batch, heads, weighted)
 
     def _lower(self, b):
         b.train(self._trained)
+        b.frozen = self._frozen
         self._forward(b)
         self._measure(b)
         b.backward()

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from fastnn import _random, _tree
+from fastnn import _random, _revision, _tree
 from fastnn._suggestions import did_you_mean
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
 from fastnn.layers.core import InputLayer
 from fastnn.layers.eager_inputs import as_floats
-from fastnn.layers.tracing import traced
+from fastnn.layers.tracing import alike, traced
 from fastnn.models.freezing import Freezable
 from fastnn.models.inputs import ReadsInputs
 from fastnn.models.network import Network, between
@@ -29,7 +29,7 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
 
     * `Sequential`, a stack of layers;
     * the functional way: call layers on `Input` tensors, then name what goes in and what comes out;
-    * a subclass, whose ``__init__`` makes layers and whose ``call`` composes them. ``call`` is traced once, with
+    * a subclass, whose ``__init__`` makes layers and whose ``call`` composes them. ``call`` is traced, with
       symbolic tensors, when `build` or the first data tells the shape of the input.
 
     Parameters
@@ -56,6 +56,14 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     (None, 1)
     """
 
+    _BOOKKEEPING = Layer._BOOKKEEPING | set(
+        """_checked_at _compiled _compiled_with _eager_program _epochs_shuffled _flags_checked_at _frozen _heads
+        _initial_epoch _known_batch _last_program _monte_carlo _network _network_given _pinned _predicting _programs
+        _seed_of_training _settled _tensors _told _traced_at _trainable_flags _trained _warned_of history loss
+        optimizer stop_training""".split()
+    )
+    _kind, _advice = "Model", "Call model.build((None, features)), or call it on data first."
+
     def __new__(cls, *args, **kwargs):
         if cls is Model and (args or "inputs" in kwargs):
             from fastnn.models.functional import Functional
@@ -68,6 +76,8 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
             raise ValueError(f"A functional model needs `inputs` and `outputs`. Received: {inputs=}, {outputs=}")
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self._network = None  # what lies between the inputs and the outputs, once that is known
+        self._network_given = inputs is not None
+        self._traced_at = self._checked_at = 0  # the revisions at which it was traced, and found to be up to date
         self._eager_program = None
         self._monte_carlo = None
         self._settled = None  # the graph whose variables all lie in arenas
@@ -112,10 +122,30 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
 
     def _trace_network(self, shape):
         """Find out what `call` makes of inputs of this shape, or structure of shapes."""
-        inputs = _inputs_of(shape)
+        self._network = self._traced_on(_inputs_of(shape))
+        self._traced_at = _revision.current()
+
+    def _traced_on(self, inputs):
+        self._was_traced = True
         with inside_call():
-            outputs = traced(self, inputs, {"training": None} if self._call_takes_training() else {})
-        self._network = Network(inputs, outputs)
+            return Network(inputs, traced(self, inputs, {"training": None} if self._call_takes_training() else {}))
+
+    def _traced_again(self):
+        """What the layers make of the inputs now; the same network if nothing has changed."""
+        network = self._network
+        if self._network_given:
+            return network.traced_again()
+        with calling(self):
+            found = self._traced_on(network.inputs)
+        return network if alike(found.outputs, network.outputs, but=()) else found
+
+    def _follow_changes(self, always=False):
+        """Trace the network anew if attributes of layers have changed that a `call` may read."""
+        now = _revision.current()
+        if always or (self._checked_at != now and self._changed_since(self._traced_at)):
+            self._network = self._traced_again()
+            self._traced_at = now
+        self._checked_at = now
 
     def call(self, inputs, training=None):
         """Compose layers; inputs and result are symbolic tensors. A functional model repeats its calls."""
@@ -127,12 +157,13 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         return self._network.apply(self._matched(inputs, "Its input"), training)
 
     def _known_network(self):
-        if self._network is None:
-            raise ValueError(
-                f"Model {self.name!r} is not built: it does not know the shape of its input. Call "
-                "model.build((None, features)), or call it on data first."
-            )
-        return self._network
+        if self._network is not None:
+            if self._checked_at != _revision.current():
+                self._follow_changes()
+            return self._network
+        raise ValueError(
+            f"{self._kind} {self.name!r} is not built: it does not know the shape of its input. {self._advice}"
+        )
 
     @property
     def graph(self):
@@ -144,7 +175,9 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
             If the model does not know the shape of its input yet.
         """
         network = self._network
-        return (self._known_network() if network is None else network).graph
+        if network is None or self._checked_at != _revision.current():
+            network = self._known_network()
+        return network.graph
 
     @property
     def layers(self):
@@ -333,12 +366,26 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         return self._packed(self._forward(arrays, samples, training), Array)
 
     def _forward(self, arrays, samples, training):
-        """The outputs, as a list of arrays."""
-        graph = self.graph
+        """The outputs, as a list of arrays, of what the layers make now."""
+        eager = self._eager_program
+        if eager is None or self._checked_at != _revision.current() or eager.graph is not self._network.graph:
+            eager = self._eager_of(self.graph)
+        return self._run(eager, arrays, samples, training)
+
+    def _eager_of(self, graph):
         if self._eager_program is None or self._eager_program.graph is not graph:
             self._eager_program = Eager(graph)
-        inputs = dict(zip(graph.inputs, arrays, strict=True))
-        return self._eager_program.run(inputs, samples, bool(training), self._random_state)
+        return self._eager_program
+
+    def _run(self, eager, arrays, samples, training):
+        inputs = dict(zip(eager.graph.inputs, arrays, strict=True))
+        return eager.run(inputs, samples, bool(training), self._random_state)
+
+    def _predicted(self, arrays, samples):
+        """The same in inference, of what the layers made when predictions were asked for first since `compile`."""
+        if self._predicting is None:
+            self._predicting = self._eager_of(self.graph)
+        return self._run(self._predicting, arrays, samples, False)
 
     def _packed(self, arrays, view):
         """A list of arrays, one an output, in the structure of the outputs."""
@@ -350,7 +397,7 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     def predict_on_batch(self, x):
         """Predictions for one batch, as a plain array, or as a structure of some for several outputs."""
         arrays, samples = self._checked_inputs(x, "x")
-        return self._packed(self._forward(arrays, samples, False), np.ndarray)
+        return self._packed(self._predicted(arrays, samples), np.ndarray)
 
     def predict_mc(self, x, n=100, seed=None):
         """Mean and standard deviation of `n` predictions with dropout and noise switched on: Monte-Carlo dropout.

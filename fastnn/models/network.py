@@ -5,6 +5,7 @@ from functools import cached_property
 
 from fastnn import _tree
 from fastnn.graph import Call, Graph, Node, Tensor
+from fastnn.layers.tracing import alike
 from fastnn.operations import inside_call
 
 
@@ -106,7 +107,7 @@ class Network:
 
     # ---- doing the same with other inputs ----------------------------------------------------------------------------
 
-    def apply(self, inputs, training=None, call=None):
+    def apply(self, inputs, training=None, call=None, again=None):
         """Make all calls anew, from other inputs.
 
         Parameters
@@ -116,6 +117,8 @@ class Network:
             Passed on to every layer that takes it.
         call : callable (layer, *args, **kwargs), optional
             What is done instead of calling a layer.
+        again : list, optional
+            Takes each call of this network and the new one, which its layer then does not remember.
 
         Returns
         -------
@@ -139,7 +142,23 @@ class Network:
                 kwargs = {**kwargs, "training": training}
             outputs = call(step.layer, *args, **kwargs) if call else step.layer(*args, **kwargs)
             made.update(zip(_tree.flatten(step.outputs), _tree.flatten(outputs), strict=True))
+            if again is not None:
+                again.append((step, step.layer._calls.pop()))
         return _tree.pack(self.outputs, [made[each] for each in self.graph.outputs])
+
+    def traced_again(self):
+        """What the same calls make now: another network if arguments of layers have changed since, else this one."""
+        again = []
+        with inside_call(False):
+            network = Network(self.inputs, self.apply(self.graph.inputs, again=again))
+        if alike(network.outputs, self.outputs, but=()):
+            return self
+        for old, new in again:  # layers remember the new call in place of the old one
+            calls = old.layer._calls
+            new.number = old.number
+            if old in calls:
+                calls[calls.index(old)] = new
+        return network
 
 
 def between(inputs, outputs):

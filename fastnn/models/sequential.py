@@ -29,7 +29,10 @@ class Sequential(Model):
     (None, 1)
     """
 
+    _kind = "Sequential model"
+    _advice = "Start it with fastnn.Input(shape), call model.build((None, features)), or call it on data first."
     _is_traced = False
+    _can_be_locked = False
     _layers_first = True  # in files, before attributes of a subclass
 
     def __init__(self, layers=None, trainable=True, name=None):
@@ -107,6 +110,12 @@ class Sequential(Model):
         self._network = Network(self._tensors[0], self._tensors[-1]) if known else None
         self._reset_programs()
 
+    def _traced_again(self):
+        network = self._network.traced_again()
+        if network is not self._network:
+            self._tensors = [network.inputs, *(step.outputs for step in network.steps if step.args)]
+        return network
+
     def build(self, input_shape=None):
         """Build the variables for inputs of this shape, which includes the batch axis.
 
@@ -173,11 +182,3 @@ class Sequential(Model):
         for layer in self._sublayers:
             inputs = layer(inputs, training=training)
         return inputs
-
-    def _known_network(self):
-        if self._network is None:
-            raise ValueError(
-                f"Sequential model {self.name!r} is not built: it does not know the shape of its input. Start it "
-                "with fastnn.Input(shape), call model.build((None, features)), or call it on data first."
-            )
-        return self._network

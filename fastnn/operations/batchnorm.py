@@ -15,7 +15,7 @@ class BatchNorm(Operation):
     name = "batchnorm"
 
     def uses_batch_statistics(self, node, b):
-        if node.layer is not None and not node.layer.trainable:
+        if b.is_frozen(node.layer):
             return False  # as in Keras: a frozen layer runs in inference mode
         training = node.attributes["training"]
         return b.training if training is None else training

@@ -63,7 +63,7 @@ class AdamW(Adam, learning_rate=0.001):
             raise ValueError("Argument `weight_decay` must be a float. Received: weight_decay=None")
         return settings.as_number(owner, name, value, 0)
 
-    weight_decay = settings.Setting(0.004, _decay.__func__, bool)
+    weight_decay = settings.Setting(0.004, _decay.__func__, bool, remembered=False)
 
 
 class Adamax(Optimizer, learning_rate=0.001):

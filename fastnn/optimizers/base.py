@@ -17,6 +17,7 @@ from fastnn.optimizers.schedules import deserialize as deserialize_schedule
 from fastnn.optimizers.schedules import serialize as serialize_schedule
 
 _TABLE_ROWS = 16384  # steps that one table of numbers is made for: 1 MB
+_FIRST_CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")  # which of several holds that were assigned later
 _CLIPS = ("clipvalue", "clipnorm", "global_clipnorm")  # numbered from 1, as csrc/ops/optimizer.h does
 
 
@@ -117,6 +118,7 @@ class Optimizer(OwnRule, Applies, Initialised):
         self._counted = None  # `iterations` while such a rule is traced
         self._own_shaped = {}  # the slots that have a shape of their own, as variables
         self._values = {}
+        self._switched = 0  # how often a setting was assigned that needs other programs
         self._constants = None  # hyper() where nothing depends on the step
         self._excluded, self._excluded_names = set(), None
         self._multipliers = {}
@@ -244,13 +246,13 @@ class Optimizer(OwnRule, Applies, Initialised):
         return table
 
     def _row(self, learning_rate):
-        clip = next((value for value in (getattr(self, each) for each in _CLIPS) if value), 0.0)
+        clip = next((value for value in (getattr(self, each) for each in _FIRST_CLIPS) if value), 0.0)
         own = [getattr(self, each) for each in self.own_numbers]
         return (learning_rate, self.weight_decay or 0.0, clip, self.ema_momentum, *own)
 
     def structure(self):
         """What programs of this optimizer are made for; another one needs others."""
-        return self._multipliers, self._excluded, self._excluded_names
+        return self._multipliers, self._excluded, self._excluded_names, self._switched
 
     @property
     def slot_names(self):
@@ -278,7 +280,7 @@ class Optimizer(OwnRule, Applies, Initialised):
 
     def clip(self):
         """How gradients are clipped: 0, or 1 more than the position in clipvalue, clipnorm, global_clipnorm."""
-        return next((number for number, each in enumerate(_CLIPS, 1) if getattr(self, each)), 0)
+        return next((_CLIPS.index(each) + 1 for each in _FIRST_CLIPS if getattr(self, each)), 0)
 
     def switches(self):
         """The dimensions that are the operation's own."""

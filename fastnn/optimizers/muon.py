@@ -88,7 +88,7 @@ class Muon(Optimizer, learning_rate=0.001):
     adam_lr_ratio = settings.number(1, 0, after_name=True)
     momentum = settings.number(0.95, 0, 1, after_name=True)
     ns_steps = settings.Setting(5, _steps, lambda value: value, after_name=True)
-    nesterov = settings.switch(True, after_name=True)
+    nesterov = settings.switch(True, after_name=True, remembered=False)
     rms_rate = settings.option(0.2, after_name=True)
 
     @property

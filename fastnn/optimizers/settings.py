@@ -16,17 +16,21 @@ class Setting:
     check : callable (optimizer, name, value)
         Returns the value in its proper type, or raises a ValueError.
     shape : callable (value), optional
-        What of the value decides how training is lowered, or which memory the optimizer has. Once there is such memory
-        that cannot change any more; all else may, at any time, and holds from the next step on.
+        What of the value decides which memory the optimizer has, or how training is lowered. All else may change at any
+        time, and holds from the next step on.
+    remembered : bool, default True
+        Is it the memory that `shape` decides? Then it cannot change any more once there is some. If it is only the
+        lowering, training is lowered anew.
     after_name : bool, default False
         Where it stands among the constructor's arguments.
     """
 
-    def __init__(self, default, check, shape=lambda value: None, after_name=False):
+    def __init__(self, default, check, shape=lambda value: None, after_name=False, remembered=True):
         self.default = default
         self.check = check
         self.shape = shape
         self.after_name = after_name
+        self.remembered = remembered
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -37,7 +41,8 @@ class Setting:
     def __set__(self, optimizer, value):
         value = self.check(optimizer, self.name, value)
         known = optimizer._values
-        if optimizer.built and self.shape(value) != self.shape(known[self.name]):
+        other = optimizer.built and self.shape(value) != self.shape(known[self.name])
+        if other and self.remembered:
             raise ValueError(
                 f"{type(optimizer).__name__}: `{self.name}` cannot become {value!r} after {known[self.name]!r} "
                 "once the optimizer is in use: it decides what the optimizer remembers. Make a new optimizer, and call "
@@ -45,6 +50,9 @@ class Setting:
             )
         known[self.name] = value
         optimizer._constants = None
+        if other:
+            optimizer._switched += 1
+            changed()
 
 
 def number(default, low=-math.inf, high=None, open_end=False, shape=lambda value: None, after_name=False):
@@ -56,9 +64,9 @@ def number(default, low=-math.inf, high=None, open_end=False, shape=lambda value
     return Setting(default, check, shape, after_name)
 
 
-def switch(default, after_name=False):
+def switch(default, after_name=False, remembered=True):
     """True or False."""
-    return Setting(default, lambda owner, name, value: flag(value, name), bool, after_name)
+    return Setting(default, lambda owner, name, value: flag(value, name), bool, after_name, remembered)
 
 
 def option(default=None, after_name=False):
@@ -67,7 +75,7 @@ def option(default=None, after_name=False):
     def check(owner, name, value):
         return None if value is None else as_number(owner, name, value, 0)
 
-    return Setting(default, check, bool, after_name)
+    return Setting(default, check, bool, after_name, remembered=False)
 
 
 def optional_count(least):

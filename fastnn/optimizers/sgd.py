@@ -28,7 +28,7 @@ class SGD(Optimizer, learning_rate=0.01):
     momentum_setting = "momentum"
 
     momentum = settings.number(0.0, 0, 1, shape=bool)
-    nesterov = settings.switch(False)
+    nesterov = settings.switch(False, remembered=False)
 
     @property
     def slot_names(self):

@@ -15,6 +15,8 @@ RAN_OUT = (
     "`steps_per_epoch * epochs` batches. You may need to use the `.repeat()` function when building your dataset."
 )
 
+_KEPT = 2  # batches of an iterator that begin each epoch of validation: those that Keras looks at beforehand
+
 
 def yields_batches(x):
     """Is this something to iterate over, whose items are batches, rather than arrays?"""
@@ -57,7 +59,8 @@ class Batches:
     shuffle : callable, optional
         Takes a number and returns as many indices in a new order: in this order the batches of a `PyDataset` come.
     anew : bool, default False
-        Let each epoch begin a new pass, whatever the number of steps, as far as the iterable can begin one.
+        Let each epoch begin a new pass, whatever the number of steps, as far as the iterable can begin one. Of an
+        iterator the first two batches begin each epoch, and others follow that no epoch has had yet, as in Keras.
     name : str
         Of the argument, for messages.
 
@@ -77,6 +80,7 @@ class Batches:
         self.description = f"`{name}`, a {type(iterable).__name__},"
         self._iterator = None
         self._taken = 0  # from the iterator
+        self._kept = None  # the first batches of an iterator, where epochs begin anew
         self._open = False  # has an epoch begun?
         self.steps = steps or self._length()
 
@@ -101,7 +105,12 @@ class Batches:
     def _pass(self):
         data = self._iterable
         if not isinstance(data, PyDataset):
-            return iter(data.as_numpy_iterator() if hasattr(data, "as_numpy_iterator") else data)
+            found = iter(data.as_numpy_iterator() if hasattr(data, "as_numpy_iterator") else data)
+            if not self._anew or found is not data:
+                return found
+            if self._kept is None:
+                self._kept = list(itertools.islice(found, _KEPT))
+            return itertools.chain(self._kept, found)
         length = data.num_batches
         if length is None:
             order = itertools.count()
@@ -150,7 +159,7 @@ class Batches:
             self._iterator, goes_on = None, False  # the last epoch has ended where its pass did
             self._begin()
         self._taken += done
-        if done < (self._limit or 1):
+        if done < (self._limit or (self._kept and self.steps) or 1):
             warnings.warn(RAN_OUT, stacklevel=stacklevel + 1)
         if self._anew or self._limit is None or done < self._limit:
             self._iterator = None

@@ -79,7 +79,7 @@ class TrainingArrays:
         self._done = 0  # batches of this pass
         self._samples = samples
         self._program = None
-        self._bind()
+        model._unpinned("train", self._bind)
         self._begun = False
         self._order = np.empty(rows, np.int64) if shuffle else None
         self.steps = steps or self._pass
@@ -120,7 +120,7 @@ class EvaluationArrays:
         # Sums over all rows do not depend on the batch. What is measured of a batch as a whole is measured of batches
         # of the size that was asked for.
         model, rows = self._model, self._rows
-        as_asked = by_batch or model.graph.adds_losses or any(head.depends_on_batch for head in model._heads)
+        as_asked = by_batch or model._network.graph.adds_losses or any(head.depends_on_batch for head in model._heads)
         batch = min(self._batch if as_asked else model._chunk, rows)
         program = model._program("test", batch if as_asked else model._chunk, self._samples.weighted)
         sources = model._bound(program, self._samples)
@@ -151,7 +151,8 @@ class Fetched:
         self._kind = kind
         self._batches = batches
         self._class_weight = class_weight
-        self._ready(*batches.first())  # callbacks may expect a model that is built
+        first = batches.first()
+        model._unpinned(kind, lambda: self._ready(*first))  # callbacks may expect a model that is built
 
     @property
     def steps(self):

@@ -13,6 +13,7 @@ import numpy as np
 from fastnn import _revision, optimizers
 from fastnn._engine.runtime import shuffle
 from fastnn.callbacks import CallbackList
+from fastnn.layers.attributes import traces_own
 from fastnn.training import arguments, feeds
 from fastnn.training.compiled import Compiled, results
 from fastnn.training.on_batch import BatchTrainer, flat
@@ -25,7 +26,7 @@ _NO_HOOKS = CallbackList()
 
 class Trainer(BatchTrainer, Steps):
     """The training half of a model. Expects `graph`, `_settle_variables`, `_new_seed`, `_checked_inputs`,
-    `_forward` and `_packed`."""
+    `_predicted`, `_packed` and `_follow_changes`."""
 
     def _reset_trainer(self):
         self.optimizer = None
@@ -44,7 +45,10 @@ class Trainer(BatchTrainer, Steps):
         self._programs = {}
         self._known_batch = self._last_program = None
         self._heads = None
-        self._trained = None
+        self._trained = self._frozen = None
+        self._pinned = {}  # kind of program -> graph, as it was when one was first made: it stays until `compile`
+        self._predicting = None  # the same for `predict`
+        self._warned_of = None  # the last graph of which a warning said that it is not the pinned one
 
     # ---- compile -----------------------------------------------------------------------------------------------------
 
@@ -79,7 +83,9 @@ class Trainer(BatchTrainer, Steps):
         self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
+        layers = self._all_layers()
         if self._network is not None:
+            self._follow_changes(always=any(traces_own(type(layer)) for layer in layers))
             self._told.weights(len(self.graph.outputs), self._heads_names())
         self.optimizer, self.loss = optimizer, loss
         self._compiled_with = optimizer, loss
@@ -87,9 +93,15 @@ class Trainer(BatchTrainer, Steps):
         self._seed_of_training = self._new_seed()
         self._epochs_shuffled = 0
         self._reset_programs()
-        self._trainable_flags = {layer: layer.trainable for layer in self._all_layers()}
-        if self.built:
-            self._trained = set(self.trainable_weights)
+        self._trainable_flags = {layer: layer._trainable for layer in layers}
+        if self._network is not None:
+            self._note_what_is_trained()
+
+    def _note_what_is_trained(self):
+        """What is `trainable` now is, until the next `compile`."""
+        self._trained = set(self.trainable_weights)
+        layers = (node.layer for node in self._network.graph.nodes)
+        self._frozen = {layer for layer in layers if layer is not None and not layer._trainable}
 
     @property
     def metrics(self):
@@ -131,6 +143,17 @@ class Trainer(BatchTrainer, Steps):
             warnings.warn(
                 f"The layers {changed} have changed their `trainable` since the model was compiled. That takes effect "
                 "at the next model.compile(...): call it before `fit()`.",
+                stacklevel=3,
+            )
+
+    def _warn_of_late_arguments(self, method, graph):
+        """Warn once that what layers are told now is not what is computed."""
+        if graph is not None and graph is not self.graph is not self._warned_of:
+            self._warned_of = self.graph
+            warnings.warn(
+                f"Attributes of layers of model {self.name!r} have changed since it was compiled for `{method}`. That "
+                "takes effect at the next model.compile(...); called on arrays, the model and its layers use the new "
+                "ones already.",
                 stacklevel=3,
             )
 
@@ -204,7 +227,8 @@ class Trainer(BatchTrainer, Steps):
             ended. Where the data end it ends, too, with a warning, and the next one begins a new pass; if there can
             be none, training ends.
         validation_steps : int, optional
-            Validate on so many batches: the first ones of arrays, the next ones of an iterator.
+            Validate on so many batches, the first ones. Of a generator, which cannot begin again, the first two and
+            then the next ones that it yields, as in Keras.
         validation_batch_size : int, optional
         validation_freq : int or collection of int, default 1
             Validate after every so many epochs, or after those of these numbers, the first being 1.
@@ -225,6 +249,7 @@ class Trainer(BatchTrainer, Steps):
         if self._flags_checked_at != _revision.current():
             self._warn_of_changed_flags()
             self._flags_checked_at = _revision.current()
+        self._warn_of_late_arguments("fit", self._pinned.get("train"))
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps_per_epoch = arguments.optional_count(steps_per_epoch, "steps_per_epoch")
         validation_steps = arguments.optional_count(validation_steps, "validation_steps")
@@ -353,6 +378,7 @@ class Trainer(BatchTrainer, Steps):
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
         self._require_compiled("evaluate")
+        self._warn_of_late_arguments("evaluate", self._pinned.get("test"))
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps = arguments.optional_count(steps, "steps")
         feed = feeds.evaluation(self, x, y, sample_weight, batch_size, steps)
@@ -396,6 +422,7 @@ class Trainer(BatchTrainer, Steps):
             Predict so many batches only.
         callbacks : list of Callback, optional
         """
+        self._warn_of_late_arguments("predict", self._predicting and self._predicting.graph)
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps = arguments.optional_count(steps, "steps")
         feed = feeds.prediction(self, x, batch_size, steps)
@@ -409,7 +436,7 @@ class Trainer(BatchTrainer, Steps):
             for step, (arrays, samples) in enumerate(parts):
                 if by_batch:
                     hooks.on_predict_batch_begin(step)
-                predicted.append(self._forward(arrays, samples, False))
+                predicted.append(self._predicted(arrays, samples))
                 if by_batch:
                     hooks.on_predict_batch_end(step, {"outputs": self._packed(predicted[-1], np.ndarray)})
         if len(predicted) == 1:

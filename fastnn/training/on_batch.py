@@ -20,12 +20,16 @@ class BatchTrainer:
         key = kind, weighted
         known = self._programs.get(key)
         if known is not None and known.fitted_at == _revision.current() and known.batch == batch:
+            self._pinned.setdefault(kind, known.made_for[0])
             return known
         self._settle_variables()
+        graph = self._pinned.get("train" if kind == "gradients" else kind) or self.graph
+        if kind != "gradients":
+            self._pinned[kind] = graph
         structure = self.optimizer.structure() if kind == "train" and self.optimizer else None
         # A variable that becomes (un)trainable by itself is no revision.
         fitted_at = None if kind == "gradients" else _revision.current()
-        made_for = batch, self.graph.state(), self.trainable_weights if kind == "gradients" else structure
+        made_for = graph, batch, graph.state(), self.trainable_weights if kind == "gradients" else structure
         if known is not None and known.made_for == made_for:
             known.fitted_at = fitted_at
             return known
@@ -35,17 +39,25 @@ class BatchTrainer:
             if self.optimizer is None:
                 raise ValueError("The model was compiled without an optimizer: call model.compile(optimizer, loss).")
             if self._trained is None:
-                self._trained = set(self.trainable_weights)
-            trained = [variable for variable in self.graph.variables if variable in self._trained]
-            program = programs.Training(self.graph, batch, self._heads, weighted, self.optimizer, trained)
+                self._note_what_is_trained()
+            trained = [variable for variable in graph.variables if variable in self._trained]
+            program = programs.Training(graph, batch, self._heads, weighted, self.optimizer, trained, self._frozen)
         elif kind == "gradients":
-            program = programs.Gradients(self.graph, batch, self._heads, weighted, self.trainable_weights)
+            program = programs.Gradients(graph, batch, self._heads, weighted, self.trainable_weights)
         else:
-            program = programs.Evaluation(self.graph, batch, self._heads, weighted)
+            program = programs.Evaluation(graph, batch, self._heads, weighted)
         program.attached = self._attached_metrics()
         program.made_for, program.fitted_at = made_for, fitted_at
         self._programs[key] = program
         return program
+
+    def _unpinned(self, kind, prepare):
+        """What `prepare` returns; if it made the first program of a kind, layers may still change before that runs."""
+        first = kind not in self._pinned
+        found = prepare()
+        if first:
+            self._pinned.pop(kind, None)
+        return found
 
     # ---- data --------------------------------------------------------------------------------------------------------
 
@@ -54,7 +66,7 @@ class BatchTrainer:
         return checked(self, x, y, sample_weight, class_weight, names)
 
     def _bound(self, program, samples):
-        inputs = dict(zip(self.graph.inputs, samples.inputs, strict=True))
+        inputs = dict(zip(self._network.graph.inputs, samples.inputs, strict=True))
         return program.bind(inputs, samples.targets, samples.weights)
 
     # ---- single batches ----------------------------------------------------------------------------------------------
@@ -127,9 +139,9 @@ class BatchTrainer:
         ):
             head = self._heads[0]
             labels = any(each.target_kind == "labels" for each in (head.loss, *head.metrics))
-            classes = self.graph.outputs[0].features if labels else None
+            classes = self._network.graph.outputs[0].features if labels else None
             # Nothing is read but this input, as it is, and these targets.
-            if program.sources.keys() == {self.graph.inputs[0], ("targets", 0)}:
+            if program.sources.keys() == {self._network.graph.inputs[0], ("targets", 0)}:
                 self._known_batch = KnownBatch(self, program, x, y, samples, classes)
         return len(samples), program, sources
 
@@ -138,7 +150,7 @@ class BatchTrainer:
         measured together."""
         samples = self._checked_data(x, y, sample_weight, None)
         rows = len(samples)
-        whole = self.graph.adds_losses or any(head.depends_on_batch for head in self._heads)
+        whole = self._network.graph.adds_losses or any(head.depends_on_batch for head in self._heads)
         capacity = self._capacity("test", samples) if whole else self._chunk
         program = self._program("test", capacity, samples.weighted)
         batch = min(rows, capacity)

@@ -209,18 +209,6 @@ def test_reshapes_behind_each_other():
     np.testing.assert_array_equal(model.predict(x, verbose=0).ravel(), fastnn.Model(inputs, hidden)(x).ravel())
 
 
-def test_an_argument_that_is_changed_too_late():
-    """A model keeps what it was made of; one that is made anew of the same layers has the new value."""
-    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    model = fastnn.Sequential([fastnn.Input((4,)), layers.Dense(2, activation="softmax")])
-    before = model.predict(x, verbose=0)
-    with pytest.warns(UserWarning, match=r"`activation` of layer 'dense.*keeps the value.*Sequential\(model.layers\)"):
-        model.layers[0].activation = fastnn.activations.linear
-    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
-    logits = fastnn.Sequential(model.layers).predict(x, verbose=0)
-    np.testing.assert_allclose(logits, x @ model.layers[0].kernel.numpy(), rtol=1e-5, atol=1e-6)
-
-
 def test_arguments_may_be_changed_before_the_first_call(recwarn):
     layer = layers.Dense(2, activation="softmax")
     layer.activation = fastnn.activations.linear

@@ -152,9 +152,11 @@ def test_a_generator_that_ends():
     assert model.optimizer.iterations == 3
     with pytest.warns(UserWarning, match="ran out of data"):
         assert len(model.fit(pieces(30, 30), epochs=3, verbose=0).history["loss"]) == 1
-    with pytest.warns(UserWarning, match="ran out of data"):  # the second validation has nothing to measure
-        history = model.fit(X, Y, validation_data=pieces(30), epochs=2, verbose=0).history
-    assert len(history["val_loss"]) == 1
+    with pytest.warns(UserWarning, match="ran out of data"):  # the second validation has the first two batches, again
+        history = model.fit(X, Y, validation_data=pieces(30, 30, 10), epochs=2, verbose=0).history
+    assert len(history["val_loss"]) == 2
+    again = network().fit(X, Y, validation_data=pieces(30), epochs=2, verbose=0).history
+    assert len(again["val_loss"]) == 2
 
 
 def test_each_validation_begins_anew_where_it_can():
@@ -168,8 +170,11 @@ def test_each_validation_begins_anew_where_it_can():
             drawn.append(len(drawn))
             yield X, Y
 
-    network().fit(X, Y, validation_data=forever(), validation_steps=2, epochs=2, verbose=0)
-    assert drawn == [0, 1, 2, 3]
+    network().fit(X, Y, validation_data=forever(), validation_steps=2, epochs=3, verbose=0)
+    assert drawn == [0, 1]  # the first two batches are kept, as in Keras
+    drawn.clear()
+    network().fit(X, Y, validation_data=forever(), validation_steps=3, epochs=3, verbose=0)
+    assert drawn == [0, 1, 2, 3, 4]
 
 
 def test_the_first_batch_builds_a_model():

@@ -73,6 +73,11 @@ RUNS = {
         (dataset(k),),
         {"validation_data": forever(), "validation_steps": 3},
     ),
+    "validation by a generator in steps": lambda k: (
+        (X, Y),
+        {"epochs": 3, "validation_data": forever(), "validation_steps": 3},
+    ),
+    "validation by a generator that ends": lambda k: ((X, Y), {"epochs": 3, "validation_data": chunks()}),
     "loader": lambda k: ((loader(k),), {"epochs": 2, "validation_data": loader(k)}),
     "arrays in steps": lambda k: ((X, Y), {"epochs": 3, "steps_per_epoch": 5}),
     "arrays in steps of batches": lambda k: ((X, Y), {"epochs": 3, "steps_per_epoch": 3, "batch_size": 12}),
