@@ -35,8 +35,9 @@ def check_arguments(method, batch_size, verbose, callbacks, unknown):
         )
     if isinstance(batch_size, (np.ndarray, memoryview, list, tuple, dict)):
         raise TypeError(
-            f"The second argument of {method}() is Keras's `batch_size`. Where to write goes by its name, "
-            f"frozen.{method}(x, out=y), or as frozen(x, y). Received: batch_size of type {type(batch_size).__name__}"
+            f"The second argument of {method}() is Keras's `batch_size`. Several inputs are one argument, a list or a "
+            f"dictionary: frozen.{method}([a, b]). Where to write goes by its name, frozen.{method}(x, out=y), or as "
+            f"frozen(x, y). Received: batch_size of type {type(batch_size).__name__}"
         )
     if batch_size is not None:
         arguments.count(batch_size, "batch_size")
