@@ -94,7 +94,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 # What fastnn has all the same, as far as it has a meaning here.
-HERE_THOUGH_LEFT_OUT = {"Model.quantize"}  # says who does it
+HERE_THOUGH_LEFT_OUT = {"Model.quantize", "layers.Layer.quantize"}  # they say who does it
 
 # Arguments whose subject is one of the above: other types, devices and frameworks; images; sequences.
 ARGUMENTS_ELSEWHERE = {
