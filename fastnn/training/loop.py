@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn import _revision, optimizers
 from fastnn._engine.runtime import shuffle
+from fastnn._suggestions import unknown_arguments
 from fastnn.callbacks import CallbackList
 from fastnn.training import arguments, feeds
 from fastnn.training.compiled import Compiled, results
@@ -59,6 +60,7 @@ class Trainer(BatchTrainer, Steps):
         steps_per_execution=1,
         jit_compile="auto",
         auto_scale_loss=True,
+        **unknown,
     ):
         """Say how to train. What is `trainable` now is trained until the next call, whatever becomes of the flags.
 
@@ -76,6 +78,8 @@ class Trainer(BatchTrainer, Steps):
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.compile, unknown)
         self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
@@ -165,6 +169,7 @@ class Trainer(BatchTrainer, Steps):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        **unknown,
     ):
         """Train for a number of epochs.
 
@@ -221,6 +226,8 @@ class Trainer(BatchTrainer, Steps):
         KeyboardInterrupt
             Within about 50 ms of Ctrl-C; up to a second later while batches are fetched. The model stays usable.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.fit, unknown)
         self._require_compiled("fit")
         if self._flags_checked_at != _revision.current():
             self._warn_of_changed_flags()
@@ -336,6 +343,7 @@ class Trainer(BatchTrainer, Steps):
         steps=None,
         callbacks=None,
         return_dict=False,
+        **unknown,
     ):
         """Loss and metrics on data, in inference mode.
 
@@ -352,6 +360,8 @@ class Trainer(BatchTrainer, Steps):
         float, list of float or dict
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.evaluate, unknown)
         self._require_compiled("evaluate")
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps = arguments.optional_count(steps, "steps")
@@ -381,7 +391,7 @@ class Trainer(BatchTrainer, Steps):
 
     # ---- predict -----------------------------------------------------------------------------------------------------
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **unknown):
         """Outputs for data of any length, as an array.
 
         Parameters
@@ -396,6 +406,8 @@ class Trainer(BatchTrainer, Steps):
             Predict so many batches only.
         callbacks : list of Callback, optional
         """
+        if unknown:
+            raise unknown_arguments(Trainer.predict, unknown)
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps = arguments.optional_count(steps, "steps")
         feed = feeds.prediction(self, x, batch_size, steps)
