@@ -197,9 +197,10 @@ class Trainer(BatchTrainer, Steps):
         validation_split : float, default 0
             The last so many of the samples are not trained on but evaluated after each epoch. For arrays only.
         validation_data : tuple (x, y) or (x, y, sample_weight), or what yields batches; optional
-        shuffle : bool, default True
+        shuffle : bool or "batch", default True
             A new order each epoch, determined by the seed: of samples in arrays, of batches in a `PyDataset`. What
-            else yields batches keeps its order.
+            else yields batches keeps its order. "batch" leaves samples of arrays in their batches, where their order
+            makes no difference: they stay as they are.
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
             For several outputs the same for all, or as a list or dictionary like `y`.
@@ -238,7 +239,7 @@ class Trainer(BatchTrainer, Steps):
         validation_batch_size = arguments.optional_count(validation_batch_size, "validation_batch_size")
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
-        shuffle = arguments.flag(shuffle, "shuffle")
+        shuffle = shuffle if shuffle == "batch" else arguments.flag(shuffle, "shuffle")
         epochs = arguments.count(epochs, "epochs", least=0)
         feed, validation = feeds.training(
             self, x, y, sample_weight, class_weight, batch_size, steps_per_epoch, shuffle, validation_split,
@@ -304,10 +305,10 @@ class Trainer(BatchTrainer, Steps):
         self._last_program = program
         one_by_one = hooks.has_train_batch_hooks
         done = 0
-        while done < stretch.batches and not self.stop_training:
+        while done < stretch.batches:
             if one_by_one:
                 hooks.on_train_batch_begin(before + done)
-            chunk = 1 if one_by_one else optimizer.steps_at_once(stretch.batches - done)
+            chunk = 1 if one_by_one or self.stop_training else optimizer.steps_at_once(stretch.batches - done)
             try:
                 program.program.run(
                     stretch.rows,
@@ -329,6 +330,8 @@ class Trainer(BatchTrainer, Steps):
                 hooks.on_train_batch_end(before + done - 1, results(program))
             if progress.live:
                 progress.update(before + done, lambda: results(program))
+            if self.stop_training:  # after a step, as in Keras: an epoch that has begun has one
+                break
         return done
 
     # ---- evaluate ----------------------------------------------------------------------------------------------------
