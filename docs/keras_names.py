@@ -94,7 +94,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 # What fastnn has all the same, as far as it has a meaning here.
-HERE_THOUGH_LEFT_OUT = {"Model.quantize"}  # says who does it
+HERE_THOUGH_LEFT_OUT = {"Model.quantize", "layers.Layer.quantize"}  # they say who does it
 
 # Arguments whose subject is one of the above: other types, devices and frameworks; images; sequences.
 ARGUMENTS_ELSEWHERE = {
@@ -118,6 +118,11 @@ DIFFERS = {
     "none before its first data",
     "random.dropout": "on arrays only; inside a network `layers.Dropout` draws the numbers",
     "callbacks.ProgbarLogger": "`fit` draws its own progress, at most ten times a second",
+    **dict.fromkeys(
+        ("Input", "layers.Input", "layers.InputLayer"),
+        "`optional=True` is refused: every input needs data; `batch_size` is kept for `get_config`, but symbolic "
+        "shapes begin with None",
+    ),
     "layers.Lambda": "the function is traced, so it must be composed of `fastnn.ops` and layers; it is saved by "
     "name, so a lambda is not",
     "layers.Embedding": "without mask: no layer here would read it",

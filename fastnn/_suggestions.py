@@ -32,6 +32,25 @@ def of_argument(name, cls):
     return did_you_mean(name, {each for base in cls.__mro__ for each in inspect.signature(base.__init__).parameters})
 
 
+def unknown_arguments(method, unknown, of=""):
+    """The error for arguments that a method has caught as ``**unknown``.
+
+    Parameters
+    ----------
+    method : callable
+    unknown : dict
+    of : str, optional
+        Whose method it is, for the message: " of a frozen network".
+    """
+    import inspect
+
+    known = [name for name in inspect.signature(method).parameters if name not in ("self", "unknown")]
+    return TypeError(
+        f"{method.__name__}(){of} got {', '.join(map(repr, unknown))}, which it does not know."
+        f"{did_you_mean(next(iter(unknown)), known)} It takes {', '.join(known)}."
+    )
+
+
 def _plain(name):
     return name.lower().replace("_", "")
 

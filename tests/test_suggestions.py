@@ -35,6 +35,10 @@ CASES = [
     (lambda: fitted(metrics=["accurracy"]), "'accuracy'"),
     (lambda: fitted({"prise": "mse"}), "'price'"),
     (lambda: keras.Sequential([layers.Dense(1, name="hidden")]).get_layer("hiden"), "'hidden'"),
+    (lambda: fitted(metric=["mae"]), "'metrics'"),
+    (lambda: keras.Sequential().fit([[1.0]], [[1.0]], epoch=3), "'epochs'"),
+    (lambda: keras.Sequential().evaluate([[1.0]], [[1.0]], batchsize=3), "'batch_size'"),
+    (lambda: keras.Sequential().predict([[1.0]], verbos=0), "'verbose'"),
 ]
 
 
@@ -43,6 +47,13 @@ def test_the_nearest_name_comes_first(call, meant):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()
     assert f"Did you mean {meant}" in str(caught.value)
+
+
+def test_an_argument_that_is_like_none_is_answered_with_all():
+    with pytest.raises(
+        TypeError, match=r"fit\(\) got 'workers', which it does not know. It takes x, y, batch_size, epoch"
+    ):
+        keras.Sequential().fit([[1.0]], [[1.0]], workers=3)
 
 
 def test_monitors_and_names_of_ones_own():

@@ -319,7 +319,17 @@ cdef class FrozenProgram:
     @staticmethod
     def _refuse_output(out, shape):
         got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"`out` must be a writable, C-contiguous float32 array of shape {shape}. Received: {got}")
+        raise ValueError(
+            "`out`, the second argument, is where to write: a writable, C-contiguous float32 array of shape "
+            f"{shape}. Received: {got}"
+        )
+
+    @staticmethod
+    def _refuse_shared(one, other):
+        raise ValueError(
+            f"`out` has arrays that share memory, those of outputs {one} and {other}: one answer would overwrite the "
+            "other. Make one array for each, for example with numpy.empty."
+        )
 
     # ---- any number of inputs and outputs ---------------------------------------------------------------------------
 
@@ -368,6 +378,9 @@ cdef class FrozenProgram:
             array = self._new_output(i, rows, lone) if out is None else self._checked_output(i, out[i], rows, lone)
             targets[i] = <float *>cnp.PyArray_DATA(array)
             written.append(array)
+            for k in range(0 if out is None else i):
+                if _overlap(targets[k], rows * self.outputs[k].floats, targets[i], rows * self.outputs[i].floats):
+                    self._refuse_shared(k, i)
         for i in range(inputs if out is not None else 0):
             for k in range(outputs):
                 if _overlap(sources[i], rows * self.inputs[i].floats, targets[k], rows * self.outputs[k].floats):

@@ -11,23 +11,16 @@ from fastnn.training import arguments, feeds
 from fastnn.training.batches import Batches, refuse_beside, yields_batches
 from fastnn.training.compiled import per_output
 
-_NO_NAMES = ("self", "unknown")
 _TOLD = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 def check_arguments(method, batch_size, verbose, callbacks, unknown):
     """Refuse what a predictor has no use for, and what is none of the values that Keras knows."""
     if unknown:
-        import inspect  # only where something is wrong
-
-        from fastnn._suggestions import did_you_mean
+        from fastnn._suggestions import unknown_arguments  # only where something is wrong
         from fastnn.freeze import Predictor
 
-        known = [name for name in inspect.signature(getattr(Predictor, method)).parameters if name not in _NO_NAMES]
-        raise TypeError(
-            f"{method}() of a frozen network got {', '.join(map(repr, unknown))}, which it does not know."
-            f"{did_you_mean(next(iter(unknown)), known)} It takes {', '.join(known)}."
-        )
+        raise unknown_arguments(getattr(Predictor, method), unknown, " of a frozen network")
     if callbacks:
         raise ValueError(
             f"A frozen network answers all at once, so that there is nothing to call callbacks at: use "
@@ -35,8 +28,9 @@ def check_arguments(method, batch_size, verbose, callbacks, unknown):
         )
     if isinstance(batch_size, (np.ndarray, memoryview, list, tuple, dict)):
         raise TypeError(
-            f"The second argument of {method}() is Keras's `batch_size`. Where to write goes by its name, "
-            f"frozen.{method}(x, out=y), or as frozen(x, y). Received: batch_size of type {type(batch_size).__name__}"
+            f"The second argument of {method}() is Keras's `batch_size`. Several inputs are one argument, a list or a "
+            f"dictionary: frozen.{method}([a, b]). Where to write goes by its name, frozen.{method}(x, out=y), or as "
+            f"frozen(x, y). Received: batch_size of type {type(batch_size).__name__}"
         )
     if batch_size is not None:
         arguments.count(batch_size, "batch_size")

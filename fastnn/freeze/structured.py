@@ -49,23 +49,32 @@ class StructuredPredictor(Predictor):
         Raises
         ------
         ValueError, TypeError
-            For inputs that do not fit.
+            For inputs that do not fit, and for arrays to write to that share memory.
         """
         if training:
             self._refuse_training()
-        leaves = None if out is None else self._leaves(out)
+        leaves = None if out is None else self._leaves(out, x)
         given = self._given(x)
         results = None if given is None else self._predict_several(given, leaves)
         if results is None:
             results = self._predict_converted(x, leaves)
         return self._pack(results) if out is None else out
 
-    def _leaves(self, out):
+    def _leaves(self, out, x):
         """The arrays that `out` has, as a list."""
+        if isinstance(x, np.ndarray) and len(self.input_names) > 1:
+            raise ValueError(
+                f"{self.name!r} has {len(self.input_names)} inputs, {', '.join(self.input_names)}, and they are one "
+                f"argument: frozen([{', '.join(self.input_names)}]). The second argument is `out`, where to write. "
+                f"Received: an array as x, and `out` of type {type(out).__name__}"
+            )
         flat = self._pack in (list, tuple) and type(out) in (list, tuple)
         leaves = list(out) if flat else _tree.flatten(out)
         if len(leaves) != len(self.heads):
-            raise ValueError(f"`out` must have {len(self.heads)} arrays, one for each output. Received: {len(leaves)}")
+            raise ValueError(
+                f"`out`, the second argument, is where to write. It must have {len(self.heads)} arrays, one for each "
+                f"output. Received: {len(leaves)}"
+            )
         return leaves
 
     def _given(self, x):
@@ -90,6 +99,10 @@ class StructuredPredictor(Predictor):
             read = self._read(arrays)
             read = [each.reshape(each.shape[1:]) for each in read] if lone else read
             return self._predict_several(read, out, True)
+        for number, each in enumerate(out or ()):
+            for other in range(number):
+                if np.may_share_memory(each, out[other]):
+                    self._refuse_shared(other, number)
         results = self._program.run(dict(zip(self._graph.inputs, arrays, strict=True)), rows)
         results = [each[0] if lone else each for each in results]
         return results if out is None else list(map(self._written, results, out))

@@ -17,8 +17,6 @@ from fastnn.layers.core import (
     Dense,
     Flatten,
     Identity,
-    Input,
-    InputLayer,
     Lambda,
     LeakyReLU,
     Permute,
@@ -30,6 +28,7 @@ from fastnn.layers.core import (
 from fastnn.layers.einsum_dense import EinsumDense
 from fastnn.layers.hashing import HashedCrossing, Hashing
 from fastnn.layers.input_spec import InputSpec
+from fastnn.layers.inputs import Input, InputLayer
 from fastnn.layers.lookup import IntegerLookup, StringLookup
 from fastnn.layers.merging import (
     Add,

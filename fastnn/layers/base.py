@@ -418,8 +418,8 @@ class Layer(HasAttributes, HasWeights, Saveable, Initialised):
         """The variables of `metrics`."""
         return [variable for metric in self.metrics for variable in metric.variables]
 
-    def __repr__(self):
-        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+    def _described(self):
+        return f"name={self.name}, built={self.built}"
 
 
 def _once(build):

@@ -74,3 +74,18 @@ class HasWeights:
                 )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Refuse, and say what does it here; see `fastnn.Model.quantize`.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        precision = "int8" if mode is None else mode
+        raise NotImplementedError(
+            "Layers of fastnn stay in float32, so that they can be trained on. Weights of fewer bits are a "
+            f"predictor's: predictor = model.freeze(precision={{{self.name!r}: 'int8'}}, calibration_data=x); others "
+            f"are 'float16' and, for a whole model, 'mixed'. Received: quantize({precision!r})"
+        )

@@ -296,6 +296,7 @@ def resolve(identifier, target_kind=None, output_n=None):
         return None
     kind = "column" if target_kind == "labels" and output_n != 1 else "values"
     if isinstance(loss, Loss):
+        loss._require_init()
         if _eager.changed(loss, __call__="lower"):
             raise loss.not_compiled()
         if _eager.changed(loss, call="lower"):

@@ -133,9 +133,6 @@ class Loss(Initialised):
         """Make a loss from what `get_config` returned."""
         return cls(**config)
 
-    def __repr__(self):
-        return f"<{type(self).__name__} name={self.name}>"
-
 
 class FunctionLoss(Loss):
     """A loss of one's own: a function of ``(y_true, y_pred)``, composed of `fastnn.ops`.

@@ -214,7 +214,7 @@ def get(identifier):
     return _registry.get(identifier, _OBJECTS, "metric")
 
 
-def resolve(identifier, loss, output_n):
+def resolve(identifier, loss, output_n, given=None):
     """Return the `Metric` that an entry of ``compile(metrics=[...])`` means.
 
     "accuracy" and "acc" mean, as in Keras, binary accuracy for a prediction of one column, sparse
@@ -228,6 +228,8 @@ def resolve(identifier, loss, output_n):
         Of the same output: tells what targets are.
     output_n : int
         Columns of the prediction.
+    given : {"labels", "values"}, optional
+        What targets look like, where there is no loss that tells.
 
     Raises
     ------
@@ -236,7 +238,7 @@ def resolve(identifier, loss, output_n):
         for other targets than those of the loss.
     """
     if str(identifier).lower() in ("accuracy", "acc"):
-        metric = _accuracy_for(identifier, loss, output_n)()
+        metric = _accuracy_for(identifier, loss, output_n, given)()
     else:
         metric = get(identifier)
     if isinstance(metric, losses.Loss):
@@ -283,13 +285,14 @@ def resolve(identifier, loss, output_n):
     return metric
 
 
-def _accuracy_for(identifier, loss, output_n):
+def _accuracy_for(identifier, loss, output_n, given=None):
     if output_n == 1:
         return BinaryAccuracy
-    if loss is None:
+    kind = given if loss is None else loss.target_kind
+    if kind is None:
         raise ValueError(
             f"Metric {identifier!r} means different accuracies for different targets, and there is "
             "no loss that tells which ones these are. Name one: 'sparse_categorical_accuracy' for "
             "labels, 'categorical_accuracy' for one-hot rows."
         )
-    return SparseCategoricalAccuracy if loss.target_kind == "labels" else CategoricalAccuracy
+    return SparseCategoricalAccuracy if kind == "labels" else CategoricalAccuracy

@@ -176,9 +176,6 @@ class Metric(Initialised):
         """Make a metric from what `get_config` returned."""
         return cls(**config)
 
-    def __repr__(self):
-        return f"<{type(self).__name__} name={self.name}>"
-
 
 class Mean(Metric):
     """The mean of values, weighted or not.

@@ -1,7 +1,7 @@
 """Models anew: copies with weights of their own."""
 
 from fastnn import _tree
-from fastnn.layers.core import input_like
+from fastnn.layers.inputs import input_like
 from fastnn.models.functional import Functional
 from fastnn.models.sequential import Sequential
 from fastnn.saving.registration import CustomObjectScope

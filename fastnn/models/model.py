@@ -7,8 +7,8 @@ from fastnn._suggestions import did_you_mean
 from fastnn.eager import CHUNK, Array, Eager
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
-from fastnn.layers.core import InputLayer
 from fastnn.layers.eager_inputs import as_floats
+from fastnn.layers.inputs import InputLayer
 from fastnn.layers.tracing import alike, traced
 from fastnn.models.freezing import Freezable
 from fastnn.models.inputs import ReadsInputs

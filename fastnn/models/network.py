@@ -185,7 +185,7 @@ def between(inputs, outputs):
         raise ValueError(f"Every input may be given once. Received: inputs={inputs}")
     network = Network(inputs, outputs)
     if any(tensor.node is not None for tensor in flat):
-        from fastnn.layers.core import Input
+        from fastnn.layers.inputs import Input
 
         fresh = [each if each.node is None else Input(each.shape[1:], name=f"{each.name}_input") for each in flat]
         again = _Cut(inputs, outputs)

@@ -2,7 +2,7 @@
 
 from fastnn.graph import Tensor
 from fastnn.layers.base import Layer
-from fastnn.layers.core import InputLayer, input_like
+from fastnn.layers.inputs import InputLayer, input_like
 from fastnn.models.model import Model
 from fastnn.models.network import Network
 from fastnn.operations import calling, inside_call

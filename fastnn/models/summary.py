@@ -5,7 +5,7 @@ import re
 from fastnn import _tree
 from fastnn.graph import Node
 from fastnn.layers.base import Layer
-from fastnn.layers.core import InputLayer
+from fastnn.layers.inputs import InputLayer
 from fastnn.models.network import maker, name_of, owner_of
 
 

@@ -447,8 +447,8 @@ class Optimizer(OwnRule, Applies, Initialised):
             config = {**config, "learning_rate": schedule}
         return cls(**config)
 
-    def __repr__(self):
-        return f"<{type(self).__name__} name={self.name} learning_rate={float(self.learning_rate)}>"
+    def _described(self):
+        return f"name={self.name} learning_rate={float(self.learning_rate)}"
 
 
 def _required_rate():

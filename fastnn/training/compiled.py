@@ -93,7 +93,11 @@ class Compiled:
             kind = "labels" if y is None or y.ndim < 2 or y.shape[-1] != columns else "values"
             loss = losses_module.resolve(losses[number], kind, columns)
             own, own_weighted = (
-                [metrics_module.resolve(each, loss, columns) for each in _as_list(given[number]) if each is not None]
+                [
+                    metrics_module.resolve(each, loss, columns, None if y is None else kind)
+                    for each in _as_list(given[number])
+                    if each is not None
+                ]
                 for given in (metrics, weighted)
             )
             heads.append(Head(loss, own, own_weighted, weights[number]))

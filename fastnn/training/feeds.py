@@ -209,7 +209,7 @@ def training(
     elif validation_data is None:
         validating = None
     if samples is not None:
-        feed = TrainingArrays(model, samples, batch_size, steps, shuffle)
+        feed = TrainingArrays(model, samples, batch_size, steps, shuffle is True)
     return feed, validating
 
 

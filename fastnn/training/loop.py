@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn import _revision, optimizers
 from fastnn._engine.runtime import shuffle
+from fastnn._suggestions import unknown_arguments
 from fastnn.callbacks import CallbackList
 from fastnn.layers.attributes import traces_own
 from fastnn.training import arguments, feeds
@@ -63,6 +64,7 @@ class Trainer(BatchTrainer, Steps):
         steps_per_execution=1,
         jit_compile="auto",
         auto_scale_loss=True,
+        **unknown,
     ):
         """Say how to train. What is `trainable` now is trained until the next call, whatever becomes of the flags.
 
@@ -80,6 +82,8 @@ class Trainer(BatchTrainer, Steps):
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for compatibility: everything is compiled, always, and many steps run in one call.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.compile, unknown)
         self._refuse_own_steps()
         optimizer = optimizers.get(optimizer)
         self._told = Compiled(loss, loss_weights, metrics, weighted_metrics)
@@ -188,6 +192,7 @@ class Trainer(BatchTrainer, Steps):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        **unknown,
     ):
         """Train for a number of epochs.
 
@@ -215,9 +220,10 @@ class Trainer(BatchTrainer, Steps):
         validation_split : float, default 0
             The last so many of the samples are not trained on but evaluated after each epoch. For arrays only.
         validation_data : tuple (x, y) or (x, y, sample_weight), or what yields batches; optional
-        shuffle : bool, default True
+        shuffle : bool or "batch", default True
             A new order each epoch, determined by the seed: of samples in arrays, of batches in a `PyDataset`. What
-            else yields batches keeps its order.
+            else yields batches keeps its order. "batch" leaves samples of arrays in their batches, where their order
+            makes no difference: they stay as they are.
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
             For several outputs the same for all, or as a list or dictionary like `y`.
@@ -245,6 +251,8 @@ class Trainer(BatchTrainer, Steps):
         KeyboardInterrupt
             Within about 50 ms of Ctrl-C; up to a second later while batches are fetched. The model stays usable.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.fit, unknown)
         self._require_compiled("fit")
         if self._flags_checked_at != _revision.current():
             self._warn_of_changed_flags()
@@ -256,7 +264,7 @@ class Trainer(BatchTrainer, Steps):
         validation_batch_size = arguments.optional_count(validation_batch_size, "validation_batch_size")
         validates = arguments.validation_epochs(validation_freq)
         first_epoch = arguments.count(initial_epoch, "initial_epoch", least=0)
-        shuffle = arguments.flag(shuffle, "shuffle")
+        shuffle = shuffle if shuffle == "batch" else arguments.flag(shuffle, "shuffle")
         epochs = arguments.count(epochs, "epochs", least=0)
         feed, validation = feeds.training(
             self, x, y, sample_weight, class_weight, batch_size, steps_per_epoch, shuffle, validation_split,
@@ -322,10 +330,10 @@ class Trainer(BatchTrainer, Steps):
         self._last_program = program
         one_by_one = hooks.has_train_batch_hooks
         done = 0
-        while done < stretch.batches and not self.stop_training:
+        while done < stretch.batches:
             if one_by_one:
                 hooks.on_train_batch_begin(before + done)
-            chunk = 1 if one_by_one else optimizer.steps_at_once(stretch.batches - done)
+            chunk = 1 if one_by_one or self.stop_training else optimizer.steps_at_once(stretch.batches - done)
             try:
                 program.program.run(
                     stretch.rows,
@@ -347,6 +355,8 @@ class Trainer(BatchTrainer, Steps):
                 hooks.on_train_batch_end(before + done - 1, results(program))
             if progress.live:
                 progress.update(before + done, lambda: results(program))
+            if self.stop_training:  # after a step, as in Keras: an epoch that has begun has one
+                break
         return done
 
     # ---- evaluate ----------------------------------------------------------------------------------------------------
@@ -361,6 +371,7 @@ class Trainer(BatchTrainer, Steps):
         steps=None,
         callbacks=None,
         return_dict=False,
+        **unknown,
     ):
         """Loss and metrics on data, in inference mode.
 
@@ -377,6 +388,8 @@ class Trainer(BatchTrainer, Steps):
         float, list of float or dict
             The loss, followed by the metrics if there are any; a dict by name if `return_dict`.
         """
+        if unknown:
+            raise unknown_arguments(Trainer.evaluate, unknown)
         self._require_compiled("evaluate")
         self._warn_of_late_arguments("evaluate", self._pinned.get("test"))
         batch_size = arguments.optional_count(batch_size, "batch_size")
@@ -407,7 +420,7 @@ class Trainer(BatchTrainer, Steps):
 
     # ---- predict -----------------------------------------------------------------------------------------------------
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **unknown):
         """Outputs for data of any length, as an array.
 
         Parameters
@@ -422,6 +435,8 @@ class Trainer(BatchTrainer, Steps):
             Predict so many batches only.
         callbacks : list of Callback, optional
         """
+        if unknown:
+            raise unknown_arguments(Trainer.predict, unknown)
         self._warn_of_late_arguments("predict", self._predicting and self._predicting.graph)
         batch_size = arguments.optional_count(batch_size, "batch_size")
         steps = arguments.optional_count(steps, "steps")

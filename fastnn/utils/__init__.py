@@ -135,6 +135,7 @@ def plot_model(
     show_layer_activations=False,
     show_trainable=False,
     splines="ortho",
+    layer_range=None,
 ):
     """Draw a model: its layers as boxes, and arrows where tensors go. Needs matplotlib: ``pip install 'fastnn[plot]'``.
 
@@ -149,10 +150,12 @@ def plot_model(
     rankdir : {"TB", "BT", "LR", "RL"}
         Where the inputs and the outputs are: "TB" is from top to bottom.
     expand_nested : bool, default False
-        Draw the layers of models inside the model.
+        Draw the layers of models inside the model, each of these in a frame.
     dpi : int, default 200
     splines : str, default "ortho"
         Accepted for compatibility: Graphviz, whose setting it is, does not draw here.
+    layer_range : None
+        As in Keras, no longer a choice.
 
     Returns
     -------
@@ -162,12 +165,11 @@ def plot_model(
     Raises
     ------
     ValueError
-        If the model is not built, or `rankdir` is unknown.
+        If the model is not built, `rankdir` is unknown, or a `layer_range` is given.
     ImportError
         If matplotlib is not installed.
     """
-    if rankdir not in ("TB", "BT", "LR", "RL"):
-        raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    _check_picture(rankdir, layer_range)
     if to_file is not None and os.path.splitext(to_file)[1] == ".dot":
         graph = model_to_dot(
             model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False,
@@ -202,18 +204,21 @@ def model_to_dot(
     show_layer_activations=False,
     show_trainable=False,
     splines="ortho",
+    layer_range=None,
 ):
     """Describe the picture of a model in Graphviz's language. Needs pydot; `plot_model` draws without.
 
     Parameters
     ----------
     model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, show_layer_activations, show_trainable
-        As of `plot_model`. Layers of models inside are not framed.
+        As of `plot_model`.
     dpi : int, default 200
     subgraph : bool, default False
         Return a cluster, to be put into another graph.
     splines : str, default "ortho"
         How Graphviz draws edges.
+    layer_range : None
+        As in Keras, no longer a choice.
 
     Returns
     -------
@@ -223,12 +228,11 @@ def model_to_dot(
     Raises
     ------
     ValueError
-        If the model is not built, or `rankdir` is unknown.
+        If the model is not built, `rankdir` is unknown, or a `layer_range` is given.
     ImportError
         If pydot is not installed.
     """
-    if rankdir not in ("TB", "BT", "LR", "RL"):
-        raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    _check_picture(rankdir, layer_range)
     from fastnn.models.plot import dot
 
     try:
@@ -238,3 +242,13 @@ def model_to_dot(
         )  # fmt: skip
     except ModuleNotFoundError as error:
         raise ImportError(f"model_to_dot needs pydot: pip install pydot. ({error})") from error
+
+
+def _check_picture(rankdir, layer_range):
+    if rankdir not in ("TB", "BT", "LR", "RL"):
+        raise ValueError(f"`rankdir` must be 'TB', 'BT', 'LR' or 'RL'. Received: rankdir={rankdir!r}")
+    if layer_range is not None:
+        raise ValueError(
+            "A picture is drawn of a whole model. For some of its layers, draw Model(tensor_before, tensor_after); "
+            f"model.summary(layer_range=...) lists some. Received: layer_range={layer_range!r}"
+        )

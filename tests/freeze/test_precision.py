@@ -458,3 +458,5 @@ def test_the_name_that_keras_has_says_who_does_it(mode, advice):
     model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(2)])
     with pytest.raises(NotImplementedError, match=f"{advice}.*quantize"):
         model.quantize(mode)
+    with pytest.raises(NotImplementedError, match=f"{{'{model.layers[0].name}': 'int8'}}.*quantize"):
+        model.layers[0].quantize(mode)

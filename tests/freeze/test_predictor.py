@@ -156,6 +156,40 @@ def test_several_inputs_and_outputs():
         frozen.predict_proba(x)
 
 
+def test_a_forgotten_list_of_inputs_is_told():
+    """The second argument is not the second input."""
+    a, b = fastnn.Input((3,), name="a"), fastnn.Input((2,), name="b")
+    frozen = fastnn.Model([a, b], layers.Dense(2)(layers.Concatenate()([a, b])), name="both").freeze()
+    one, other = X[:4, :3].copy(), X[:4, :2].copy()
+    with pytest.raises(ValueError, match=r"'both' has 2 inputs, a, b.*frozen\(\[a, b\]\).*second argument is `out`"):
+        frozen(one, other)
+    with pytest.raises(ValueError, match="`out`, the second argument, is where to write"):
+        frozen([1.0, 2.0, 3.0], [4.0, 5.0])
+    with pytest.raises(TypeError, match=r"frozen.predict\(\[a, b\]\)"):
+        frozen.predict(one, other)
+    single = fastnn.Sequential([fastnn.Input((3,)), layers.Dense(2)]).freeze()
+    with pytest.raises(ValueError, match="`out`, the second argument, is where to write.*bool"):
+        single(one, True)
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_answers_that_would_overwrite_each_other_are_refused(image):
+    x = fastnn.Input((3,))
+    heads = [layers.Dense(2)(x), layers.Dense(2)(x)]
+    if not image:  # what depends on the other samples has none
+        heads[0] = heads[0] - fastnn.ops.mean(heads[0], axis=0, keepdims=True)
+    frozen = fastnn.Model(x, heads).freeze()
+    assert (frozen.image is not None) == image
+    data, memory = X[:4, :3].copy(), np.empty((6, 2), np.float32)
+    for out in ([memory[:4], memory[:4]], [memory[:4], memory[2:]]):
+        with pytest.raises(ValueError, match="outputs 0 and 1.*overwrite"):
+            frozen(data, out)
+    memory = np.empty((8, 2), np.float32)  # side by side is not the same
+    expected = frozen(data)
+    for found, wanted in zip(frozen(data, [memory[:4], memory[4:]]), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_what_an_image_cannot_hold_runs_in_python(tmp_path):
     """A sum over the samples of a batch: what one row gives depends on the others."""
     x = fastnn.Input((4,))

@@ -114,7 +114,7 @@ def test_activations_that_return_no_tensor_are_refused():
         (lambda: fastnn.Input((np.array([3]),)), "known, positive size"),
         (lambda: fastnn.Input("784"), "`shape` must be a tuple"),
         (lambda: fastnn.Input((3,), batch_size="32"), "`batch_size` must be an integer"),
-        (lambda: fastnn.Input(batch_shape=(32, 4)), r"must begin with None.*batch_shape=\(32, 4\)"),
+        (lambda: fastnn.Input(batch_shape=("32", 4)), "`batch_size` must be an integer"),
         (lambda: fastnn.Input(batch_shape=(None, None)), "known, positive size"),
         (lambda: fastnn.Input(batch_shape=(None,)), "at least one axis"),
         (lambda: fastnn.Input(batch_shape=()), r"`batch_shape` must be a tuple such as \(None, 784\)"),
@@ -122,7 +122,12 @@ def test_activations_that_return_no_tensor_are_refused():
         (lambda: fastnn.Input((4,), batch_shape=(None, 4)), "both `batch_shape` and `shape`"),
         (lambda: fastnn.Input(batch_size=2, batch_shape=(None, 4)), "`batch_size`"),
         (lambda: fastnn.Input((4,), sparse=True), "`sparse` is not supported"),
-        (lambda: fastnn.Input((4,), tensor=fastnn.Input((4,))), "`input_tensor` is not supported"),
+        (lambda: fastnn.Input((4,), optional=True, name="extra"), "'extra'.*`optional=True`.*zeros"),
+        (lambda: fastnn.Input((4,), dtype="int33"), "Invalid dtype: 'int33'"),
+        (lambda: fastnn.Input(tensor=np.zeros(4)), "`input_tensor` must be a symbolic tensor"),
+        (lambda: fastnn.Input((3,), tensor=fastnn.Input((4,))), r"that of the `input_tensor`, \(4,\)"),
+        (lambda: fastnn.Input(tensor=fastnn.Input((4,)), dtype="int32"), "that of the `input_tensor`, 'float32'"),
+        (lambda: fastnn.Input(tensor=layers.Dense(2)(fastnn.Input((4,)))), "computed by a layer"),
     ],
 )
 def test_bad_arguments(make, message):
@@ -143,6 +148,42 @@ def test_inputs_are_those_of_keras(keras):
         )
         assert found == expected
     model = fastnn.Sequential([layers.InputLayer(batch_shape=(None, 4)), layers.Dense(2)])
+    assert model.predict(data(3, 4), verbose=0).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"shape": (4,), "batch_size": 8},
+        {"batch_shape": (8, 4)},
+        {"shape": (4,), "dtype": "int32", "name": "codes"},
+        {"batch_shape": (None, 2, 3), "dtype": np.float64},
+        {"shape": (1,), "dtype": "string"},
+    ],
+)
+def test_an_input_layer_says_what_it_was_told_as_in_keras(keras, arguments):
+    ours, theirs = layers.InputLayer(**arguments), keras.layers.InputLayer(**arguments)
+    for each in (ours, layers.InputLayer.from_config(ours.get_config())):
+        assert each.batch_shape == theirs.batch_shape
+        assert each.dtype == each.output.dtype == theirs.dtype == theirs.output.dtype
+        assert {**each.get_config(), "name": None} == {**theirs.get_config(), "name": None}
+    assert ours.output.shape == (None, *theirs.batch_shape[1:])
+
+
+def test_a_fixed_batch_binds_nobody():
+    model = fastnn.Sequential([fastnn.Input(batch_shape=(8, 4), dtype="int32"), layers.Dense(2)])
+    assert model.predict(np.arange(12).reshape(3, 4), verbose=0).shape == (3, 2)
+    again = fastnn.models.model_from_json(model.to_json())
+    assert again.get_config()["layers"][0]["config"]["batch_shape"] == (8, 4)
+
+
+def test_an_input_of_an_input_that_is_there():
+    x = fastnn.Input((4,), dtype="int32")
+    layer = layers.InputLayer((4,), input_tensor=x, name="again")
+    assert layer.output is x
+    assert fastnn.Input(tensor=x) is x
+    assert layer.dtype == "int32"
+    model = fastnn.Model(x, layers.Dense(2)(x))
     assert model.predict(data(3, 4), verbose=0).shape == (3, 2)
 
 

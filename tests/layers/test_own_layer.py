@@ -234,6 +234,9 @@ def test_a_forgotten_constructor_of_the_base_class_is_named():
     }.items():
         with pytest.raises(RuntimeError, match=rf"{name}.__init__ must call super\(\).__init__\(\)"):
             use()
+    for each in (Model(), ForgotSuperToo(), Loss(), Optimizer()):  # what a debugger shows
+        assert repr(each) == f"<{type(each).__name__}, whose __init__ has not called super().__init__()>"
+    assert repr(layers.Dense(1, name="d")) == "<Dense name=d, built=False>"
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         _ = model.colour
     with pytest.raises(AttributeError, match="not been called|never been called|symbolic"):

@@ -142,3 +142,49 @@ def test_an_error_in_a_callback_comes_through_and_leaves_a_usable_model():
         model.fit(X, Y, verbose=1, callbacks=[callbacks.LambdaCallback(on_epoch_end=fail)])
     assert model.optimizer.iterations == 4
     model.fit(X, Y, verbose=0)
+
+
+def test_an_epoch_that_was_told_to_stop_before_it_began_has_one_step(keras):
+    def losses(package):
+        class Stop(package.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                self.model.stop_training = epoch == 1
+
+        model = package.Sequential([package.Input((2,)), package.layers.Dense(1, kernel_initializer="ones")])
+        model.compile("sgd", "mse")
+        x = np.arange(12, dtype=np.float32).reshape(6, 2) / 12
+        options = {"batch_size": 2, "epochs": 3, "shuffle": False, "verbose": 0}
+        return model.fit(x, x[:, :1], callbacks=[Stop()], **options).history["loss"]
+
+    ours, theirs = losses(fastnn), losses(keras)
+    assert len(ours) == 2
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_samples_stay_in_their_batches_where_that_is_asked_for():
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    histories = []
+    for shuffle in (False, "batch"):
+        fastnn.utils.set_random_seed(0)
+        model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        histories.append(model.fit(x, x[:, :1], batch_size=5, epochs=2, shuffle=shuffle, verbose=0).history)
+    assert histories[0] == histories[1]
+    with pytest.raises(ValueError, match="`shuffle` must be True or False"):
+        model.fit(x, x[:, :1], shuffle="batches")
+
+
+def test_accuracy_of_an_output_without_a_loss_is_told_by_its_targets(keras):
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    labels = np.arange(20) % 4
+
+    def accuracies(package, targets):
+        inputs = package.Input((3,))
+        kinds = package.layers.Dense(4, "softmax", name="kind")(inputs)
+        model = package.Model(inputs, [package.layers.Dense(1, name="value")(inputs), kinds])
+        model.set_weights([np.linspace(-1, 1, each.size).reshape(each.shape) for each in model.get_weights()])
+        model.compile("sgd", ["mse", None], metrics=[None, ["accuracy"]])
+        return model.fit(x, [x[:, :1], targets], shuffle=False, verbose=0).history["kind_accuracy"]
+
+    for targets in (labels, np.eye(4, dtype=np.float32)[labels]):
+        assert accuracies(fastnn, targets) == pytest.approx(accuracies(keras, targets), rel=1e-5)

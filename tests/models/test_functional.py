@@ -1,6 +1,7 @@
 """Models made of inputs and outputs, or by subclasses: structure, calls, sharing, configurations, pictures."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -243,11 +244,63 @@ def test_a_picture(tmp_path):
     assert len(plain.axes[0].patches) < len(figure.axes[0].patches)
     with pytest.raises(ValueError, match="rankdir"):
         fastnn.utils.plot_model(model, rankdir="up")
+    with pytest.raises(ValueError, match="`?layer_range"):
+        fastnn.utils.plot_model(model, layer_range=["a", "b"])
     pytest.importorskip("pydot", reason="writes Graphviz's language")
     assert fastnn.utils.plot_model(model, tmp_path / "model.dot", show_layer_names=True) is None
     text = (tmp_path / "model.dot").read_text()
     assert text.startswith("digraph")
     assert text == fastnn.utils.model_to_dot(model).to_string()
+
+
+def nested(keras):
+    """A model of models, one of which is called twice, so that arrows go in a circle."""
+    layers = keras.layers
+    a, b, x = keras.Input((3,), name="a"), keras.Input((2,), name="b"), keras.Input((3,), name="x")
+    encoder = keras.Model(x, [layers.Dense(4, name="e1")(x), layers.Dense(4, name="e2")(x)], name="encoder")
+    innermost = keras.Sequential([layers.Dense(3, name="deep")], name="innermost")
+    stack = keras.Sequential([layers.Dense(3, name="first"), innermost, layers.Dense(4, name="last")], name="stack")
+    added = layers.Add(name="add")([*encoder(a), stack(layers.Dense(4, name="side")(b))])
+    return keras.Model([a, b], layers.Dense(1, name="head")(stack(added)))
+
+
+def test_models_inside_are_framed_and_their_layers_do_not_leave_the_frame(tmp_path):
+    pytest.importorskip("matplotlib")
+    model = nested(fastnn)
+    for rankdir in ("TB", "BT", "LR", "RL"):
+        figure = fastnn.utils.plot_model(model, None, expand_nested=True, show_layer_names=True, rankdir=rankdir)
+        axes = figure.axes[0]
+        frames = {
+            text.get_text(): patch.get_bbox()
+            for text, patch in zip(axes.texts, axes.patches, strict=False)
+            if patch.get_linestyle() == "--"
+        }
+        assert set(frames) == {"encoder", "stack", "innermost"}
+        places = {text.get_text().split()[0]: text.get_position() for text in axes.texts if " (" in text.get_text()}
+        assert len(places) == 11
+        inside = {"encoder": {"x", "e1", "e2"}, "stack": {"first", "deep", "last"}, "innermost": {"deep"}}
+        for frame, names in inside.items():
+            assert {name for name, place in places.items() if frames[frame].contains(*place)} == names
+
+
+def test_the_picture_has_the_arrows_of_keras(keras):
+    pytest.importorskip("pydot", reason="model_to_dot makes graphs of pydot")
+
+    def arrows(graph):
+        """Pairs of names; and the labels of the frames."""
+        names, edges, frames, graphs = {}, [], [], [graph]
+        while graphs:
+            one = graphs.pop()
+            for each in filter(lambda each: each.get_label(), one.get_nodes()):
+                names[each.get_name()] = re.sub(r"^.*<b>|</b>.*| .*$|\"", "", each.get_label())
+            edges += [(str(each.get_source()), str(each.get_destination())) for each in one.get_edges()]
+            frames += [each.get_label().strip('"') for each in one.get_subgraphs()]
+            graphs += one.get_subgraphs()
+        return {(names[one], names[other]) for one, other in edges}, sorted(frames)
+
+    ours, theirs = (arrows(each.utils.model_to_dot(nested(each), expand_nested=True)) for each in (fastnn, keras))
+    assert ours == theirs
+    assert len(ours[0]) == 12
 
 
 def test_the_picture_for_graphviz():
@@ -260,7 +313,8 @@ def test_the_picture_for_graphviz():
     assert text.startswith("digraph")
     assert text.count("->") == 3
     assert r'label="a \"name\" (Dense)\ninput: (None, 3)\noutput: (None, 4)"' in text
-    assert "inner" not in text
+    assert "inner" not in re.sub(r"subgraph.*?\}", "", text, flags=re.DOTALL)
+    assert re.search(r'subgraph [^}]*label="inner"[^}]*label="two \(Dense\)', text)
     text = fastnn.utils.model_to_dot(model, subgraph=True, show_layer_names=False).to_string()
     assert text.startswith("subgraph")
     assert text.count("Dense") == 2
