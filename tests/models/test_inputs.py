@@ -226,7 +226,7 @@ def test_data_that_does_not_fit(kind):
         ({"callbacks": [fastnn.callbacks.History]}, r"the class History"),
         ({"verbose": "loud"}, "verbose"),
         ({"class_weight": {7: 2.0}}, "class_weight: there are"),
-        ({"shuffle": "batch"}, "`shuffle` must be True or False"),
+        ({"shuffle": "rows"}, "`shuffle` must be True or False"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch` must be an integer of at least 1"),
         ({"validation_steps": "all"}, "`validation_steps` must be an integer of at least 1"),
     ],
