@@ -158,3 +158,30 @@ def test_metrics_are_not_updated_inside_call():
 
     with pytest.raises(TypeError, match="'watch' cannot be updated inside `call`"):
         Wrong()(X)
+
+
+def test_a_result_may_be_several_numbers_by_name(keras):
+    x = np.arange(12, dtype=np.float32).reshape(6, 2) / 12
+
+    def measured(package):
+        class Both(package.metrics.Metric):
+            def __init__(self):
+                super().__init__(name="both")
+                self.total = self.add_weight(name="total", initializer="zeros")
+
+            def update_state(self, y_true, y_pred, sample_weight=None):
+                self.total.assign_add(package.ops.sum(y_pred))
+
+            def result(self):
+                return {"total": self.total + 0.0, "double": self.total * 2.0}
+
+        model = package.Sequential([package.Input((2,)), package.layers.Dense(1, kernel_initializer="ones")])
+        model.compile("sgd", "mse", metrics=[Both()])
+        history = model.fit(x, x[:, :1], batch_size=2, epochs=2, shuffle=False, verbose=0).history
+        return history, model.evaluate(x, x[:, :1], verbose=0, return_dict=True)
+
+    (ours, our_end), (theirs, their_end) = measured(fastnn), measured(keras)
+    assert set(ours) == set(theirs) == {"loss", "total", "double"}
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, rtol=1e-5)
+        np.testing.assert_allclose(our_end[name], their_end[name], rtol=1e-5)

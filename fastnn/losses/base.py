@@ -164,8 +164,8 @@ class FunctionLoss(Loss):
 
         if self.reduction not in ("sum_over_batch_size", "mean"):
             raise ValueError(
-                f"Loss {self.name!r}: training knows the reductions 'sum_over_batch_size' and 'mean'. "
-                f"Received: reduction={self.reduction!r}"
+                f"Loss {self.name!r}: a loss of one's own is trained with reduction 'sum_over_batch_size' (or 'mean'), "
+                f"those of fastnn.losses also with others. Received: reduction={self.reduction!r}"
             )
 
         def function(y_true, y_pred):

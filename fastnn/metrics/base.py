@@ -163,7 +163,10 @@ class Metric(Initialised):
             their weights).
         """
         if self._variables:
-            return float(self.result())
+            result = self.result()
+            if isinstance(result, dict):  # reported by the names in it
+                return {name: float(value) for name, value in result.items()}
+            return float(result)
         total, count = state
         return float(total / count) if count else 0.0
 

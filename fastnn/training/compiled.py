@@ -127,7 +127,8 @@ def results(program):
             if head.loss_log is not None:
                 found[head.loss_log] = value
         else:
-            found[head.metric_logs[metric]] = metric.finish(state)
+            value = metric.finish(state)
+            found.update(value if isinstance(value, dict) else {head.metric_logs[metric]: value})
     found["loss"] = loss + program.penalty()
     if len(program.heads) > 1:
         order = {"loss": 0, **{head.loss_log: 1 + head.loss_place for head in program.heads}}
