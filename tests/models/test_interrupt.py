@@ -166,6 +166,7 @@ import fastnn
 
 model = fastnn.Sequential([fastnn.Input((500,)), fastnn.layers.Dense(1000), fastnn.layers.Dense(10)])
 x = np.ones((20_000, 500), np.float32)
+model.predict(x[:1], verbose=0)  # imports what it needs
 
 
 def handler(number, frame):
