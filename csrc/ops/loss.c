@@ -119,6 +119,11 @@ static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_t
             const float *zr = z + r * ldz;
             float *exponentials = y ? y + r * ldy : dz ? dz + r * lddz : NULL, highest = softmax_max(zr, n);
             vf max = vf_set(highest), sum = vf_zero(), target_sum = vf_zero(), dot_sum = vf_zero();
+            if (one_column) { /* before y is written, which may be z */
+                int is_column = loss_is_column(targets.labels[r], n);
+                mass[i] = is_column ? 1.0f : 0.0f;
+                dot[i] = is_column ? zr[targets.labels[r]] - highest : 0.0f;
+            }
             for (int64_t j = 0; j < s.width; j += VF) {
                 vf d = vf_sub(vf_load(zr + j), max);
                 vf e = vf_select(vf_inside(j, n), vf_exp(d), vf_zero());
@@ -131,11 +136,7 @@ static void softmax_crossentropy(const fnn_instr *in, const fnn_run *run, loss_t
                 dot_sum = vf_add(dot_sum, vf_select(vf_eq(t, vf_zero()), vf_zero(), vf_mul(t, d)));
             }
             total[i] = vf_sum(sum);
-            if (one_column) {
-                int is_column = loss_is_column(targets.labels[r], n);
-                mass[i] = is_column ? 1.0f : 0.0f;
-                dot[i] = is_column ? zr[targets.labels[r]] - highest : 0.0f;
-            } else {
+            if (!one_column) {
                 mass[i] = vf_sum(target_sum);
                 dot[i] = vf_sum(dot_sum);
             }

@@ -25,7 +25,7 @@ static NET_INLINE void net_dense(const float *restrict x, float *restrict y, int
                 y[j] = net_fma(x3, w3[j], net_fma(x2, w2[j], two));
             }
         }
-        for (; i < k; i++, w0 += n)
+        for (i = k - k % 4; i < k; i++, w0 += n)
             for (j = 0; j < n; j++) y[j] = net_fma(x[i], w0[j], y[j]);
         if (relu)
             for (j = 0; j < n; j++) y[j] = net_relu(y[j]);
@@ -54,7 +54,7 @@ static void net_dense_float16(const float *restrict x, float *restrict y, int ro
                 y[j] = net_fma(x3, net_half(w3[j]), net_fma(x2, net_half(w2[j]), two));
             }
         }
-        for (; i < k; i++, w0 += n)
+        for (i = k - k % 4; i < k; i++, w0 += n)
             for (j = 0; j < n; j++) y[j] = net_fma(x[i], net_half(w0[j]), y[j]);
     }
 }

@@ -55,6 +55,6 @@ def fold(graph):
         size = network.size
         for each in PASSES:
             each(network, report)
-    folded = rounded(network)
+    folded = rounded(network, report)
     report.finish(graph, folded)
     return folded, report

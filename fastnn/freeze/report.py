@@ -39,6 +39,12 @@ class FoldReport:
         """A node that could not be folded, for now."""
         self._reasons[node] = reason
 
+    def becomes(self, node, other):
+        """What holds for a node holds for another one that is written in its place: for a layer, not for a step of some
+        formula, which has no name of its own."""
+        if node in self._reasons and node.output.name != "elementwise":
+            self._reasons[other] = self._reasons.pop(node)
+
     def finish(self, before, after):
         """Take the numbers of the two graphs."""
         left = set(after.nodes)

@@ -138,7 +138,8 @@ def test_random_shapes(isa, name, shape, seed, extra, threads):
     _, lone_dx, _ = case.run(isa, output=False)
     assert same_bits(lone_dx[:, :n], dx[:, :n])
     if y is not None:
-        _, same_dx, same_y = case.run(isa, extra=extra, in_place=True)
+        same_loss, same_dx, same_y = case.run(isa, extra=extra, in_place=True)
+        assert same_bits(same_loss, row_loss)
         assert same_bits(same_dx[:, :n], dx[:, :n])
         assert same_bits(same_y[:, :n], y[:, :n])
         only_loss, _, only_y = case.run(isa, gradient=False)

@@ -111,6 +111,15 @@ def test_same_bits(machine, networks, tmp_path):
         assert np.abs(answers - frozen(samples)).max() < {"float32": 1e-6, "int8": 0.02}[precision]
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_compilers_see_no_overflow_where_pointers_have_32_bits(precision, tmp_path):
+    need("arm-none-eabi-gcc")
+    hidden = [layers.Dense(16, "relu"), layers.Dense(16, "relu")]
+    frozen = fastnn.Sequential([fastnn.Input((8,)), *hidden, layers.Dense(1)]).freeze()
+    source = export_c(frozen, tmp_path / "net.c", precision).files[0]
+    run("arm-none-eabi-gcc", *STRICT, "-O3", "-mcpu=cortex-m3", "-c", source, "-o", tmp_path / "net.o")
+
+
 def test_the_digits_on_a_small_microcontroller(tmp_path):
     """The example as it stands: 64 KiB of flash and 8 KiB of RAM, or it would not link."""
     need("arm-none-eabi-gcc", "qemu-system-arm", "make")

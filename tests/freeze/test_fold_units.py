@@ -229,6 +229,27 @@ def test_networks_of_a_thousand_layers():
     assert operations(graph) == ["dense", "activation"] * 260
 
 
+def test_report_names_what_stays_as_arithmetic():
+    """A scaling of other than features, and one beside a sum, are written as products and sums."""
+
+    def residual(x):
+        y = dense(4, activation="relu")(x)
+        return dense(3)(layers.Add()([y, BN()(y)]))
+
+    by_axis = functional(lambda x: dense(3)(BN(axis=1)(dense(4)(x))), (5, 6))
+    for model, reader in ((by_axis, by_axis.layers[-1].name), (functional(residual, (6,)), "add")):
+        _, report = fold(scramble(model).graph)
+        (name,) = [layer.name for layer in model.layers if isinstance(layer, BN)]
+        assert list(report.kept) == [name]
+        assert report.kept[name].startswith(reader)
+
+    def formula(x):
+        y = dense(4)(x)
+        return dense(3)(0.5 * y * (1.0 + ops.tanh(0.8 * (y + 0.04 * y**3))))
+
+    assert not fold(functional(formula, (6,)).graph)[1].kept
+
+
 def test_report():
     model = functional(lambda x: layers.ReLU()(BN()(layers.Activation("tanh")(BN()(dense(5)(x))))), (6,))
     graph, report = fold(model.graph)

@@ -8,11 +8,11 @@ from fastnn.graph import Graph
 from fastnn.variables import Variable
 
 
-def rounded(network):
+def rounded(network, report):
     """The graph of a network."""
     for node in network.nodes:
         if node.operation.name == "affine":
-            _write_scaling(network, node)
+            _write_scaling(network, node, report)
     for node in Graph(network.inputs, network.outputs).nodes:
         node.variables = {
             name: each and Variable(each.value, name=each.name, layout=each.layout)
@@ -21,7 +21,7 @@ def rounded(network):
     return Graph(network.inputs, network.outputs)
 
 
-def _write_scaling(network, node):
+def _write_scaling(network, node, report):
     """A scaling of features is an operation; others are arithmetic, and so is one beside arithmetic, which becomes part
     of the same formula."""
     scaling, n = scaling_of(node), node.output.features
@@ -35,6 +35,7 @@ def _write_scaling(network, node):
     if not scaling.only_scales:
         x = arithmetic("add", x, scaling.shift)
     x.name = node.output.name
+    report.becomes(node, x.node)
     network.replace(node.output, x)
 
 
