@@ -50,7 +50,8 @@ class HasAttributes:
             value = self._late_argument(name, value)
         before = self.__dict__.get(name)
         object.__setattr__(self, name, value)
-        if counts and not _same(before, self.__dict__.get(name)):  # properties look after themselves
+        elsewhere = own and name not in self.__dict__  # a slot, or wherever a property puts it
+        if elsewhere or (counts and not _same(before, self.__dict__.get(name))):
             self._note_change()
 
     # ---- parts -------------------------------------------------------------------------------------------------------

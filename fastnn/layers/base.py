@@ -16,6 +16,7 @@ from fastnn.layers.attributes import HasAttributes
 from fastnn.layers.eager_inputs import as_floats, is_flat, several
 from fastnn.layers.input_spec import check_inputs
 from fastnn.layers.tracing import traced
+from fastnn.layers.tracked import parts_of
 from fastnn.layers.weights import HasWeights
 from fastnn.operations import (
     apply,
@@ -407,10 +408,10 @@ class Layer(HasAttributes, HasWeights, Saveable, Initialised):
 
     @property
     def metrics(self):
-        """The metrics that are attributes of the layer, or of layers inside it."""
+        """The metrics that are attributes of the layer or of layers inside it, or in their lists and dictionaries."""
         from fastnn.metrics import Metric
 
-        own = [each for each in vars(self).values() if isinstance(each, Metric)]
+        own = dict.fromkeys(each for value in vars(self).values() for each in parts_of(value, Metric))
         return [*own, *(each for layer in self._sublayers for each in Layer.metrics.fget(layer))]
 
     @property

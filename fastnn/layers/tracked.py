@@ -3,13 +3,16 @@
 from fastnn import variables
 
 
-def parts_of(value):
-    """The layers and variables that a value of an attribute is or holds."""
+def parts_of(value, kind=None):
+    """The layers and variables, or what is of another kind, that a value of an attribute is or holds."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         for each in value:
-            yield from parts_of(each)
+            yield from parts_of(each, kind)
+    elif kind is not None:
+        if isinstance(value, kind):
+            yield value
     elif isinstance(value, variables.Variable) or getattr(type(value), "_is_layer", False):
         yield value
 
@@ -47,7 +50,8 @@ class Tracked:
     def _changed(self, *gone):
         """The owner hears of a change, and of values that are not in it any more."""
         if self.owner is not None:
-            self.owner._abandon(list(parts_of(gone)))
+            if parts := list(parts_of(gone)):
+                self.owner._abandon(parts)
             self.owner._note_change()
 
 
@@ -64,6 +68,10 @@ class TrackedList(Tracked, list):
 
     def __iadd__(self, values):
         self.extend(values)
+        return self
+
+    def __imul__(self, times):
+        self[:] = self * times
         return self
 
     def insert(self, index, value):

@@ -183,7 +183,7 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
     def layers(self):
         """The model's layers: those of a stack in its order, without its input; those of a functional model with its
         inputs; those of a subclass as they were made."""
-        return list(self._sublayers)
+        return list(self._network.layers if self._is_functional else self._sublayers)
 
     def get_layer(self, name=None, index=None):
         """A layer by name or by index.

@@ -134,8 +134,8 @@ class Network:
             if self._is_input(step):
                 continue
             if isinstance(step, Node):
-                again = [new(each) for each in step.inputs]
-                made[step.output] = Node(step.operation, again, step.variables, dict(step.attributes), None).output
+                taken = [new(each) for each in step.inputs]
+                made[step.output] = Node(step.operation, taken, step.variables, dict(step.attributes), None).output
                 continue
             args, kwargs = _tree.map_structure(new, (list(step.args), step.kwargs))
             if training is not None and step.layer._call_takes_training():

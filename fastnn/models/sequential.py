@@ -7,6 +7,7 @@ from fastnn.models.model import Model
 from fastnn.models.network import Network
 from fastnn.operations import calling, inside_call
 from fastnn.saving.serialization import deserialize_keras_object, serialize_keras_object
+from fastnn.variables import Variable
 
 
 class Sequential(Model):
@@ -147,6 +148,14 @@ class Sequential(Model):
                 f"You cannot build it with input_shape {input_shape}: make another model for it."
             )
 
+    # ---- attributes --------------------------------------------------------------------------------------------------
+
+    def _adopt(self, parts):
+        super()._adopt(_variables(parts))  # its layers are those that were added, as in Keras, and no attributes
+
+    def _abandon(self, parts):
+        super()._abandon(_variables(parts))
+
     # ---- configuration -----------------------------------------------------------------------------------------------
 
     def get_config(self):
@@ -182,3 +191,7 @@ class Sequential(Model):
         for layer in self._sublayers:
             inputs = layer(inputs, training=training)
         return inputs
+
+
+def _variables(parts):
+    return [each for each in parts if isinstance(each, Variable)]

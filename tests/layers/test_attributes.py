@@ -169,3 +169,101 @@ def test_no_rows():
     assert model.predict_on_batch(X[:0]).shape == model(X[:0]).shape == (0, 2)
     with pytest.raises(ValueError, match="x is empty"):
         model.predict(X[:0], verbose=0)
+
+
+def test_a_list_is_cheap_to_append_to():
+    """It took time that grew with the list, as all attributes were searched each time."""
+    layer = Own()
+    layer(X)
+    layer.notes = list(range(20_000))
+    looked = []
+    layer._abandon = looked.append
+    for number in range(10):
+        layer.notes.append(number)
+    layer.notes.pop()
+    assert not looked
+
+
+@pytest.mark.parametrize("where", ["list", "slot", "outside"])
+def test_a_call_sees_what_changed(where):
+    class Scaled(layers.Layer):
+        __slots__ = ("slot",)
+
+        def __init__(self):
+            super().__init__()
+            self.list, self.slot, self.box = [1], 1, type("Box", (), {"value": 1})()
+
+        @property
+        def outside(self):
+            return self.box.value
+
+        @outside.setter
+        def outside(self, value):
+            self.box.value = value
+
+        def call(self, inputs):
+            return inputs * float(len(self.list) * self.slot * self.outside)
+
+    layer = Scaled()
+    np.testing.assert_array_equal(layer(X), X)
+    if where == "list":
+        layer.list *= 3
+    else:
+        setattr(layer, where, 3)
+    np.testing.assert_array_equal(layer(X), X * 3)
+
+
+@pytest.mark.parametrize("kind", ["before", "after", "list"])
+def test_layers_of_a_stack_may_be_attributes(kind):
+    class Net(fastnn.Sequential):
+        def __init__(self):
+            if kind == "before":
+                self.hidden = layers.Dense(3)
+                super().__init__([self.hidden, layers.Dense(1)])
+                return
+            super().__init__()
+            self.parts = [layers.Dense(3), layers.Dense(1)]
+            self.hidden = self.parts[0]
+            for layer in self.parts if kind == "list" else [self.hidden, self.parts[1]]:
+                self.add(layer)
+
+    model = Net()
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :1], verbose=0)
+    assert len(model.layers) == 2
+    assert len(model.weights) == 4
+    if kind != "before":
+        model.parts.clear()
+        assert len(model.layers) == 2
+
+
+def test_attributes_are_no_layers_of_a_stack_or_functional_model(keras):
+    found = []
+    for k in fastnn, keras:
+        inputs = k.Input((4,))
+        stack, functional = k.Sequential([inputs, k.layers.Dense(1)]), k.Model(inputs, k.layers.Dense(1)(inputs))
+        for model in stack, functional:
+            model.other, model.others = k.layers.Dense(7), [k.layers.Dense(3)]
+            model.other.build((None, 4))
+            model.trainable = False
+            copy = k.models.clone_model(model)
+            described = model.get_config()["layers"]
+            found.append(
+                (len(model.layers), len(model.weights), model.other.trainable, len(copy.layers), len(described))
+            )
+        stack.add(k.layers.Dense(2))
+        found.append((len(stack.layers), stack.output_shape))
+        nested = k.Sequential([k.Input((4,)), stack])
+        found.append(nested.output_shape)
+    assert found[:4] == found[4:]
+
+
+def test_metrics_in_containers(keras):
+    for k in fastnn, keras:
+
+        class Net(k.Model):
+            def __init__(self, k=k):
+                super().__init__()
+                self.kept = [k.metrics.Mean(name="a"), {"x": k.metrics.Mean(name="b")}]
+
+        assert [each.name for each in Net().metrics] == ["a", "b"]

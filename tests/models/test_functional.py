@@ -339,3 +339,16 @@ def test_a_flag_changed_after_compile_is_warned_of_once():
     frozen = model.get_layer("shared").get_weights()
     model.fit(X, y, verbose=0)
     np.testing.assert_array_equal(frozen[0], model.get_layer("shared").get_weights()[0])
+
+
+def test_operations_between_layers_of_a_nested_model():
+    """The new calls of layers after an operation were lost, and the layers' outputs with them."""
+    inputs = fastnn.Input((4,))
+    inner = fastnn.Model(inputs, layers.Dense(2)(fastnn.ops.tanh(layers.Dense(3)(inputs)) * 2.0))
+    for _ in range(2):
+        outer = fastnn.Model(inputs, layers.Dense(1)(inner(inputs)))
+        assert outer(np.ones((5, 4))).shape == (5, 1)
+    assert inner.layers[-1].output.shape == (None, 2)
+    inner.layers[-1].activation = "relu"
+    assert np.min(inner(np.random.default_rng(0).normal(size=(50, 4)))) == 0
+    assert inner.layers[-1].output is inner.output
