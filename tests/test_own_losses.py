@@ -42,7 +42,7 @@ def reduced(values, weights, reduction):
     """The loss by the rules of Keras; values may be () or (samples, ...), weights fit them or are None."""
     if weights is not None:
         weights = weights.reshape(weights.shape + (1,) * (np.ndim(values) - weights.ndim))
-        values = values * weights
+        values = values * weights  # one number for the whole batch becomes one for each row
     if reduction == "sum" or np.ndim(values) == 0:
         return np.sum(values)
     by_weights = reduction == "mean_with_sample_weight" and weights is not None
@@ -67,10 +67,10 @@ def oracle(function, x, y, kernel, bias, weights, reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize(("rank", "weighted"), [(2, False), (2, True), (3, False)])
+@pytest.mark.parametrize(("rank", "weighted"), [(2, False), (2, True), (3, False), (3, True)])
 def test_reductions_beside_the_oracle(rank, name, reduction, weighted):
     shape, x, y, kernel, bias = example(rank)
-    weights = np.random.default_rng(5).uniform(0.2, 2, len(x)).astype("f4") if weighted else None
+    weights = np.random.default_rng(5).uniform(0.2, 2, y.shape[:-1]).astype("f4") if weighted else None
     model = linear(fastnn, shape, kernel, bias)
     loss = own(fastnn, FUNCTIONS[name], reduction)
     model.compile(fastnn.optimizers.SGD(RATE), loss, loss_weights=LOSS_WEIGHT)

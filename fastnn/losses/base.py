@@ -95,7 +95,7 @@ class Loss(Initialised):
         b : fastnn.lowering.builder.Builder
         prediction, target, row_loss : Slot
         weights : Slot or None
-            One for each sample.
+            One for each row.
         gradient : Slot or None
             Takes the gradient of ``scale * mean(row_loss)`` by the prediction, or by the logits
             where they are given.

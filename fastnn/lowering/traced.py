@@ -68,9 +68,9 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
         What it is, for errors.
     prediction, target : Slot
     weights : Slot or None
-        One for each sample.
+        One for each row.
     values : Slot
-        Takes one value for each row of the prediction, times the weight of its sample.
+        Takes one value for each row of the prediction, times its weight.
     gradient : Slot or None
         Takes the gradient of ``scale`` times the mean of the values.
     adds_up : bool, default False
@@ -88,7 +88,7 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
         target_shape = (None,) if target.ld == 1 else (*shape[:-1], target.n)
     shapes, names, slots = [target_shape, shape], ["y_true", "y_pred"], [target, prediction]
     if weights is not None:
-        shapes, names, slots = [*shapes, (None,)], [*names, "sample_weight"], [*slots, weights]
+        shapes, names, slots = [*shapes, _of_rows(prediction)], [*names, "sample_weight"], [*slots, weights]
     of_batch = False
 
     def of_rows(y_true, y_pred, *weight):
@@ -100,7 +100,7 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
                 f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number."
             )
         if not of_batch:
-            output = _of_samples(output, prediction.rows_per_sample, adds_up)
+            output = _of_rows_or_samples(output, shape[1:-1], adds_up)
         return output * weight[0] if weight else output
 
     graph = trace(of_rows, shapes, names, kind)
@@ -108,7 +108,7 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
     part = b.part(graph, dict(zip(graph.inputs, slots, strict=True)), {y_pred} if gradient is not None else ())
     part.forward()
     formula = Formula()
-    of_output = part.slot(output), (None, 1, 1) if is_batched(output.shape) else ()
+    of_output = part.slot(output), (None, 1, 1) if output.shape == (None,) else output.shape
     emit_formula(b, formula, [formula.input(0)], [of_output], [values], (None, prediction.rows_per_sample, 1))
     if gradient is not None:
         part.set_gradient(output, _unit_gradient(b, output.shape, scale))
@@ -117,13 +117,22 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
     return of_batch
 
 
-def _of_samples(output, rows, adds_up):
-    """One value for each sample of a tensor that may have several."""
-    from fastnn.ops import reductions
+def _of_rows(prediction):
+    """The shape of one number for each row."""
+    return (None,) if prediction.rows_per_sample == 1 else (None, prediction.rows_per_sample, 1)
 
-    count = math.prod(output.shape[1:])
-    if output.ndim > 1:
-        output = reductions.mean(output, list(range(1, output.ndim)))
+
+def _of_rows_or_samples(output, steps, adds_up):
+    """One value for each row, or for each sample, of a tensor that may have several."""
+    from fastnn.ops import reductions, shapes
+
+    rows, count = math.prod(steps), math.prod(output.shape[1:])
+    by_rows = rows > 1 and output.shape[1 : 1 + len(steps)] == steps
+    kept = 1 + len(steps) if by_rows else 1
+    if output.ndim > kept:
+        output = reductions.mean(output, list(range(kept, output.ndim)))
+    if rows > 1:
+        output = shapes.reshape(output, (-1, rows if by_rows else 1, 1))
     return output * (count / rows) if adds_up and count != rows else output
 
 
@@ -136,8 +145,9 @@ def update_state(b, metric, prediction, target, weights):
     metric : Metric
     prediction, target : Slot
     weights : Slot or None
-        One for each sample.
+        One for each row.
     """
+    from fastnn.ops import shapes
     from fastnn.ops.core import counting_samples
 
     shape = b.output_shape(prediction)
@@ -147,9 +157,11 @@ def update_state(b, metric, prediction, target, weights):
     inputs = {Tensor(target_shape, name="y_true"): target, Tensor(shape, name="y_pred"): prediction}
     arguments, weighted = list(inputs), {}
     if weights is not None:
-        weighted = {"sample_weight": Tensor((None,), name="sample_weight")}
-        inputs[weighted["sample_weight"]] = weights
+        of_rows = Tensor(_of_rows(prediction), name="sample_weight")
+        inputs[of_rows] = weights
     with calling(None), counting_samples(), recording_assignments() as changed:
+        if weights is not None:
+            weighted["sample_weight"] = of_rows if of_rows.ndim == 1 else shapes.reshape(of_rows, (-1, *shape[1:-1]))
         metric.update_state(*arguments, **weighted)
     for variable, tensor in changed.items():
         if tensor.shape != variable.shape:
@@ -171,7 +183,7 @@ def _unit_gradient(b, shape, scale):
     if is_batched(shape):
         samples = new_slot(b, ())
         b.emit("batch_size", rows=0, work=1, y=samples)
-        inputs, term = [(samples, ())], scale / formula.input(0)
+        inputs, term = [(samples, ())], scale / math.prod(shape[1:]) / formula.input(0)
     emit_formula(b, formula, [term], inputs, [y], shape)
     return y
 
