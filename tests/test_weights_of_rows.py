@@ -50,7 +50,7 @@ def run(library, loss, targets, weights, metrics, generator=False):
 
     validation = (X, targets, weights)
     if generator:
-        found = model.fit(batches(), validation_data=validation, shuffle=False, verbose=0).history
+        found = model.fit(batches(), validation_data=validation, steps_per_epoch=2, shuffle=False, verbose=0).history
     else:
         found = model.fit(
             X, targets, sample_weight=weights, validation_data=validation, batch_size=8, epochs=2, shuffle=False,

@@ -56,9 +56,7 @@ static loss_rows loss_split(const fnn_instr *in, const fnn_run *run, const float
     return s;
 }
 
-static inline float loss_weight(const loss_rows *s, int64_t r) {
-    return s->weights ? s->weights[r] : 1.0f;
-}
+static inline float loss_weight(const loss_rows *s, int64_t r) { return s->weights ? s->weights[r] : 1.0f; }
 
 /* ---- from logits ------------------------------------------------------------------------------------------------- */
 

@@ -13,9 +13,7 @@
  */
 enum { METRIC_BLOCK = 64 }; /* values whose thresholds are counted together */
 
-static inline double metric_weight(const float *weights, int64_t r) {
-    return weights ? weights[r] : 1.0;
-}
+static inline double metric_weight(const float *weights, int64_t r) { return weights ? weights[r] : 1.0; }
 
 /* How many of m ascending thresholds are less than each of METRIC_BLOCK values; none are less than NaN. Even ones are
  * counted as Keras 3 does it, by ceil(p (m - 1)). */
