@@ -1,5 +1,5 @@
-/* Losses. Each writes row_loss[rows] = the loss of the row times the weight of its sample and, where asked for, the
- * gradient of scale * sum(row_loss) / rows with respect to its first operand (0 in the padding).
+/* Losses. Each writes row_loss[rows] = the loss of the row times its weight and, where asked for, the gradient of
+ * scale * sum(row_loss) / rows with respect to its first operand (0 in the padding). weights[rows], or NULL for 1.
  *
  *   softmax_crossentropy_{sparse,dense}   z[rows][n] logits; y = softmax(z);  loss = -sum t log y
  *   crossentropy_{sparse,dense}           p[rows][n] probabilities; q = clip(p / sum p);  loss = -sum t log q
@@ -42,7 +42,6 @@ typedef struct loss_rows {
     int64_t begin, end;
     int64_t width; /* columns written */
     const float *weights;
-    int64_t rows_per_sample;
     float *row_loss;
     float unit; /* gradient of the whole for a row of weight 1 */
 } loss_rows;
@@ -51,16 +50,13 @@ static loss_rows loss_split(const fnn_instr *in, const fnn_run *run, const float
     int64_t rows = run->samples * in->rows_per_sample;
     loss_rows s = {.width = fnn_round_up(in->d[0], FNN_ALIGN_FLOATS),
                    .weights = weights,
-                   .rows_per_sample = in->rows_per_sample,
                    .row_loss = row_loss,
                    .unit = in->s[0] / (float)rows};
     fnn_split(rows, 1, run->thread, run->threads, &s.begin, &s.end);
     return s;
 }
 
-static inline float loss_weight(const loss_rows *s, int64_t r) {
-    return s->weights ? s->weights[r / s->rows_per_sample] : 1.0f;
-}
+static inline float loss_weight(const loss_rows *s, int64_t r) { return s->weights ? s->weights[r] : 1.0f; }
 
 /* ---- from logits ------------------------------------------------------------------------------------------------- */
 
@@ -227,7 +223,7 @@ static void accumulate(const fnn_instr *in, const fnn_run *run) {
         weight_sum[0] = (double)r;
     }
     for (; r < rows; r++) {
-        double weight = weights ? weights[r / in->rows_per_sample] : 1.0;
+        double weight = weights ? weights[r] : 1.0;
         sum[r & 3] += values[r] * weight;
         weight_sum[r & 3] += weight;
     }

@@ -233,7 +233,7 @@ static void rescale_loss(const fnn_instr *in, const fnn_run *run) {
     int64_t n = in->d[0], lddp = in->d[1], rows = run->samples * in->rows_per_sample, begin, end;
     double divisor = labels || weights ? 0.0 : 1.0;
     for (int64_t r = 0; (labels || weights) && r < rows; r++)
-        if (!labels || labels[r] >= 0) divisor += weights ? weights[r / in->rows_per_sample] : 1.0f;
+        if (!labels || labels[r] >= 0) divisor += weights ? weights[r] : 1.0f;
     float factor = divisor != 0.0 ? (float)((double)rows / divisor) : 0.0f;
     fnn_split(rows, 1, run->thread, run->threads, &begin, &end);
     for (int64_t r = begin; r < end; r++) {

@@ -1,6 +1,6 @@
 /* Metrics that are more than a mean: each adds a batch to a state of float64 numbers, from which Python computes the
- * result. One thread does it, in the order of the rows, so that the result does not depend on the team. The weight of a
- * row is that of its sample, or 1.
+ * result. One thread does it, in the order of the rows, so that the result does not depend on the team. A row
+ * without weight counts once.
  *
  *   threshold_histogram   state[groups][2][m + 1] += weight at [group][target != 0][thresholds below p]: what counts of
  *                         true and false positives and negatives at m thresholds are made of. groups: 1, or one for
@@ -13,9 +13,7 @@
  */
 enum { METRIC_BLOCK = 64 }; /* values whose thresholds are counted together */
 
-static inline double metric_weight(const fnn_instr *in, const float *weights, int64_t r) {
-    return weights ? weights[r / in->rows_per_sample] : 1.0;
-}
+static inline double metric_weight(const float *weights, int64_t r) { return weights ? weights[r] : 1.0; }
 
 /* How many of m ascending thresholds are less than each of METRIC_BLOCK values; none are less than NaN. Even ones are
  * counted as Keras 3 does it, by ceil(p (m - 1)). */
@@ -58,7 +56,7 @@ static void threshold_histogram(const fnn_instr *in, const fnn_run *run) {
     double weight[METRIC_BLOCK], *place[METRIC_BLOCK];
     int64_t filled = 0;
     for (int64_t r = 0; r < rows; r++) {
-        double w = metric_weight(in, weights, r);
+        double w = metric_weight(weights, r);
         for (int64_t j = first; j < end; j++) {
             value[filled] = p[r * ldp + j];
             place[filled] = state + (j - first) * stride + (t[r * ldt + j] != 0.0f ? m + 1 : 0);
@@ -81,7 +79,7 @@ static void class_counts(const fnn_instr *in, const fnn_run *run) {
     if (run->thread != 0) return;
     for (int64_t r = 0; r < rows; r++) {
         const float *pr = p + r * ldp, *tr = t + r * ldt;
-        double w = metric_weight(in, weights, r);
+        double w = metric_weight(weights, r);
         float highest = in->d[3] ? softmax_max(pr, n) : in->s[0];
         for (int64_t j = 0; j < n; j++) {
             int decided = in->d[3] ? pr[j] >= highest && (pr[j] > tiny || pr[j] < -tiny) : pr[j] > highest;
@@ -107,7 +105,7 @@ static void confusion_matrix(const fnn_instr *in, const fnn_run *run) {
     int64_t by_row = in->d[5], above = in->d[6], whole = in->d[7], rows = run->samples * in->rows_per_sample;
     if (run->thread != 0) return;
     for (int64_t r = 0; r < rows; r++) {
-        double w = metric_weight(in, weights, r);
+        double w = metric_weight(weights, r);
         if (whole) w = trunc(w);
         for (int64_t j = 0; j < (by_row ? 1 : n); j++) {
             float value = p[r * ldp + j];
@@ -128,7 +126,7 @@ static void regression_moments(const fnn_instr *in, const fnn_run *run) {
     int64_t n = in->d[0], ldp = in->d[1], ldt = in->d[2], rows = run->samples * in->rows_per_sample;
     if (run->thread != 0) return;
     for (int64_t r = 0; r < rows; r++) {
-        double w = metric_weight(in, weights, r);
+        double w = metric_weight(weights, r);
         for (int64_t j = 0; j < n; j++) {
             double target = t[r * ldt + j], error = target - p[r * ldp + j];
             state[j] += w * target;

@@ -95,7 +95,7 @@ class Loss(Initialised):
         b : fastnn.lowering.builder.Builder
         prediction, target, row_loss : Slot
         weights : Slot or None
-            One for each sample.
+            One for each row.
         gradient : Slot or None
             Takes the gradient of ``scale * mean(row_loss)`` by the prediction, or by the logits
             where they are given.
@@ -114,6 +114,32 @@ class Loss(Initialised):
         """Does it matter for the loss of an epoch which samples make a batch?"""
         by_rows = self.reduction in ("sum_over_batch_size", "mean") and self.ignore_class is None
         return self.of_batch or not by_rows
+
+    def _require_reduction(self):
+        if self.reduction in (None, "none"):
+            raise ValueError(
+                f"Loss {self.name!r} has reduction={self.reduction!r}: training needs one number. Use "
+                "'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'; reduction 'none' works on arrays."
+            )
+
+    def _rescale(self, b, prediction, weights, row_loss, gradient, counted):
+        """Make the mean of rows that the kernels write what `reduction` asks for.
+
+        Parameters
+        ----------
+        counted : Slot or None
+            Labels of rows; those whose label is negative do not count.
+        """
+        is_sum = self.reduction == "sum" and not (self.of_batch and weights is None)
+        by_weights = self.reduction == "mean_with_sample_weight" and weights is not None
+        by_labels = counted is not None and self.reduction != "sum"
+        if is_sum or by_weights or by_labels:  # the kernels make means over all rows
+            n = 0 if gradient is None else gradient.n
+            b.emit(
+                "rescale_loss", rows=prediction.rows_per_sample, work_per_row=2 + n / 4,
+                weights=weights if by_weights else None, labels=counted if by_labels else None, row_loss=row_loss,
+                dp=gradient, n=n, lddp=0 if gradient is None else gradient.ld,
+            )  # fmt: skip
 
     def not_compiled(self):
         """Return the error of a loss that cannot be trained with."""
@@ -149,6 +175,8 @@ class FunctionLoss(Loss):
         Passed on to `function`.
     """
 
+    of_batch = True  # until it is traced, and what it returns tells
+
     def __init__(self, function, target_kind="values", name=None, reduction="sum_over_batch_size", **kwargs):
         super().__init__(name or getattr(function, "__name__", type(function).__name__), reduction)
         self.target_kind = target_kind
@@ -162,16 +190,18 @@ class FunctionLoss(Loss):
     def lower(self, b, prediction, target, weights, row_loss, gradient, logits=None, scale=1.0):
         from fastnn.lowering.traced import row_values
 
-        if self.reduction not in ("sum_over_batch_size", "mean"):
-            raise ValueError(
-                f"Loss {self.name!r}: a loss of one's own is trained with reduction 'sum_over_batch_size' (or 'mean'), "
-                f"those of fastnn.losses also with others. Received: reduction={self.reduction!r}"
-            )
+        self._require_reduction()
 
         def function(y_true, y_pred):
             return self._function(y_true, y_pred, **self._kwargs)
 
-        row_values(b, function, f"loss {self.name!r}", prediction, target, weights, row_loss, gradient, scale)
+        # Divided by 1 or by the sum of the weights, each of several values of a sample counts, not their mean.
+        adds_up = self.reduction == "sum" or (self.reduction == "mean_with_sample_weight" and weights is not None)
+        kind = f"loss {self.name!r}"
+        self.of_batch = row_values(
+            b, function, kind, prediction, target, weights, row_loss, gradient, scale, adds_up=adds_up
+        )
+        self._rescale(b, prediction, weights, row_loss, gradient, None)
 
 
 def _reduced(values, sample_weight, reduction, mask):

@@ -34,32 +34,6 @@ class CompiledLoss(Loss):
         self._emit(b, prediction, target, weights, row_loss, gradient, logits, scale)
         self._rescale(b, prediction, weights, row_loss, gradient, None if self.ignore_class is None else target)
 
-    def _require_reduction(self):
-        if self.reduction in (None, "none"):
-            raise ValueError(
-                f"Loss {self.name!r} has reduction={self.reduction!r}: training needs one number. Use "
-                "'sum_over_batch_size', 'sum' or 'mean_with_sample_weight'; reduction 'none' works on arrays."
-            )
-
-    def _rescale(self, b, prediction, weights, row_loss, gradient, counted):
-        """Make the mean of rows that the kernels write what `reduction` asks for.
-
-        Parameters
-        ----------
-        counted : Slot or None
-            Labels of rows; those whose label is negative do not count.
-        """
-        is_sum = self.reduction == "sum" and not (self.of_batch and weights is None)
-        by_weights = self.reduction == "mean_with_sample_weight" and weights is not None
-        by_labels = counted is not None and self.reduction != "sum"
-        if is_sum or by_weights or by_labels:  # the kernels make means over all rows
-            n = 0 if gradient is None else gradient.n
-            b.emit(
-                "rescale_loss", rows=prediction.rows_per_sample, work_per_row=2 + n / 4,
-                weights=weights if by_weights else None, labels=counted if by_labels else None, row_loss=row_loss,
-                dp=gradient, n=n, lddp=_ld(gradient),
-            )  # fmt: skip
-
     def lower_rows(self, b, prediction, target, row_loss):
         self._emit(b, prediction, self._counted(b, target), None, row_loss, None, None, 1.0)
 

@@ -184,8 +184,11 @@ class Evaluation:
             targets = {}
             weights = None
             if self._weighted and self._weighted[number]:
-                weights = b.per_row(1)
-                b.emit("gather", work_per_row=2, source=b.source(("weights", number)), y=weights, n=1, ldy=1)
+                weights = b.per_row(y.rows_per_sample)
+                b.emit(
+                    "gather", rows=y.rows_per_sample, work_per_row=2, source=b.source(("weights", number)), y=weights,
+                    n=1, ldy=1,
+                )  # fmt: skip
             if head.loss is not None:
                 b.label = head.loss.name
                 self._loss(b, number, head, y, self._target(b, number, y, targets, head.loss), weights)

@@ -8,10 +8,12 @@ projection   a constraint ``fn(weight) -> weight``: the weight becomes what it r
 update_step  what the `update_step` of an optimizer does to a variable and to its own
 """
 
+import math
+
 from fastnn.graph import Graph, Tensor
 from fastnn.lowering.cost import elementwise_cycles
 from fastnn.lowering.formula import Formula
-from fastnn.lowering.layout import emit_formula, emit_reduce, is_batched, new_slot, reshaped
+from fastnn.lowering.layout import emit_formula, is_batched, new_slot, reshaped
 from fastnn.operations import apply, calling
 from fastnn.operations.parameter import Memory, read_variable, write_variable
 from fastnn.variables import recording_assignments
@@ -34,24 +36,27 @@ def trace(function, shapes, names, kind):
     TypeError
         If it returns something else than a tensor or a number.
     """
-    from fastnn.ops import core, reductions
+    from fastnn.ops import core
 
     inputs = [Tensor(shape, name=name) for shape, name in zip(shapes, names, strict=True)]
     with calling(None), core.counting_samples():
-        output = function(*inputs)
-        if isinstance(output, (list, tuple)) or output is None:
-            raise TypeError(
-                f"The {kind} must return a tensor, made of its arguments by fastnn.ops. Received: "
-                f"{output!r:.100} of type "
-                f"{type(output).__name__}"
-            )
-        output = core.tensor(output)
-        if output.ndim and is_batched(output.shape):
-            output = reductions.mean(output, list(range(1, output.ndim)))
+        output = _tensor(function(*inputs), kind)
     return Graph(inputs, [output])
 
 
-def row_values(b, function, kind, prediction, target, weights, values, gradient=None, scale=1.0):
+def _tensor(output, kind):
+    """What a function of one's own returned, if it is one tensor or number."""
+    from fastnn.ops import core
+
+    if isinstance(output, (list, tuple)) or output is None:
+        raise TypeError(
+            f"The {kind} must return a tensor, made of its arguments by fastnn.ops. Received: {output!r:.100} of type "
+            f"{type(output).__name__}"
+        )
+    return core.tensor(output)
+
+
+def row_values(b, function, kind, prediction, target, weights, values, gradient=None, scale=1.0, adds_up=False):
     """Emit a loss or a metric of one's own.
 
     Parameters
@@ -63,35 +68,72 @@ def row_values(b, function, kind, prediction, target, weights, values, gradient=
         What it is, for errors.
     prediction, target : Slot
     weights : Slot or None
-        One for each sample.
+        One for each row.
     values : Slot
-        Takes one value for each row of the prediction, times the weight of its sample.
+        Takes one value for each row of the prediction, times its weight.
     gradient : Slot or None
         Takes the gradient of ``scale`` times the mean of the values.
+    adds_up : bool, default False
+        Several values of a sample are divided by the number of its rows, not by their own: the sum over all rows
+        becomes that of all values.
+
+    Returns
+    -------
+    bool
+        Is it one number for the whole batch?
     """
     shape = b.output_shape(prediction)
     target_shape = shape
     if target.n != prediction.n:  # one number for each row
         target_shape = (None,) if target.ld == 1 else (*shape[:-1], target.n)
-    graph = trace(function, [target_shape, shape], ["y_true", "y_pred"], kind)
-    (y_true, y_pred), (output,) = graph.inputs, graph.outputs
-    part = b.part(graph, {y_true: target, y_pred: prediction}, {y_pred} if gradient is not None else ())
-    part.forward()
-    loss = part.slot(output), (None, 1, 1) if is_batched(output.shape) else ()
-    formula = Formula()
-    inputs, term = [loss], formula.input(0)
-    if not is_batched(output.shape) and output.shape:  # something of the weights alone
-        raise TypeError(
-            f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number."
-        )
+    shapes, names, slots = [target_shape, shape], ["y_true", "y_pred"], [target, prediction]
     if weights is not None:
-        inputs, term = [*inputs, (weights, (None, 1, 1))], term * formula.input(1)
-    emit_formula(b, formula, [term], inputs, [values], (None, prediction.rows_per_sample, 1))
-    if gradient is None:
-        return
-    part.set_gradient(output, _unit_gradient(b, output.shape, weights, scale))
-    part.backward()
-    _copy(b, part.gradient(y_pred), gradient, shape)
+        shapes, names, slots = [*shapes, _of_rows(prediction)], [*names, "sample_weight"], [*slots, weights]
+    of_batch = False
+
+    def of_rows(y_true, y_pred, *weight):
+        nonlocal of_batch
+        output = _tensor(function(y_true, y_pred), kind)
+        of_batch = not is_batched(output.shape)
+        if of_batch and output.shape:  # something of the weights alone
+            raise TypeError(
+                f"The {kind} returned a tensor of shape {output.shape}: neither values of samples nor one number."
+            )
+        if not of_batch:
+            output = _of_rows_or_samples(output, shape[1:-1], adds_up)
+        return output * weight[0] if weight else output
+
+    graph = trace(of_rows, shapes, names, kind)
+    y_pred, output = graph.inputs[1], graph.outputs[0]
+    part = b.part(graph, dict(zip(graph.inputs, slots, strict=True)), {y_pred} if gradient is not None else ())
+    part.forward()
+    formula = Formula()
+    of_output = part.slot(output), (None, 1, 1) if output.shape == (None,) else output.shape
+    emit_formula(b, formula, [formula.input(0)], [of_output], [values], (None, prediction.rows_per_sample, 1))
+    if gradient is not None:
+        part.set_gradient(output, _unit_gradient(b, output.shape, scale))
+        part.backward()
+        _copy(b, part.gradient(y_pred), gradient, shape)
+    return of_batch
+
+
+def _of_rows(prediction):
+    """The shape of one number for each row."""
+    return (None,) if prediction.rows_per_sample == 1 else (None, prediction.rows_per_sample, 1)
+
+
+def _of_rows_or_samples(output, steps, adds_up):
+    """One value for each row, or for each sample, of a tensor that may have several."""
+    from fastnn.ops import reductions, shapes
+
+    rows, count = math.prod(steps), math.prod(output.shape[1:])
+    by_rows = rows > 1 and output.shape[1 : 1 + len(steps)] == steps
+    kept = 1 + len(steps) if by_rows else 1
+    if output.ndim > kept:
+        output = reductions.mean(output, list(range(kept, output.ndim)))
+    if rows > 1:
+        output = shapes.reshape(output, (-1, rows if by_rows else 1, 1))
+    return output * (count / rows) if adds_up and count != rows else output
 
 
 def update_state(b, metric, prediction, target, weights):
@@ -103,8 +145,9 @@ def update_state(b, metric, prediction, target, weights):
     metric : Metric
     prediction, target : Slot
     weights : Slot or None
-        One for each sample.
+        One for each row.
     """
+    from fastnn.ops import shapes
     from fastnn.ops.core import counting_samples
 
     shape = b.output_shape(prediction)
@@ -114,9 +157,11 @@ def update_state(b, metric, prediction, target, weights):
     inputs = {Tensor(target_shape, name="y_true"): target, Tensor(shape, name="y_pred"): prediction}
     arguments, weighted = list(inputs), {}
     if weights is not None:
-        weighted = {"sample_weight": Tensor((None,), name="sample_weight")}
-        inputs[weighted["sample_weight"]] = weights
+        of_rows = Tensor(_of_rows(prediction), name="sample_weight")
+        inputs[of_rows] = weights
     with calling(None), counting_samples(), recording_assignments() as changed:
+        if weights is not None:
+            weighted["sample_weight"] = of_rows if of_rows.ndim == 1 else shapes.reshape(of_rows, (-1, *shape[1:-1]))
         metric.update_state(*arguments, **weighted)
     for variable, tensor in changed.items():
         if tensor.shape != variable.shape:
@@ -130,23 +175,15 @@ def update_state(b, metric, prediction, target, weights):
         write_variable(b, variable, variable.storage, part.slot(tensor))
 
 
-def _unit_gradient(b, shape, weights, scale):
-    """The gradient of ``scale * mean(value * weight)`` by the values of the samples, or by the one value."""
-    samples = new_slot(b, ())
-    b.emit("batch_size", rows=0, work=1, y=samples)
+def _unit_gradient(b, shape, scale):
+    """The gradient of ``scale`` times the mean of values by each of them."""
     formula = Formula()
     y = new_slot(b, shape)
+    inputs, term = [], formula.constant(scale)
     if is_batched(shape):
-        term = scale / formula.input(0)
-        inputs = [(samples, ())]
-        if weights is not None:
-            inputs, term = [*inputs, (weights, (None,))], term * formula.input(1)
-    elif weights is None:
-        inputs, term = [(samples, ())], formula.constant(scale)
-    else:
-        total = new_slot(b, ())
-        emit_reduce(b, 0, weights, (None,), 0, total, ())
-        inputs, term = [(samples, ()), (total, ())], formula.input(1) * scale / formula.input(0)
+        samples = new_slot(b, ())
+        b.emit("batch_size", rows=0, work=1, y=samples)
+        inputs, term = [(samples, ())], scale / math.prod(shape[1:]) / formula.input(0)
     emit_formula(b, formula, [term], inputs, [y], shape)
     return y
 

@@ -267,11 +267,14 @@ def resolve(identifier, loss, output_n, given=None):
         raise metric.not_compiled()
     if isinstance(identifier, str):
         metric.name = identifier
-    if loss is not None and output_n != 1 and metric.target_kind != loss.target_kind:
+    # A loss of one's own reads labels as a column of numbers.
+    read = (metric.target_kind, "column") if metric.target_kind in ("labels", "groups") else (metric.target_kind,)
+    if loss is not None and output_n != 1 and loss.target_kind not in read:
         named = {
             "labels": "labels (class numbers)",
             "groups": "groups (whole numbers)",
             "values": "one value for each column",
+            "column": "one number for each row",
         }
         raise ValueError(
             f"Metric {metric.name!r} needs targets of {named[metric.target_kind]}, but loss "

@@ -131,7 +131,7 @@ class Metric(Initialised):
         b : fastnn.lowering.builder.Builder
         prediction, target : Slot
         weights : Slot or None
-            One for each sample.
+            One for each row.
         state : tuple
             Memory of `state_size` float64 numbers, all 0 at the start of an epoch.
         """

@@ -191,31 +191,47 @@ def check_labels(y, classes, name, ignored=None):
             raise ValueError(f"{name}[{where}] is {value}. Expected labels: whole numbers {bounds}{why}.")
 
 
-def check_sample_weight(sample_weight, samples, name="sample_weight"):
-    """Return sample weights as an array of shape (samples,).
+def check_sample_weight(sample_weight, samples, name="sample_weight", steps=()):
+    """Return sample weights as an array of shape (samples, *steps).
+
+    Parameters
+    ----------
+    sample_weight : array_like
+        One for each sample, or one for each of its rows: of the shape that is returned, also with further axes of
+        size 1; or with 1 for any of `steps`.
+    samples : int
+    name : str
+    steps : tuple of int
+        The axes of an output between the samples and the last one.
 
     Raises
     ------
     TypeError
         If they are no numbers.
     ValueError
-        If there are not as many as samples, or one is NaN or infinite.
+        If there are not as many as samples or rows, or one is NaN or infinite.
     """
-    weights = as_array(sample_weight, name)
-    if weights.ndim == 2 and weights.shape[1] == 1:
-        weights = weights[:, 0]
-    if weights.shape != (samples,):
+    weights = given = as_array(sample_weight, name)
+    while weights.ndim > 1 + len(steps) and weights.shape[-1] == 1:
+        weights = weights[..., 0]
+    if weights.ndim == 1:
+        weights = weights.reshape(-1, *(1 for _ in steps))
+    shape = (samples, *steps)
+    fits = weights.ndim == len(shape) and len(weights) == samples
+    if not fits or any(n not in (1, wanted) for n, wanted in zip(weights.shape[1:], steps, strict=True)):
+        rows = f", or for each of its rows, shape {shape}" if steps else ""
         raise ValueError(
-            f"{name}: expected one number for each of the {samples} samples, shape ({samples},). "
-            f"Received shape {weights.shape}."
+            f"{name}: expected one number for each of the {samples} samples, shape ({samples},){rows}. "
+            f"Received shape {given.shape}."
         )
     if weights.dtype.kind == "f":
         for start, part in _parts(weights):
             finite = np.abs(part) <= np.finfo(np.float32).max  # not so for NaN; larger ones overflow in the engine
             if not finite.all():
-                i = int(np.argmin(finite))
-                raise ValueError(f"{name}[{start + i}] is {part[i]}. Expected finite float32 numbers.")
-    return weights
+                first, *rest = np.unravel_index(np.argmin(finite), finite.shape)
+                where = ", ".join(str(int(i)) for i in (start + first, *rest))
+                raise ValueError(f"{name}[{where}] is {part[(first, *rest)]}. Expected finite float32 numbers.")
+    return np.broadcast_to(weights, shape)
 
 
 def class_weights(y, class_weight, classes=None):

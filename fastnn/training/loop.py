@@ -226,7 +226,8 @@ class Trainer(BatchTrainer, Steps):
             makes no difference: they stay as they are.
         class_weight : dict of int to float, optional
         sample_weight : array_like, shape (samples,), optional
-            For several outputs the same for all, or as a list or dictionary like `y`.
+            Where the output is of shape (samples, steps, n), also (samples, steps): one for each row. For several
+            outputs the same for all, or as a list or dictionary like `y`.
         initial_epoch : int, default 0
         steps_per_epoch : int, optional
             Batches of an epoch; by default an epoch is a pass over the data. An epoch goes on where the last one has

@@ -16,7 +16,7 @@ class Samples:
     targets : list of (ndarray or None)
         For each output; None where nothing is measured.
     weights : list of (ndarray or None), or None
-        For each output, one number for each sample.
+        For each output, one number for each row: of the shape of the output without its last axis.
     """
 
     __slots__ = ("inputs", "targets", "weights", "length")
@@ -133,6 +133,7 @@ def _targets(model, y, name, labels, samples):
 
 def _weights(model, y, heads, targets, sample_weight, class_weight, samples, name):
     """The weights of samples for each output, or None."""
+    steps = [tensor.shape[1:-1] for tensor in model.graph.outputs]
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError(
@@ -142,7 +143,9 @@ def _weights(model, y, heads, targets, sample_weight, class_weight, samples, nam
             raise ValueError("`class_weight` is only supported for models with a single output.")
         labels = heads[0].loss.target_kind == "labels"
         classes = model.graph.outputs[0].features if labels else None
-        return [data.class_weights(targets[0], class_weight, classes)]
+        return [
+            data.check_sample_weight(data.class_weights(targets[0], class_weight, classes), samples, steps=steps[0])
+        ]
     if sample_weight is None:
         return None
     several = isinstance(sample_weight, dict) or (
@@ -153,7 +156,7 @@ def _weights(model, y, heads, targets, sample_weight, class_weight, samples, nam
     else:
         given = [sample_weight] * len(heads)
     weights = [
-        each if each is None else data.check_sample_weight(each, samples, _of(name, number, model))
+        each if each is None else data.check_sample_weight(each, samples, _of(name, number, model), steps[number])
         for number, each in enumerate(given)
     ]
     return weights if any(each is not None for each in weights) else None

@@ -17,7 +17,7 @@ def loss(operand, sparse=False, has_output=False, probabilities=False, same_bits
             values = m.uniform(rows, n) if probabilities else 5 * m.normal(rows, n)
             operands = {operand: matrix(values, extra), "row_loss": Region(m.normal(rows))}
             operands["d" + operand] = result(rows, n, 1) if i != 1 else None
-            operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
+            operands["weights"] = Region(m.uniform(samples * per)) if i % 2 else None
             if sparse:
                 operands["labels"] = Region(m.random.integers(-1, n + 1, rows).astype(np.int32))
             else:
@@ -35,7 +35,7 @@ def _losses_of_points(m, settings=()):
         rows = samples * per
         operands = {"p": matrix(m.uniform(rows, n), extra), "row_loss": Region(m.normal(rows))}
         operands["dp"] = result(rows, n, 1) if i != 1 else None
-        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
+        operands["weights"] = Region(m.uniform(samples * per)) if i % 2 else None
         if "labels" in OPS[m.op].operands:
             operands["labels"] = Region(m.random.integers(-1, n + 1, rows).astype(np.int32))
         else:
@@ -77,7 +77,7 @@ def circle(m):
 def rescale_loss(m):
     for i, (samples, per, n, extra) in enumerate(SHAPES):
         operands = dict(row_loss=Region(m.normal(samples * per)), dp=matrix(m.normal(samples * per, n), extra))
-        operands["weights"] = Region(m.uniform(samples)) if i % 2 else None
+        operands["weights"] = Region(m.uniform(samples * per)) if i % 2 else None
         labels = Region(m.random.integers(-1, n, samples * per).astype(np.int32))
         operands["labels"] = labels if i > 2 else None
         yield m.case(samples, operands, per, n=n)
@@ -91,7 +91,7 @@ def ignore_labels(m):
 
 def accumulate(m):
     for samples, per in (1, 1), (10, 3), (129, 1):
-        weights = Region(m.uniform(samples)) if per > 1 else None
+        weights = Region(m.uniform(samples * per)) if per > 1 else None
         acc = Region(np.array([10.0, 20.0]))
         yield m.case(samples, dict(values=Region(m.normal(samples * per)), weights=weights, acc=acc), per, rtol=1e-14)
 
@@ -137,7 +137,7 @@ def correlation(m):
 def _counted(m, i, samples, per, n, extra, state):
     operands = dict(p=matrix(m.uniform(samples * per, n), extra), state=Region(m.random.uniform(0, 9, state)))
     operands["targets"] = matrix(m.random.integers(0, 2, (samples * per, n)).astype(np.float32))
-    return operands | dict(weights=Region(m.uniform(samples)) if i % 2 else None)
+    return operands | dict(weights=Region(m.uniform(samples * per)) if i % 2 else None)
 
 
 def threshold_histogram(m):

@@ -76,7 +76,7 @@ class Case:
         loss, gradient = function(self.x, targets, *([self.smoothing] if smooths else []))
         weights = np.ones(self.rows)
         if self.weights is not None:
-            weights = np.repeat(self.weights, self.rows_per_sample).astype(np.float64)
+            weights = self.weights.astype(np.float64)
         return loss * weights, gradient * weights[:, None] * self.scale / self.rows
 
 
@@ -95,7 +95,7 @@ def random_case(name, rng, samples, rows_per_sample, n, weighted, smoothing, sca
         targets = rng.uniform(0, 1, (rows, n)).astype(np.float32)  # need not add up to 1
     else:
         targets = rng.integers(0, 2, (rows, n)).astype(np.float32)
-    weights = rng.uniform(0, 3, samples).astype(np.float32) if weighted else None
+    weights = rng.uniform(0, 3, rows).astype(np.float32) if weighted else None
     return Case(name, x, targets, weights, smoothing, scale, rows_per_sample)
 
 
@@ -262,7 +262,7 @@ def test_row_does_not_depend_on_the_batch(isa, name):
 def test_accumulate(isa, samples, rows_per_sample, weighted, threads):
     rng = np.random.default_rng(samples)
     values = rng.normal(1, 1, samples * rows_per_sample).astype(np.float32)
-    weights = rng.uniform(0, 2, samples).astype(np.float32) if weighted else None
+    weights = rng.uniform(0, 2, len(values)).astype(np.float32) if weighted else None
     acc = np.array([10.0, 20.0])
     kernels.call(
         "accumulate",
@@ -272,5 +272,5 @@ def test_accumulate(isa, samples, rows_per_sample, weighted, threads):
         isa=isa,
         threads=threads,
     )
-    w = np.ones(len(values)) if weights is None else np.repeat(weights.astype(float), rows_per_sample)
+    w = np.ones(len(values)) if weights is None else weights.astype(float)
     np.testing.assert_allclose(acc, [10 + (values * w).sum(), 20 + w.sum()], rtol=1e-12)

@@ -30,8 +30,8 @@ def example(samples, per, n, seed=0):
     rows = samples * per
     p = (rng.integers(0, 21, (rows, n)) / 20).astype(np.float32)  # many on a threshold
     targets = rng.integers(0, 2, (rows, n)).astype(np.float32)
-    weights = rng.uniform(0, 3, samples).astype(np.float32)
-    return rng, p, targets, weights, np.repeat(weights.astype(np.float64), per)
+    weights = rng.uniform(0, 3, rows).astype(np.float32)
+    return rng, p, targets, weights, weights.astype(np.float64)
 
 
 @every_isa

@@ -80,7 +80,7 @@ def expected(loss, p, targets, weights, per):
     if name == "categorical_focal_crossentropy":
         settings["alpha"] = np.linspace(0.2, 0.9, n).astype(np.float32)
     targets = oracle.one_hot(targets, n) if targets.ndim == 1 else targets.astype(np.float64)
-    w = np.ones(rows) if weights is None else np.repeat(weights, per).astype(np.float64)
+    w = np.ones(rows) if weights is None else weights.astype(np.float64)
 
     def value(x):
         return w * getattr(oracle, name)(x, targets, **settings)
@@ -99,7 +99,7 @@ def expected(loss, p, targets, weights, per):
 def test_values_and_gradients(isa, loss, samples, per, n):
     rng = np.random.default_rng(samples)
     p, targets = draw(loss[1], rng, samples * per, n), draw(loss[2], rng, samples * per, n)
-    weights = rng.uniform(0.1, 2, samples).astype(np.float32) if per > 1 else None
+    weights = rng.uniform(0.1, 2, samples * per).astype(np.float32) if per > 1 else None
     values, gradient = expected(loss, p, targets, weights, per)
     row_loss, dx = run(loss, p, targets, weights, isa, per, extra=1)
     np.testing.assert_allclose(row_loss, values, rtol=5e-6, atol=2e-6)
@@ -135,9 +135,9 @@ def test_nan_is_not_lost(isa, loss):
 def test_rescale(isa, weighted, labelled):
     rng = np.random.default_rng(3)
     row_loss, dp = rng.normal(size=10).astype(np.float32), matrix(rng.normal(size=(10, 5)))
-    weights = rng.uniform(0, 1, 5).astype(np.float32) if weighted else None
+    weights = rng.uniform(0, 1, 10).astype(np.float32) if weighted else None
     labels = rng.integers(-1, 2, 10).astype(np.int32) if labelled else None
-    w = np.repeat(weights, 2).astype(np.float64) if weighted else np.ones(10)
+    w = weights.astype(np.float64) if weighted else np.ones(10)
     divisor = (w * (labels >= 0 if labelled else 1)).sum() if weighted or labelled else 1
     wanted = row_loss * 10 / divisor, dp[:, :5] * 10 / divisor
     operands = dict(row_loss=row_loss, dp=dp, weights=weights, labels=labels)
