@@ -37,7 +37,8 @@ class ReadsInputs:
 
     def _shaped(self, arrays, name):
         """A list of input arrays in the shapes that the model expects, and their length."""
-        inputs = self.graph.inputs
+        network = self._network or self._known_network()  # changed attributes of layers change no input
+        inputs = network.graph.inputs
         if len(arrays) != len(inputs):
             raise ValueError(f"{name} (model {self.name!r}): expected {len(inputs)} arrays, received {len(arrays)}.")
         if len(inputs) == 1:
@@ -74,7 +75,7 @@ class ReadsInputs:
             return [values[each] for each in names]
         if len(names) == 1:
             listed = isinstance(values, (list, tuple)) and len(values) == 1
-            rank = self.graph.inputs[0].ndim
+            rank = (self._network or self._known_network()).graph.inputs[0].ndim
             return list(values) if listed and getattr(values[0], "ndim", 0) >= min(2, rank) else [values]
         if not isinstance(values, (list, tuple)) or len(values) != len(names):
             got = f"{len(values)} in a {type(values).__name__}" if isinstance(values, (list, tuple)) else type(values)

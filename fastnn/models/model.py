@@ -479,14 +479,14 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
 
     # ---- storage -----------------------------------------------------------------------------------------------------
 
-    def _settle_variables(self):
+    def _settle_variables(self, graph):
         """Give variables that no model owns yet one arena: those that are trained first, so that the optimizer goes
         over them in one pass."""
-        if self._settled is self.graph:
+        if self._settled is graph:
             return
         trainable = set(self.trainable_weights)
-        move_to_arena(sorted(self.graph.variables, key=lambda variable: variable not in trainable))
-        self._settled = self.graph
+        move_to_arena(sorted(graph.variables, key=lambda variable: variable not in trainable))
+        self._settled = graph
 
     def _new_seed(self):
         return _random.next_seed()

@@ -112,7 +112,7 @@ def restore_optimizer(root, saved):
     if optimizer is None or not saved or not root.built:
         return
     if len(saved) > 2 or len(optimizer.variables) != len(saved):  # two: it was saved before its first step
-        root._settle_variables()
+        root._settle_variables(root.graph)
         optimizer.prepare(root.trainable_weights)
         _in_order(optimizer, root)
     variables = optimizer.variables

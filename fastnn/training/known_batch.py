@@ -29,7 +29,8 @@ class KnownBatch:
         self._compiled_with = model.optimizer, model.loss
         self._program = program
         self._length = len(samples)
-        self._x_source, self._y_source = (program.sources[key] for key in (model.graph.inputs[0], ("targets", 0)))
+        keys = model._network.graph.inputs[0], ("targets", 0)
+        self._x_source, self._y_source = (program.sources[key] for key in keys)
         self._revision = _revision.current()
         self._x_kind, self._x_view = Kind(x), _VIEWS[checked_x.ndim - x.ndim]
         self._y_kind, self._y_view = Kind(y), _VIEWS[checked_y.ndim - y.ndim]

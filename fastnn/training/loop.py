@@ -165,7 +165,7 @@ class Trainer(BatchTrainer, Steps):
         """The losses and the metrics of the outputs, now that shapes are known. The targets help to tell labels from
         one-hot rows."""
         if self._heads is None:
-            self._heads = self._told.heads(self.graph.outputs, self._heads_names(), targets)
+            self._heads = self._told.heads(self._network.graph.outputs, self._heads_names(), targets)
         return self._heads
 
     def _measured(self, count, names):

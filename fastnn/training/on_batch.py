@@ -22,8 +22,8 @@ class BatchTrainer:
         if known is not None and known.fitted_at == _revision.current() and known.batch == batch:
             self._pinned.setdefault(kind, known.made_for[0])
             return known
-        self._settle_variables()
         graph = self._pinned.get("train" if kind == "gradients" else kind) or self.graph
+        self._settle_variables(graph)
         if kind != "gradients":
             self._pinned[kind] = graph
         structure = self.optimizer.structure() if kind == "train" and self.optimizer else None

@@ -71,7 +71,7 @@ def checked(model, x, y, sample_weight, class_weight, names):
             data.check_lengths(**{x_name: _tree.flatten(arrays)[0], y_name: data.as_array(y, y_name)})
         model._build_for(_tree.map_structure(lambda each: (None, *(each.shape[1:] or (1,))), arrays))
     arrays = _tree.flatten(arrays)
-    outputs = model.graph.outputs
+    outputs = model._network.graph.outputs
     labels = [y_name] if len(outputs) == 1 else [_of(y_name, number, model) for number in range(len(outputs))]
     targets = _targets(model, y, y_name, labels, len(arrays[0]))
     lengths = {len(each) for each in (arrays[0], *targets) if each is not None}
@@ -97,7 +97,7 @@ def checked(model, x, y, sample_weight, class_weight, names):
 
 def _of(name, number, model):
     """The argument for one output, for messages."""
-    if len(model.graph.outputs) == 1:
+    if len(model._network.graph.outputs) == 1:
         return name
     names = model._heads_names()
     return f"{name} of output {names[number] if names else number!r}"
@@ -133,7 +133,7 @@ def _targets(model, y, name, labels, samples):
 
 def _weights(model, y, heads, targets, sample_weight, class_weight, samples, name):
     """The weights of samples for each output, or None."""
-    steps = [tensor.shape[1:-1] for tensor in model.graph.outputs]
+    steps = [tensor.shape[1:-1] for tensor in model._network.graph.outputs]
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError(
@@ -142,7 +142,7 @@ def _weights(model, y, heads, targets, sample_weight, class_weight, samples, nam
         if len(heads) > 1:
             raise ValueError("`class_weight` is only supported for models with a single output.")
         labels = heads[0].loss.target_kind == "labels"
-        classes = model.graph.outputs[0].features if labels else None
+        classes = model._network.graph.outputs[0].features if labels else None
         return [
             data.check_sample_weight(data.class_weights(targets[0], class_weight, classes), samples, steps=steps[0])
         ]
