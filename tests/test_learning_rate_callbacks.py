@@ -59,6 +59,9 @@ def test_history_has_both_names():
     model = classifier()
     history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[callbacks.LearningRateScheduler(lambda e: 0.1 / (e + 1))])
     assert history.history["learning_rate"] == history.history["lr"] == pytest.approx([0.1, 0.05, 0.1 / 3])
+    assert "lr" in history.history
+    assert history.history.get("lr") == history.history["lr"]
+    assert "lr" not in list(history.history)
     assert "lr" not in list(history.history)
 
 

@@ -13,6 +13,12 @@ class _Records(dict):
             return self["learning_rate"]
         raise KeyError(key)
 
+    def __contains__(self, key):
+        return super().__contains__(key) or (key == "lr" and super().__contains__("learning_rate"))
+
+    def get(self, key, default=None):
+        return self[key] if key in self else default
+
 
 class History(Callback):
     """Records the logs of every epoch; what `fit` returns.
