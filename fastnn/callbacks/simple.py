@@ -17,7 +17,7 @@ class _Records(dict):
         return super().__contains__(key) or (key == "lr" and super().__contains__("learning_rate"))
 
     def get(self, key, default=None):
-        return self[key] if key in self else default
+        return super().get("learning_rate" if key == "lr" and not super().__contains__(key) else key, default)
 
 
 class History(Callback):
