@@ -36,9 +36,18 @@ typedef struct fnn_run {
     struct fnn_job *job;  /* for fnn_interrupted() */
     int thread, threads;  /* this thread's number and the size of the team that runs this instruction */
     float *scratch;       /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
+    const struct fnn_piece *piece; /* of an instruction that follows another: what it is to work on. Else NULL */
 } fnn_run;
 
-enum { FNN_SCRATCH_FLOATS = 104 * 1024 };
+enum { FNN_SCRATCH_FLOATS = 120 * 1024 };
+
+/* Rows of one panel of a weight gradient, which those that follow change or read while they are in a cache. */
+typedef struct fnn_piece {
+    float *values;            /* the gradient of these weights, */
+    const float *bias_values; /* and that of the biases of these columns */
+    int64_t panel, first, rows;
+    int64_t begin, end; /* where they lie among the floats of the matrix */
+} fnn_piece;
 
 struct fnn_instr;
 typedef void (*fnn_op_run)(const struct fnn_instr *in, const fnn_run *run);
@@ -54,6 +63,7 @@ typedef struct fnn_instr {
     double work;         /* they choose the number of threads and when to look for an interrupt */
     int16_t fence;       /* nonzero: all threads must have finished what came before this starts */
     int16_t commits;     /* nonzero: changes the model; from the first such one on a step is not interrupted */
+    int16_t followers;   /* so many instructions behind this one are run by it, with each piece of its result */
     /* Nonzero: threads share the rows of the batch, each as many of them, and nothing else. A row is then the same
      * thread's in every such instruction, and none waits for the one before. It is the estimated cycles for a row of
      * all those in sequence, which therefore choose the same number of threads. (Gradients in halves of the rows have

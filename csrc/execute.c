@@ -50,22 +50,24 @@ typedef struct chunk {
                               a slow thread may read it when thread 0 is already in the next batch. */
 } chunk;
 
-static inline void start_batch(const fnn_job *job, int64_t batch, fnn_run *run) {
+static inline void start_batch(fnn_job *job, int64_t batch, fnn_run *run) {
     run->first = (job->first_batch + batch) * job->batch;
     run->left = job->total - run->first;
     run->samples = run->left < job->batch ? run->left : job->batch;
     run->step = job->step + batch;
     run->hyper = job->hyper ? job->hyper + batch * job->hyper_stride : NULL;
+    run->job = job;
 }
 
 /* What a team does for a batch, by one thread: small networks feel every decision. Was the step completed? */
-static int run_alone(fnn_job *job, const fnn_run *run) {
+static int run_alone(fnn_job *job, fnn_run *run) {
     const fnn_instr *in = job->instrs, *end = in + job->instr_count;
     for (; in < end && !in->commits; in++) {
         in->run(in, run);
         if (has_worked(job, fnn_work(in, run->samples))) return 0;
     }
-    for (; in < end; in++) in->run(in, run);
+    run->job = NULL; /* from now on nothing asks for an interrupt */
+    for (; in < end; in += 1 + in->followers) in->run(in, run);
     return 1;
 }
 
@@ -76,7 +78,6 @@ static void run_chunk(void *argument, int thread, int team) {
     fnn_run run = {
         .order = job->order,
         .seed = job->seed,
-        .job = job,
         .thread = thread,
         .threads = team,
         .scratch = job->scratch + (int64_t)thread * FNN_SCRATCH_FLOATS,
@@ -90,14 +91,15 @@ static void run_chunk(void *argument, int thread, int team) {
             continue;
         }
         int committing = 0;
-        for (int64_t i = 0; i < job->instr_count; i++) {
-            const fnn_instr *in = &job->instrs[i];
+        const fnn_instr *first = job->instrs, *end = first + job->instr_count;
+        for (const fnn_instr *in = first; in < end; in += 1 + in->followers) {
             int first_to_commit = in->commits && !committing;
-            if ((in->fence && i > 0) || first_to_commit) fnn_team_barrier(team); /* a step ends with a barrier */
+            if ((in->fence && in > first) || first_to_commit) fnn_team_barrier(team); /* a step ends with a barrier */
             /* Behind this barrier `stop` cannot change until the step is over, so that the team agrees on it. */
             if (first_to_commit) {
                 if (job->stop) goto out;
                 committing = 1;
+                run.job = NULL; /* from now on nothing asks for an interrupt */
             }
             /* What is left of a stopped step would read half-written values, and take its time. */
             if (job->stop && !committing) continue;
@@ -126,11 +128,14 @@ static int64_t run_timed(fnn_job *job) {
     int64_t b = 0;
     for (; b < job->batch_count && !job->stop && !job->over_budget; b++) {
         start_batch(job, b, &run);
+        run.job = NULL;
+        double *ns = job->instr_ns + b * job->instr_count;
         int64_t before = now_ns();
-        for (int64_t i = 0; i < job->instr_count; i++) {
+        for (int64_t i = 0; i < job->instr_count; i += 1 + job->instrs[i].followers) {
             job->instrs[i].run(&job->instrs[i], &run);
             int64_t now = now_ns();
-            job->instr_ns[b * job->instr_count + i] = (double)(now - before);
+            ns[i] = (double)(now - before);
+            for (int j = 1; j <= job->instrs[i].followers; j++) ns[i + j] = 0; /* it is in that of the first */
             before = now;
         }
         look_at_clock(job);

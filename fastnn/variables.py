@@ -12,7 +12,7 @@ from fastnn._naming import scopes_open
 from fastnn.graph import Tensor
 
 _LINE_FLOATS = 16
-_WORTH_KEEPING = 32768  # bytes
+WORTH_KEEPING = 32768  # bytes from which on a matrix is large
 
 
 class _Assigned(threading.local):
@@ -274,7 +274,7 @@ def move_to_arena(variables):
 
 def is_large_matrix(variable):
     """Is it a matrix in panels that is large enough for its threads to keep theirs in their caches?"""
-    return variable.layout == "panels" and variable.nbytes >= _WORTH_KEEPING
+    return variable.layout == "panels" and variable.nbytes >= WORTH_KEEPING
 
 
 def runs_of(variables):

@@ -20,7 +20,14 @@ static void batchnorm_dense_gradients(const fnn_instr *in, const fnn_run *run) {
     const float *w = in->p[W], *db = in->p[DB], *gamma = in->p[GAMMA], *beta = in->p[BETA];
     float *dw = in->p[DW], *result = in->p[SUMS];
     int64_t k = in->d[0], n = in->d[1], padded = fnn_round_up(k, FNN_ALIGN_FLOATS), begin, end, p0, p1;
-    gemm_share(run, k, n, &begin, &end, &p0, &p1);
+    const fnn_piece *piece = run->piece;
+    int64_t dw_first = 0, db_first = 0; /* what lies at the start of dw and of db */
+    if (piece) {
+        p0 = piece->panel, p1 = p0 + 1, begin = piece->first, end = begin + piece->rows;
+        dw = piece->values, db = piece->bias_values, dw_first = piece->begin, db_first = p0 * PANEL;
+    } else {
+        gemm_share(run, k, n, &begin, &end, &p0, &p1);
+    }
     for (int64_t p = p0; p < p1; p++) {
         int64_t width = (int64_t)panel_width(n, p) * VF, rows;
         for (int64_t first = begin; first < end; first += rows) {
@@ -28,14 +35,14 @@ static void batchnorm_dense_gradients(const fnn_instr *in, const fnn_run *run) {
             vf sums[2][VF];
             for (int64_t i = rows; i < VF; i++) sums[0][i] = sums[1][i] = vf_zero();
             for (int64_t i = 0; i < rows; i++) {
-                int64_t at = p * PANEL * k + (first + i) * width;
+                int64_t at = p * PANEL * k + (first + i) * width, at_dw = at - dw_first, at_db = p * PANEL - db_first;
                 vf scale = vf_set(gamma ? gamma[first + i] : 1.0f), shift = vf_set(beta ? beta[first + i] : 0.0f);
                 vf of_gamma = vf_zero(), of_beta = vf_zero();
                 for (int64_t j = 0; j < width; j += VF) {
-                    vf weight = vf_load(w + at + j), g = vf_load(dw + at + j), b = vf_load(db + p * PANEL + j);
+                    vf weight = vf_load(w + at + j), g = vf_load(dw + at_dw + j), b = vf_load(db + at_db + j);
                     of_gamma = vf_fma(weight, g, of_gamma);
                     of_beta = vf_fma(weight, b, of_beta);
-                    vf_store(dw + at + j, vf_fma(scale, g, vf_mul(shift, b)));
+                    vf_store(dw + at_dw + j, vf_fma(scale, g, vf_mul(shift, b)));
                 }
                 sums[0][i] = of_gamma, sums[1][i] = of_beta;
             }

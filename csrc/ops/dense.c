@@ -6,6 +6,7 @@
  *                            half of the rows, half_dw and half_db those over the second: `join_halves` adds them up,
  *                            on any number of threads. Two threads that share all rows then need not read what the
  *                            other one has written. (Too few rows are not halved, and the second sums are zero.)
+ *                            With followers, dw is theirs alone, and never as a whole.
  *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
  *                            layer before is applied while the values are still in L1
  */
@@ -19,6 +20,7 @@ enum {
      * next transposition fills the time in which the last multiply-adds wait for each other. */
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
+    PIECE_ROWS = 128, /* of two vectors: 16 KiB, half of a first-level cache */
     LINES_WORTH_FETCHING = 512, /* 32 KiB: as much as a first-level cache holds */
     ROWS_WORTH_HALVING = 128,   /* Each half is still a deep product. halves_rows in cost.py has the same number. */
 };
@@ -287,6 +289,47 @@ static void dense_weights(const fnn_instr *in, const fnn_run *run, int64_t m) {
         }
 }
 
+/* The same, piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The rows
+ * of the batch are at most KC, and added to nothing. */
+static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_run *run, int64_t m) {
+    const float *x = in->p[0], *dz = in->p[1];
+    float *db = in->p[3];
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3];
+    int64_t k0, k1, p0, p1;
+    gemm_share(run, k, n, &k0, &k1, &p0, &p1);
+    float *panel = run->scratch, *values = panel + KC * 3 * VF, *columns = values + WC * 3 * VF;
+    int packed = p1 - p0 >= PANELS_WORTH_PACKING && m >= ROWS_WORTH_PACKING;
+    int64_t wc = even_block(k1 - k0, packed ? WC : PIECE_ROWS);
+    fnn_run part = *run;
+    for (int64_t kb = k0; kb < k1; kb += wc) {
+        int64_t width = k1 - kb < wc ? k1 - kb : wc;
+        if (packed) pack_columns(x + kb, ldx, m, width, ldx - kb, columns);
+        for (int64_t p = p0; p < p1; p++) {
+            int vectors = panel_width(n, p), each = packed && vectors > PACKED_VECTORS ? PACKED_VECTORS : vectors;
+            int64_t ldw = (int64_t)vectors * VF;
+            _Alignas(FNN_ALIGN_BYTES) float sums[3 * VF];
+            for (int j = 0; j < vectors; j += each) { /* a panel of three vectors in two parts, if x is packed */
+                int64_t column = p * PANEL + j * VF;
+                if (each > vectors - j) each = vectors - j;
+                pack_rows(dz + column, lddz, m, each, n - column, panel, sums + j * VF, 1);
+                if (packed) {
+                    ahead next = nothing_ahead();
+                    if (p + 1 < p1) next = ahead_of(dz + (p + 1) * PANEL, m, PANEL, lddz);
+                    gemm_packed_tiles(each, width, m, columns, panel, values + j * VF, ldw, 1, next);
+                } else {
+                    gemm_tiles(micro_columns, each, width, m, x + kb, ldx, 1, panel, values + j * VF, ldw, NULL, 1,
+                               nothing_ahead());
+                }
+            }
+            if (db && kb == 0) memcpy(db + p * PANEL, sums, sizeof(float) * (size_t)ldw);
+            int64_t begin = p * PANEL * k + kb * ldw;
+            fnn_piece piece = {values, sums, p, kb, width, begin, begin + width * ldw};
+            part.piece = &piece;
+            for (int i = 1; i <= in->followers; i++) in[i].run(in + i, &part);
+        }
+    }
+}
+
 static void clear_gradients(float *dw, float *db, int64_t k, int64_t n) {
     memset(dw, 0, sizeof(float) * (size_t)panel_floats(k, n));
     if (db) memset(db, 0, sizeof(float) * (size_t)fnn_round_up(n, FNN_ALIGN_FLOATS));
@@ -305,6 +348,10 @@ static void dense_weights_of_half(const fnn_instr *in, const fnn_run *run, int h
 
 static void dense_backward_weights(const fnn_instr *in, const fnn_run *run) {
     int64_t k = in->d[0], n = in->d[1], m = run->samples * in->rows_per_sample;
+    if (in->followers) {
+        dense_weights_followed(in, run, m);
+        return;
+    }
     if (!in->p[4] || m < ROWS_WORTH_HALVING || 2 * k * n > m * (k + n)) {
         dense_weights(in, run, m);
         if (in->p[4] && run->thread == 0) clear_gradients(in->p[4], in->p[5], k, n);

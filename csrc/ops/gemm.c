@@ -32,7 +32,8 @@ enum {
     WC = VF == 16 ? 360 : 240, /* columns of x that the weight gradient uses again for the next panel: a multiple of
                                 * tiles of two and three vectors, for 1 MB (VF 16) or 512 KiB of L2 */
 };
-_Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a packed block of x fit into scratch");
+_Static_assert(KC * 3 * VF + WC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS,
+               "a panel of dz, one of dw and a packed block of x fit into scratch");
 
 /* A(i): element of row i of the tile at the current reduction index. Rows are reached from every third row's pointer
  * (base, base + ld, base + 2 ld are addressing modes), because sixteen pointers would not fit the integer registers. */

@@ -32,7 +32,8 @@ enum { SUM_CHUNK = 4096 };
 typedef struct update {
     int64_t begin, end;
     float *param;
-    const float *grad;
+    const float *grad; /* of the parameter at `first`, and of those behind it */
+    int64_t first;
     double rate, t; /* t: number of this update, from 1 */
     const double *own;
     int plain; /* no clipping and no decay: nothing but a load */
@@ -51,7 +52,7 @@ static double clip_factor(int clip, double limit, double norm) {
     return isfinite(norm) ? norm > limit ? limit / norm : 1.0 : NAN;
 }
 
-/* This thread's part of the parameters. */
+/* This thread's part of the parameters, where they are not given piece by piece. */
 static void share_parameters(const fnn_instr *in, const fnn_run *run, int64_t *begin, int64_t *end) {
     int64_t n = in->d[OPT_N], panel = in->d[OPT_ROWS] * PANEL, p0 = 0, p1 = 0;
     if (panel > 0 && run->threads > 1 && own_panels(in->d[OPT_COLUMNS], run->thread, run->threads, &p0, &p1)) {
@@ -67,9 +68,14 @@ static int begin_update(const fnn_instr *in, const fnn_run *run, update *u) {
     const double *hyper = run->hyper;
     int64_t every = in->d[OPT_ACCUMULATION] > 1 ? in->d[OPT_ACCUMULATION] : 1;
     if ((run->step + 1) % every) return 0;
-    share_parameters(in, run, &u->begin, &u->end);
     u->param = in->p[OPT_PARAM];
-    u->grad = in->p[OPT_GRAD];
+    if (run->piece) {
+        u->begin = u->first = run->piece->begin, u->end = run->piece->end;
+        u->grad = run->piece->values;
+    } else {
+        share_parameters(in, run, &u->begin, &u->end);
+        u->grad = in->p[OPT_GRAD], u->first = 0;
+    }
     u->rate = hyper[HYPER_RATE] * in->s[0];
     u->t = (double)(run->step / every + 1);
     u->own = hyper + HYPER_OWN;
@@ -92,7 +98,7 @@ static inline vf clip_vector(const update *u, vf g) {
 }
 
 static inline vf clipped(const update *u, int64_t i, int plain) {
-    vf g = vf_load(u->grad + i);
+    vf g = vf_load(u->grad + (i - u->first));
     return plain ? g : clip_vector(u, g);
 }
 

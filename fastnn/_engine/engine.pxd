@@ -41,6 +41,7 @@ cdef extern from "engine.h" nogil:
         double work
         int16_t fence
         int16_t commits
+        int16_t followers
         float by_rows
 
     ctypedef struct fnn_callback:

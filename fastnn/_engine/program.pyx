@@ -52,15 +52,17 @@ class Instruction:
         Needs what another thread may have computed before it.
     by_rows : float
         Threads share the rows of the batch; see ``csrc/engine.h``.
+    followers : int
+        So many of the next instructions are run by this one, piece by piece.
     label : str
         What it is part of, a layer for example.
     """
 
     __slots__ = ("op", "operands", "dims", "scalars", "rows_per_sample", "work_per_row", "work", "commits", "fence",
-                 "by_rows", "label")
+                 "by_rows", "followers", "label")
 
     def __init__(self, op, operands, dims, scalars, rows_per_sample=1, work_per_row=0.0, work=0.0, commits=False,
-                 fence=True, by_rows=0.0, label=""):
+                 fence=True, by_rows=0.0, followers=0, label=""):
         self.op = op
         self.operands = operands
         self.dims = dims
@@ -71,6 +73,7 @@ class Instruction:
         self.commits = commits
         self.fence = fence
         self.by_rows = by_rows
+        self.followers = followers
         self.label = label
 
 
@@ -181,6 +184,8 @@ cdef class Program:
         self.owner = 0
         self.scratch_threads = 0
         for i, instruction in enumerate(instructions):
+            if instruction.followers > len(instructions) - i - 1:
+                raise ValueError(f"{instruction.op} has {instruction.followers} followers, and they are not there.")
             self._bind(&self.instrs[i], instruction)
 
     def __dealloc__(self):
@@ -210,6 +215,7 @@ cdef class Program:
         instr.commits = instruction.commits
         instr.fence = instruction.fence
         instr.by_rows = instruction.by_rows
+        instr.followers = instruction.followers
         known = {*info.operands, *info.dims, *info.scalars}
         unknown = {*instruction.operands, *instruction.dims, *instruction.scalars} - known
         if unknown:
@@ -307,7 +313,7 @@ cdef class Program:
         Raises
         ------
         KeyboardInterrupt
-            Within about 50 ms of Ctrl-C; a step is either complete or has not changed the model.
+            Within about 0.1 s of Ctrl-C; a step is either complete or has not changed the model.
         """
         cdef fnn_job job
         cdef int64_t done = 0, count

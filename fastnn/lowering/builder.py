@@ -12,6 +12,7 @@ from fastnn.lowering.fusion import groups
 from fastnn.lowering.halves import Halves
 from fastnn.lowering.layout import emit_formula, is_batched, new_slot
 from fastnn.lowering.memory import plan
+from fastnn.lowering.pieces import join_updates
 from fastnn.lowering.sharing import arrange, can_share_rows
 from fastnn.operations.activation import KERNELS, Activation, saved_slot
 from fastnn.operations.parameter import Memory
@@ -440,7 +441,7 @@ class Builder:
         Each call makes a program over an arena of its own. `sources` maps this builder's sources to others that the
         program shall read instead.
         """
-        emitted = arrange(self._emitted)
+        emitted = arrange(join_updates(self._emitted, self.batch))
         arena, places = self._plan(emitted)
         sources = sources or {}
         instructions = []

@@ -40,6 +40,12 @@ _BY_ROWS = {
 _LEAVES = {"accumulate": "acc", "dense_backward_weights": "dw db half_dw half_db"}
 
 
+def written_names(op):
+    """The operands that an instruction writes; None where they are not known, and it may be all of them."""
+    names = _BY_ROWS.get(op) or _LEAVES.get(op)
+    return names.split() if names else None
+
+
 def can_share_rows(op, rows):
     """May threads share an instruction by rows? Not if it has several for each sample: a thread's part of those would
     not be the same samples."""
@@ -52,8 +58,9 @@ class _Emitted:
     def __init__(self, op, bindings, keywords):
         self.op, self.bindings, self.keywords = op, bindings, dict(keywords)
         self.by_rows = keywords["by_rows"]
-        self.known = bool(self.by_rows) or op in _LEAVES
-        written = _BY_ROWS.get(op) or _LEAVES.get(op) or " ".join(bindings)
+        self.followers = keywords.get("followers", 0)
+        self.known = (bool(self.by_rows) or op in _LEAVES) and not self.followers
+        written = written_names(op) or bindings
         self.halves = bindings.get("half_dw") is not None
         self.reads, self.writes, self.nbytes = set(), set(), 0
         for name, value in bindings.items():
@@ -64,7 +71,7 @@ class _Emitted:
                 continue
             else:
                 self.nbytes += value.nbytes
-            (self.writes if name in written.split() else self.reads).add(value)
+            (self.writes if name in written else self.reads).add(value)
 
     def touches(self, reads, writes):
         """Does it write what others read or write, or read what they write?"""
@@ -133,9 +140,15 @@ def arrange(emitted):
     -------
     list of (op, bindings, keywords)
     """
-    arrangement = _Arrangement()
+    arrangement, followers = _Arrangement(), 0
     for one in emitted:
-        arrangement.add(_Emitted(*one))
+        each = _Emitted(*one)
+        if followers:
+            arrangement.result.append(each)
+            followers -= 1
+        else:
+            arrangement.add(each)
+            followers = each.followers
     arrangement.flush()
     for each in arrangement.result:
         each.keywords["by_rows"] = 0.0
