@@ -243,7 +243,8 @@ def page(points, roofs, about, threads):
         steps_table(points, roofs),
         "## Where a step's time goes\n",
         "Each instruction alone, on one thread, with a look at the clock after each (which small networks feel): its "
-        "share of their sum, and in brackets GFLOP/s of the products, GB/s of what is no product.\n",
+        "share of their sum, and in brackets GFLOP/s of the products, GB/s of what is no product. The updates of large "
+        "matrices follow their gradient piece by piece: they are in the time of dW.\n",
         kinds_table(points),
     ]
     return "\n".join(lines)
@@ -270,8 +271,11 @@ def kinds_table(points):
     rows = []
     for each in points:
         row, whole = [each.name], each.plan.seconds
+        kinds = []  # what follows a gradient piece by piece is in its time
+        for part in each.plan.instructions:
+            kinds.append(kinds[-1] if part.follows else kind_of(part, TRAINING[each.name]))
         for kind in KINDS:
-            parts = [part for part in each.plan.instructions if kind_of(part, TRAINING[each.name]) == kind]
+            parts = [part for part, its_kind in zip(each.plan.instructions, kinds, strict=True) if its_kind == kind]
             row.append(_part(kind, parts, whole) if parts else "")
         rows.append([*row, f"{whole / each.step:.2f}"])
     return table(["workload", *KINDS, "sum/step"], rows)

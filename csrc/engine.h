@@ -26,16 +26,16 @@ enum { FNN_MAX_OPERANDS = 12, FNN_MAX_DIMS = 20, FNN_MAX_SCALARS = 6 };
 /* ---- what an operation sees of the running program -------------------------------------------------------------- */
 
 typedef struct fnn_run {
-    int64_t samples;      /* samples in this batch; the last one of an epoch may be smaller */
-    int64_t first;        /* position in `order` of the batch's first sample */
-    int64_t left;         /* samples from there to the end of the epoch, this batch's included */
-    const int64_t *order; /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
-    int64_t step;         /* training steps done before this one, since the model was compiled */
-    uint64_t seed;        /* key of every random number drawn in this program */
-    const double *hyper;  /* this step's hyper-parameters; hyper[0] is the learning rate */
-    struct fnn_job *job;  /* for fnn_interrupted() */
-    int thread, threads;  /* this thread's number and the size of the team that runs this instruction */
-    float *scratch;       /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
+    int64_t samples;               /* samples in this batch; the last one of an epoch may be smaller */
+    int64_t first;                 /* position in `order` of the batch's first sample */
+    int64_t left;                  /* samples from there to the end of the epoch, this batch's included */
+    const int64_t *order;          /* sample numbers in the order of this epoch, or NULL: first, first + 1, ... */
+    int64_t step;                  /* training steps done before this one, since the model was compiled */
+    uint64_t seed;                 /* key of every random number drawn in this program */
+    const double *hyper;           /* this step's hyper-parameters; hyper[0] is the learning rate */
+    struct fnn_job *job;           /* for fnn_interrupted() */
+    int thread, threads;           /* this thread's number and the size of the team that runs this instruction */
+    float *scratch;                /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
     const struct fnn_piece *piece; /* of an instruction that follows another: what it is to work on. Else NULL */
 } fnn_run;
 

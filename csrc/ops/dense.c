@@ -20,7 +20,7 @@ enum {
      * next transposition fills the time in which the last multiply-adds wait for each other. */
     ROWS_WORTH_DEPTH = VF == 16 ? 20 : 6,
     FEW_DEPTH = 64,
-    PIECE_ROWS = 128, /* of two vectors: 16 KiB, half of a first-level cache */
+    PIECE_ROWS = 128,           /* of two vectors: 16 KiB, half of a first-level cache */
     LINES_WORTH_FETCHING = 512, /* 32 KiB: as much as a first-level cache holds */
     ROWS_WORTH_HALVING = 128,   /* Each half is still a deep product. halves_rows in cost.py has the same number. */
 };

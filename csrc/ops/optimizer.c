@@ -54,7 +54,7 @@ FNN_INLINE void adam_loop(const fnn_instr *in, const update *u, int plain) {
             v = vf_max(vf_load(largest + i), v);
             vf_store(largest + i, v);
         }
-        vf_store(u->param + i, vf_sub(decayed(u, i, plain), vf_over_root(vf_mul(m, alpha), v, epsilon)));
+        vf_store(u->param + i, vf_descend(decayed(u, i, plain), alpha, m, v, epsilon));
     }
 }
 

@@ -445,8 +445,10 @@ class Builder:
         arena, places = self._plan(emitted)
         sources = sources or {}
         instructions = []
+        in_pieces = 0
         for op, bindings, keywords in emitted:
             info = OPS[op]
+            in_pieces += bindings["dw"][2] if keywords.get("followers") else 0
             operands, dims, scalars = {}, {}, {}
             for name, value in bindings.items():
                 if name in info.operands:
@@ -461,7 +463,7 @@ class Builder:
         memory = {
             "activations": arena.nbytes,
             "parameters": sum(variable.nbytes for variable in self.graph.variables),
-            "gradients": sum(variable.nbytes for variable in self._variable_gradients) + self.halves.nbytes,
+            "gradients": sum(each.nbytes for each in self._variable_gradients) + self.halves.nbytes - in_pieces,
         }
         return Program(instructions, self.batch, memory)
 

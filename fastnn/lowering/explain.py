@@ -44,6 +44,9 @@ class PlannedInstruction:
         Does it change the model? From the first of these on, a step is not interrupted.
     by_rows : bool
         Do threads share the rows of the batch, so that it need not wait for the instruction before?
+    follows : bool
+        Is it run piece by piece by the last instruction before it that does not follow? Neither reads or writes the
+        gradient as a whole, and the time of both is that one's.
     seconds : float or None
         Measured, on one thread.
     """
@@ -59,6 +62,7 @@ class PlannedInstruction:
     fence: bool
     commits: bool
     by_rows: bool
+    follows: bool
     seconds: float | None = None
 
 
@@ -167,10 +171,11 @@ class Plan:
     def _row(self, number, each):
         row = [str(number), each.kernel, each.layer, "" if each.rows is None else f"{each.rows:,}"]
         row += [short(each.flops), short(each.nbytes), short(each.work), str(each.threads)]
-        row.append(", ".join(["fence"] * each.fence + ["commits"] * each.commits + ["rows"] * each.by_rows))
+        flags = {"fence": each.fence, "commits": each.commits, "rows": each.by_rows, "follows": each.follows}
+        row.append(", ".join(flag for flag, has_it in flags.items() if has_it))
         if self._timed:
             rate = each.flops / max(each.seconds, 1e-9) / 1e9
-            row += [f"{each.seconds * 1e6:.3g}", f"{rate:.3g}" if each.flops else ""]
+            row += ["", ""] if each.follows else [f"{each.seconds * 1e6:.3g}", f"{rate:.3g}" if each.flops else ""]
         return row
 
     def __repr__(self):
@@ -196,10 +201,11 @@ def explain(model, batch_size=32, training=True, measure=False):
     if training:
         state = [place for slots in optimizer.state.values() for place in slots.values()]
         memory["optimizer"] = sum(nbytes for _, _, nbytes in state)
+    leaders = _leaders(program.instructions)
     instructions = [
-        _planned(each, batch, work, threads, time_taken)
-        for each, (work, threads), time_taken in zip(
-            program.instructions, program.estimates(batch, team), seconds, strict=True
+        _planned(each, leader, batch, work, threads, time_taken)
+        for each, leader, (work, threads), time_taken in zip(
+            program.instructions, leaders, program.estimates(batch, team), seconds, strict=True
         )
     ]
     title = f"{'Training step' if training else 'Prediction'} of {model.name!r}"
@@ -207,9 +213,19 @@ def explain(model, batch_size=32, training=True, measure=False):
     return Plan(title, batch, active_isa_name(), allowed, largest, team, measured, memory, instructions, why)
 
 
-def _planned(each, batch, work, threads, seconds):
+def _leaders(instructions):
+    """Of each instruction: the one that it follows, itself if it is followed, or None."""
+    leaders = [None] * len(instructions)
+    for number, each in enumerate(instructions):
+        if each.followers:
+            leaders[number : number + each.followers + 1] = [each] * (each.followers + 1)
+    return leaders
+
+
+def _planned(each, leader, batch, work, threads, seconds):
     rows = batch * each.rows_per_sample
-    operands = [name for name, place in each.operands.items() if place is not None]
+    nowhere = leader.operands["dw"] if leader else None
+    operands = [name for name, place in each.operands.items() if place is not None and place != nowhere]
     flops, nbytes = flops_and_bytes(each.op, rows, operands, each.dims)
     shown = rows if each.work_per_row else None
     return PlannedInstruction(
@@ -224,6 +240,7 @@ def _planned(each, batch, work, threads, seconds):
         each.fence,
         each.commits,
         each.by_rows > 0,
+        leader not in (None, each),
         seconds,
     )
 

@@ -19,7 +19,7 @@ _UPDATES = {"sgd", "adam", "adamax", "nadam", "lion", "rmsprop", "adagrad", "ada
 _MOST_ROWS = 256  # of a batch: KC in gemm.c. More are added up in several passes over the gradient.
 _LEAST_COLUMNS = 9  # fewer have kernels that turn the product around
 _LEAST_BYTES = 1 << 20  # of parameters, gradients and the optimizer's memory: less stays in a cache anyway
-_LONGEST_COMMIT = 2.5e8  # estimated cycles for which a step goes on after it was asked to stop
+_LONGEST_COMMIT = 2.5e8  # estimated cycles for which a step goes on, besides its updates, after it was asked to stop
 
 
 def join_updates(emitted, batch):
@@ -46,7 +46,8 @@ def join_updates(emitted, batch):
         if joined is None:
             continue
         order, group = joined
-        if sum(step.cycles(batch) for step in order[order.index(gradient) :]) > _LONGEST_COMMIT:
+        late = [step for step in order[order.index(gradient) :] if not step.keywords["commits"]]
+        if sum(step.cycles(batch) for step in late) > _LONGEST_COMMIT:
             break  # those before it would commit earlier still
         steps = order
         groups.append(group)

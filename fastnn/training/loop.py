@@ -250,7 +250,7 @@ class Trainer(BatchTrainer, Steps):
         ValueError, TypeError
             For data that does not fit the model; the message says what was expected.
         KeyboardInterrupt
-            Within about 50 ms of Ctrl-C; up to a second later while batches are fetched. The model stays usable.
+            Within about 0.1 s of Ctrl-C; up to a second later while batches are fetched. The model stays usable.
         """
         if unknown:
             raise unknown_arguments(Trainer.fit, unknown)

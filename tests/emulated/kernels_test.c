@@ -126,6 +126,7 @@ static fnn_instr read_instr(const program *p, char *covered) {
     fnn_instr in = {.run = op_named(read_name(), covered)->run};
     in.rows_per_sample = read_int(), in.fence = (int16_t)read_int(), in.commits = (int16_t)read_int();
     in.by_rows = read_int() ? 1e9F : 0; /* whoever shares rows without a fence does it with the whole team */
+    in.followers = (int16_t)read_int();
     int64_t operands = read_int(), dims = read_int(), scalars = read_int();
     for (int64_t i = 0; i < operands; i++) {
         int64_t number = read_int(), offset = read_int();

@@ -164,7 +164,7 @@ def _instruction(instruction, numbers, sources):
     info = OPS[instruction.op]
     blocks = [_name(instruction.op)]
     flags = (bool(each) for each in (instruction.fence, instruction.commits, instruction.by_rows))
-    blocks.append(_ints(instruction.rows_per_sample, *flags))
+    blocks.append(_ints(instruction.rows_per_sample, *flags, instruction.followers))
     blocks.append(_ints(len(info.operands), len(info.dims), len(info.scalars)))
     for key in info.operands:
         value = instruction.operands.get(key)

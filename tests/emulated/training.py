@@ -48,7 +48,17 @@ def all_programs():
     many_rows = fastnn.Sequential([fastnn.Input((9,)), *stack])  # whose gradients are computed in halves
     many_rows.compile(fastnn.optimizers.SGD(0.1), "mse")
     x_many, y_many = random.normal(size=(276, 9)).astype(np.float32), random.normal(size=(276, 16)).astype(np.float32)
+    stack = [
+        layers.BatchNormalization(),
+        layers.Dense(256, activation="elu"),
+        layers.Dense(256, activation="tanh"),
+        layers.Dense(16),
+    ]
+    wide = fastnn.Sequential([fastnn.Input((48,)), *stack])  # whose updates follow their gradients piece by piece
+    wide.compile(fastnn.optimizers.Adam(0.01, epsilon=0.01), "mse")
+    x_wide = random.normal(size=(90, 48)).astype(np.float32)
     return [
+        _recording("wide", wide, x_wide, targets, **run),
         _recording("many rows", many_rows, x_many, y_many, **{**run, "batch": 140}),
         _recording("classifier", classifier, x.astype(np.uint8), random.integers(0, 16, 90), **run),
         _recording("regression", regression, x, targets, **run),
