@@ -10,6 +10,7 @@
  *   dense_backward_input:    dx[rows][k] (+)= dz . w',   then dx *= act'(v) if act is not linear: the derivative of the
  *                            layer before is applied while the values are still in L1
  */
+#include "optimizer.h"
 
 enum {
     /* Packing x for its weight gradient pays when it is read again for this many panels, and when its rows are too
@@ -289,6 +290,16 @@ static void dense_weights(const fnn_instr *in, const fnn_run *run, int64_t m) {
         }
 }
 
+/* Asks for the parameters that an update will change, and what it remembers of them, while the product is computed. */
+static inline void fetch_parameters(ahead *next, const fnn_instr *update, int64_t begin, int64_t count) {
+    next->then[0] = (const float *)update->p[OPT_PARAM] + begin;
+    for (int i = 0; i < 2; i++) {
+        const float *state = update->p[OPT_STATE + i];
+        next->then[1 + i] = state ? state + begin : NULL;
+    }
+    next->then_lines = count / FNN_ALIGN_FLOATS;
+}
+
 /* The same, piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The rows
  * of the batch are at most KC, and added to nothing. */
 static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_run *run, int64_t m) {
@@ -306,7 +317,7 @@ static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_ru
         if (packed) pack_columns(x + kb, ldx, m, width, ldx - kb, columns);
         for (int64_t p = p0; p < p1; p++) {
             int vectors = panel_width(n, p), each = packed && vectors > PACKED_VECTORS ? PACKED_VECTORS : vectors;
-            int64_t ldw = (int64_t)vectors * VF;
+            int64_t ldw = (int64_t)vectors * VF, begin = p * PANEL * k + kb * ldw;
             _Alignas(FNN_ALIGN_BYTES) float sums[3 * VF];
             for (int j = 0; j < vectors; j += each) { /* a panel of three vectors in two parts, if x is packed */
                 int64_t column = p * PANEL + j * VF;
@@ -315,6 +326,7 @@ static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_ru
                 if (packed) {
                     ahead next = nothing_ahead();
                     if (p + 1 < p1) next = ahead_of(dz + (p + 1) * PANEL, m, PANEL, lddz);
+                    if (j == 0) fetch_parameters(&next, in + in->followers, begin, width * ldw);
                     gemm_packed_tiles(each, width, m, columns, panel, values + j * VF, ldw, 1, next);
                 } else {
                     gemm_tiles(micro_columns, each, width, m, x + kb, ldx, 1, panel, values + j * VF, ldw, NULL, 1,
@@ -322,7 +334,6 @@ static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_ru
                 }
             }
             if (db && kb == 0) memcpy(db + p * PANEL, sums, sizeof(float) * (size_t)ldw);
-            int64_t begin = p * PANEL * k + kb * ldw;
             fnn_piece piece = {values, sums, p, kb, width, begin, begin + width * ldw};
             part.piece = &piece;
             for (int i = 1; i <= in->followers; i++) in[i].run(in + i, &part);

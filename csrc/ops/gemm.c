@@ -131,12 +131,14 @@ typedef struct ahead {
     const float *tile;              /* where C goes on, or NULL */
     const float *at;                /* `lines` cache lines that the caller reads next, in runs of `run`, */
     int64_t lines, run, left, skip; /* each `skip` floats behind the end of the one before */
+    const float *then[3];           /* and after those, so many lines of each of these that is not NULL */
+    int64_t then_lines;
 } ahead;
 
 static inline ahead nothing_ahead(void) { return (ahead){0}; }
 static inline ahead ahead_of(const float *at, int64_t runs, int64_t run_floats, int64_t stride) {
     int64_t run = run_floats / FNN_ALIGN_FLOATS;
-    return (ahead){NULL, at, runs * run, run, run, stride - run * FNN_ALIGN_FLOATS};
+    return (ahead){NULL, at, runs * run, run, run, stride - run * FNN_ALIGN_FLOATS, {0}, 0};
 }
 static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vectors, int64_t ldc) {
     if (next->tile && step < rows) {
@@ -147,6 +149,10 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
         next->at += FNN_ALIGN_FLOATS;
         if (--next->left == 0) next->left = next->run, next->at += next->skip;
         next->lines--;
+    } else if (next->then_lines > 0) {
+        for (int j = 0; j < 3; j++)
+            if (next->then[j]) __builtin_prefetch(next->then[j], 0, 2), next->then[j] += FNN_ALIGN_FLOATS;
+        next->then_lines--;
     }
 }
 
