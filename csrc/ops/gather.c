@@ -187,18 +187,35 @@ static inline void copy_short(const void *from, float *to, int64_t n, int paddin
         for (int j = VF; j < FNN_ALIGN_FLOATS; j += VF) vf_store(to + j, vf_zero());
 }
 
-static void copy_short_floats(const samples_of *of, float *dst, int64_t ld, int64_t n, int64_t padded) {
-    const char *data = of->data;
-    const int64_t *order = of->order;
-    int64_t stride = of->stride;
-    int padding = padded > VF;
-    if (order && of->asks > of->begin) prefetch_short(of);
-    dst += of->begin * ld;
-    if (order)
-        for (int64_t i = of->begin; i < of->end; i++, dst += ld) copy_short(data + order[i] * stride, dst, n, padding);
-    else
-        for (int64_t i = of->begin; i < of->end; i++, dst += ld)
-            copy_short(data + (of->first + i) * stride, dst, n, padding);
+/* This thread's share of run->samples. A step of a small network takes a large part of its time to get them: nothing is
+ * looked at here that need not be, and the samples of the next batch are asked for on the way. */
+static NOT_INLINED void gather_short(const fnn_source *source, const int64_t *order, const fnn_run *run, float *to,
+                                     int64_t ld, int64_t n) {
+    int64_t stride = source->strides[0], last = 4 * n - 1, asks = run->left - PREFETCH_SAMPLES, i, end;
+    const char *data = source->data;
+    int padding = VF < FNN_ALIGN_FLOATS;
+    fnn_split(run->samples, 1, run->thread, run->threads, &i, &end);
+    to += i * ld;
+    if (!order) {
+        data += run->first * stride;
+        for (; i < end; i++, to += ld) copy_short(data + i * stride, to, n, padding);
+        return;
+    }
+    if (run->first == 0) /* there was no batch before that asked for these */
+        for (int64_t j = i; j < end; j++) prefetch_sample(data + order[j] * stride, last + 1);
+    for (; i < end && i < asks; i++, to += ld) {
+        const char *next = data + order[i + PREFETCH_SAMPLES] * stride;
+        __builtin_prefetch(next), __builtin_prefetch(next + last);
+        copy_short(data + order[i] * stride, to, n, padding);
+    }
+    for (; i < end; i++, to += ld) copy_short(data + order[i] * stride, to, n, padding);
+}
+
+/* Is a sample one short row, as it lies? */
+static inline int is_short(const fnn_source *source, rows_to to) {
+    return to.rows == 1 && to.n <= VF && to.padded == FNN_ALIGN_FLOATS && source->dtype == FNN_F32 &&
+           (source->axes == 1 || (source->axes == 2 && (to.n == 1 || source->strides[1] == sizeof(float)))) &&
+           ((uintptr_t)source->data | (uintptr_t)source->strides[0]) % sizeof(float) == 0;
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
@@ -218,10 +235,6 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
     int one_row = contiguous && to.rows == 1,
         vectors = one_row && aligned && convert == floats_of_f32 && to.padded % VF == 0;
     samples_of of = {source->data, stride, first, begin, end, bytes ? run->left - ahead : 0, ahead, bytes, order};
-    if (vectors && to.n <= VF) {
-        copy_short_floats(&of, (float *)dst, to.ld, to.n, to.padded);
-        return;
-    }
     if (one_row && to.n == 1 && to.ld == 1) {
         if (order && of.asks > begin) prefetch_short(&of);
         convert(source->data + (order ? 0 : (first + begin) * stride), stride, order ? order + begin : NULL,
@@ -248,7 +261,8 @@ static void gather(const fnn_instr *in, const fnn_run *run) {
     rows_to to = {in->rows_per_sample, in->d[0], in->d[1],
                   fnn_round_up(in->d[0], in->d[1] == 1 ? 1 : FNN_ALIGN_FLOATS)};
     const int64_t *order = run->order ? run->order + run->first : NULL;
-    copy_samples(source, order, run->first, run, in->p[1], converters[source->dtype].floats, to);
+    if (is_short(source, to)) gather_short(source, order, run, in->p[1], to.ld, to.n);
+    else copy_samples(source, order, run->first, run, in->p[1], converters[source->dtype].floats, to);
 }
 
 static void gather_labels(const fnn_instr *in, const fnn_run *run) {
