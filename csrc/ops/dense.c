@@ -199,6 +199,16 @@ static NOT_INLINED void pack_rows(const float *from, int64_t ld, int64_t rows, i
     }
 }
 
+/* The sums alone, of rows that lie as packed ones do. */
+static NOT_INLINED void sum_rows(const float *rows, int64_t count, int vectors, float *sums, int first) {
+    const float *before = first ? NULL : sums;
+    for (int j = 0; j < vectors; j++, rows += VF) {
+        vf sum = NTH_OR_ZERO(before, j);
+        UNROLL for (int64_t r = 0; r < count; r++) sum = vf_add(sum, vf_load(rows + r * vectors * VF));
+        vf_store(sums + j * VF, sum);
+    }
+}
+
 /* Few columns, of which a vector would be padding for the most part: dw' = dz' . x instead, with as many multiply-adds
  * as dw has columns for each vector of its rows. Rows k0 to k1 of dw, and the bias with the first of them. */
 static NOT_INLINED void dense_backward_few(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t k0, int64_t k1) {
@@ -234,8 +244,14 @@ static NOT_INLINED void dense_backward_weights_block(const fnn_instr *in, int64_
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(n, p);
         int64_t column = p * PANEL, width = (int64_t)vectors * VF;
-        pack_rows(dz + column, lddz, m, vectors, n - column, panel, db ? db + column : NULL, !accumulate_bias);
-        gemm_few_tiles(micro_columns, vectors, k1 - k0, m, x + k0, ldx, 1, panel, dw + column * k + k0 * width, width,
+        const float *packed = panel;
+        if (lddz == width && n == width) { /* one panel, which lies as it shall */
+            packed = dz;
+            if (db) sum_rows(dz, m, vectors, db, !accumulate_bias);
+        } else {
+            pack_rows(dz + column, lddz, m, vectors, n - column, panel, db ? db + column : NULL, !accumulate_bias);
+        }
+        gemm_few_tiles(micro_columns, vectors, k1 - k0, m, x + k0, ldx, 1, packed, dw + column * k + k0 * width, width,
                        NULL, !accumulate);
     }
 }
