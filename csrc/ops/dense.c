@@ -79,13 +79,13 @@ static NOT_INLINED void dense_forward_block(const fnn_instr *in, int64_t first, 
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
-    int act = (int)in->d[4];
+    int act = (int)in->d[4], how = act == ACT_RELU ? FIRST | RECTIFIED : FIRST;
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(n, p);
         int64_t at = first * ldy + p * PANEL;
         gemm_few_tiles(micro_rows, vectors, rows, k, x + first * ldx, ldx, ldx, w + p * PANEL * k, y + at, ldy,
-                       bias ? bias + p * PANEL : NULL, 1);
-        if (act != ACT_LINEAR)
+                       bias ? bias + p * PANEL : NULL, how);
+        if (act != ACT_LINEAR && act != ACT_RELU)
             act_forward_block(act, in->s[0], y + at, ldy, y + at, ldy, slope ? slope + at : NULL, rows,
                               (int64_t)vectors * VF);
     }

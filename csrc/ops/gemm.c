@@ -101,6 +101,11 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define LOAD_1(i, A) c##i##_0 = vf_load(c + i * ldc);
 #define LOAD_2(i, A) LOAD_1(i, A) c##i##_1 = vf_load(c + i * ldc + VF);
 #define LOAD_3(i, A) LOAD_2(i, A) c##i##_2 = vf_load(c + i * ldc + 2 * VF);
+#define RECTIFY_1(i, A) c##i##_0 = vf_max(vf_zero(), c##i##_0);
+#define RECTIFY_2(i, A) RECTIFY_1(i, A) c##i##_1 = vf_max(vf_zero(), c##i##_1);
+#define RECTIFY_3(i, A) RECTIFY_2(i, A) c##i##_2 = vf_max(vf_zero(), c##i##_2);
+#define A_ROW_END(MR, NV) if (how & RECTIFIED) { REPEAT_##MR(RECTIFY_##NV, ) }
+#define A_COLUMN_END(MR, NV)
 #define STORE_1(i, A) vf_store(to + i * ldc, c##i##_0);
 #define STORE_2(i, A) STORE_1(i, A) vf_store(to + i * ldc + VF, c##i##_1);
 #define STORE_3(i, A) STORE_2(i, A) vf_store(to + i * ldc + 2 * VF, c##i##_2);
@@ -149,9 +154,11 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
     }
 }
 
-/* `first`: start from the bias (or zero); otherwise go on from what C holds. `next`: what to fetch, or NULL. */
+/* `how`: FIRST starts from the bias (or zero), otherwise C goes on from what it holds; with RECTIFIED, which kernels for
+ * rows of A know, what is negative becomes 0 in the end. `next`: what to fetch, or NULL. */
+enum { FIRST = 1, RECTIFIED = 2 };
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
-                             const float *bias, int first, ahead *next);
+                             const float *bias, int how, ahead *next);
 
 /* By vectors and rows. Those for rows of A are compiled with inference, and training takes them from there. */
 #define micro_rows FNN_PASTE(fnn_micro_rows_, FNN_ISA)
@@ -163,10 +170,10 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
     SIDE##_NEXT, b += NV * VF;
 #define MICRO_KERNEL(MR, NV, SIDE)                                                                                     \
     static void micro_##SIDE##_##MR##x##NV(int64_t k, const float *restrict a, int64_t lda, const float *restrict b,   \
-                                           float *restrict c, int64_t ldc, const float *restrict bias, int first,      \
+                                           float *restrict c, int64_t ldc, const float *restrict bias, int how,        \
                                            ahead *next) {                                                              \
         REPEAT_##MR(DECLARE_##NV, )                                                                                    \
-        if (first) {                                                                                                   \
+        if (how & FIRST) {                                                                                             \
             VECTORS_##NV(NTH_OR_ZERO, bias)                                                                            \
             REPEAT_##MR(BIAS_##NV, )                                                                                   \
         } else {                                                                                                       \
@@ -179,6 +186,7 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
             UNROLL for (int j = 0; j < UNROLLED; j++) { MULTIPLY(MR, NV, SIDE) }                                       \
         }                                                                                                              \
         for (; i < k; i++) { MULTIPLY(MR, NV, SIDE) }                                                                  \
+        SIDE##_END(MR, NV)                                                                                             \
         float *to = c; /* as if it were new: compilers would compute sixteen addresses early, and keep them */         \
         __asm__("" : "+r"(to));                                                                                        \
         REPEAT_##MR(STORE_##NV, )                                                                                      \
@@ -269,12 +277,12 @@ static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors
 /* The same where nothing is worth fetching ahead. Not inlined, for the sake of its callers' registers. */
 static NOT_INLINED void gemm_few_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k,
                                        const float *a, int64_t lda, int64_t a_step, const float *b, float *c,
-                                       int64_t ldc, const float *bias, int first) {
+                                       int64_t ldc, const float *bias, int how) {
     tiling of = tiles_of(vectors, m);
     const micro_kernel *kernel = &kernels[vectors - 1][of.small - 1];
     for (uint32_t t = 0; t < of.tiles; t++) {
         int taller = t < of.tall;
-        kernel[taller](k, a, lda, b, c, ldc, bias, first, NULL);
+        kernel[taller](k, a, lda, b, c, ldc, bias, how, NULL);
         a += (of.small + taller) * a_step;
         c += (of.small + taller) * ldc;
     }
