@@ -363,16 +363,17 @@ static NOT_INLINED void dense_backward_input_block(const fnn_instr *in, int64_t 
     const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
     float *dx = in->p[3];
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
-    int act = (int)in->d[5], accumulate = in->d[6] != 0;
+    int act = (int)in->d[5], how = in->d[6] ? 0 : FIRST, gated = act == ACT_RELU && ldv == lddx;
+    if (gated) how |= GATED;
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(k, p);
+        const float *values = v ? v + first * ldv + p * PANEL : NULL;
         float *c = dx + first * lddx + p * PANEL;
         transpose_weights(w, k, n, p * PANEL, vectors, 0, n, transposed);
-        gemm_few_tiles(micro_rows, vectors, rows, n, dz + first * lddz, lddz, lddz, transposed, c, lddx, NULL,
-                       !accumulate);
-        if (act != ACT_LINEAR)
-            act_backward_block(act, in->s[0], v + first * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
-                               (int64_t)vectors * VF);
+        gemm_few_tiles(micro_rows, vectors, rows, n, dz + first * lddz, lddz, lddz, transposed, c, lddx,
+                       gated ? values : NULL, how);
+        if (act != ACT_LINEAR && !gated)
+            act_backward_block(act, in->s[0], values, ldv, c, lddx, c, lddx, rows, (int64_t)vectors * VF);
     }
 }
 

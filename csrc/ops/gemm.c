@@ -104,7 +104,13 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
 #define RECTIFY_1(i, A) c##i##_0 = vf_max(vf_zero(), c##i##_0);
 #define RECTIFY_2(i, A) RECTIFY_1(i, A) c##i##_1 = vf_max(vf_zero(), c##i##_1);
 #define RECTIFY_3(i, A) RECTIFY_2(i, A) c##i##_2 = vf_max(vf_zero(), c##i##_2);
-#define A_ROW_END(MR, NV) if (how & RECTIFIED) { REPEAT_##MR(RECTIFY_##NV, ) }
+#define GATE(i, j) c##i##_##j = vf_select(vf_lt(vf_zero(), vf_load(bias + i * ldc + j * VF)), c##i##_##j, vf_zero());
+#define GATE_1(i, A) GATE(i, 0)
+#define GATE_2(i, A) GATE(i, 0) GATE(i, 1)
+#define GATE_3(i, A) GATE(i, 0) GATE(i, 1) GATE(i, 2)
+#define A_ROW_END(MR, NV) \
+    if (how & RECTIFIED) { REPEAT_##MR(RECTIFY_##NV, ) } \
+    else if (how & GATED) { __asm__("" : "+r"(bias)); REPEAT_##MR(GATE_##NV, ) }
 #define A_COLUMN_END(MR, NV)
 #define STORE_1(i, A) vf_store(to + i * ldc, c##i##_0);
 #define STORE_2(i, A) STORE_1(i, A) vf_store(to + i * ldc + VF, c##i##_1);
@@ -154,9 +160,10 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
     }
 }
 
-/* `how`: FIRST starts from the bias (or zero), otherwise C goes on from what it holds; with RECTIFIED, which kernels for
- * rows of A know, what is negative becomes 0 in the end. `next`: what to fetch, or NULL. */
-enum { FIRST = 1, RECTIFIED = 2 };
+/* `how`: FIRST starts from the bias (or zero), otherwise C goes on from what it holds. What kernels for rows of A do in
+ * the end, relu and its derivative: RECTIFIED makes 0 of what is negative; GATED of what is not where `bias`, which is a
+ * matrix that lies as C does, is positive. `next`: what to fetch, or NULL. */
+enum { FIRST = 1, RECTIFIED = 2, GATED = 4 };
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
                              const float *bias, int how, ahead *next);
 
@@ -174,7 +181,8 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
                                            ahead *next) {                                                              \
         REPEAT_##MR(DECLARE_##NV, )                                                                                    \
         if (how & FIRST) {                                                                                             \
-            VECTORS_##NV(NTH_OR_ZERO, bias)                                                                            \
+            const float *start = how & GATED ? NULL : bias;                                                            \
+            VECTORS_##NV(NTH_OR_ZERO, start)                                                                           \
             REPEAT_##MR(BIAS_##NV, )                                                                                   \
         } else {                                                                                                       \
             REPEAT_##MR(LOAD_##NV, )                                                                                   \
@@ -285,6 +293,7 @@ static NOT_INLINED void gemm_few_tiles(const micro_kernel kernels[3][MR_TOP], in
         kernel[taller](k, a, lda, b, c, ldc, bias, how, NULL);
         a += (of.small + taller) * a_step;
         c += (of.small + taller) * ldc;
+        if (how & GATED) bias += (of.small + taller) * ldc;
     }
 }
 
