@@ -112,23 +112,13 @@ static inline void fetch_shared(const fnn_run *run, const float *x, int64_t ldx,
         for (int64_t j = 0; j < lines; j++) __builtin_prefetch(x + j * FNN_ALIGN_FLOATS, 0, 3);
 }
 
-static void dense_forward(const fnn_instr *in, const fnn_run *run) {
+static NOT_INLINED void dense_forward_blocks(const fnn_instr *in, const fnn_run *run, int64_t m0, int64_t m1,
+                                             int64_t p0, int64_t p1) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
-    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample;
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
     int act = (int)in->d[4];
     float alpha = in->s[0];
-    int64_t m0, m1, p0, p1;
-    dense_share(in, run, m, n, &m0, &m1, &p0, &p1);
-    if (!in->by_rows) fetch_shared(run, x + m0 * ldx, ldx, m1 - m0, k);
-    if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) {
-        dense_forward_few(in, run, m0, m1);
-        return;
-    }
-    if (is_one_block(m1 - m0, k, p1 - p0) && (m1 - m0 > 1 || p1 - p0 < WIDE)) {
-        dense_forward_block(in, m0, m1 - m0, p0, p1);
-        return;
-    }
     int64_t kc = even_block(k, KC);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
@@ -161,6 +151,18 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
             }
         }
     }
+}
+
+/* Decides, and no more: what the loops over blocks keep on the stack is not for small layers. */
+static void dense_forward(const fnn_instr *in, const fnn_run *run) {
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], m = run->samples * in->rows_per_sample;
+    int64_t m0, m1, p0, p1;
+    dense_share(in, run, m, n, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, (const float *)in->p[0] + m0 * ldx, ldx, m1 - m0, k);
+    if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) dense_forward_few(in, run, m0, m1);
+    else if (is_one_block(m1 - m0, k, p1 - p0) && (m1 - m0 > 1 || p1 - p0 < WIDE))
+        dense_forward_block(in, m0, m1 - m0, p0, p1);
+    else dense_forward_blocks(in, run, m0, m1, p0, p1);
 }
 
 /* Copies rows of up to three vectors side by side, zero past column `used`. If there are `sums`, adds the columns up:
@@ -377,19 +379,13 @@ static NOT_INLINED void dense_backward_input_block(const fnn_instr *in, int64_t 
     }
 }
 
-static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
+static NOT_INLINED void dense_backward_input_blocks(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t m0,
+                                                    int64_t m1, int64_t p0, int64_t p1) {
     const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
     float *dx = in->p[3];
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
-    int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
-    dense_share(in, run, m, k, &m0, &m1, &p0, &p1);
-    if (!in->by_rows) fetch_shared(run, dz + m0 * lddz, lddz, m1 - m0, n);
-    if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH)) {
-        dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
-        return;
-    }
     int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
@@ -415,6 +411,15 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
             }
         }
     }
+}
+
+static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
+    int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
+    dense_share(in, run, m, k, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, (const float *)in->p[0] + m0 * lddz, lddz, m1 - m0, n);
+    if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH))
+        dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
+    else dense_backward_input_blocks(in, run, m, m0, m1, p0, p1);
 }
 
 #define fnn_op_dense_forward \
