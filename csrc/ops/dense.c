@@ -27,7 +27,7 @@ enum {
  * product is a panel wide. */
 static inline void store_transposed(const float *product, int64_t n, float *to, int64_t ld, int64_t count) {
     if (n == 1) {
-        for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
+        UNROLL for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
     } else if (count == VF) {
         vf_transpose(product, PANEL, (int)n, to, ld);
     } else {

@@ -288,12 +288,16 @@ static NOT_INLINED void gemm_few_tiles(const micro_kernel kernels[3][MR_TOP], in
                                        int64_t ldc, const float *bias, int how) {
     tiling of = tiles_of(vectors, m);
     const micro_kernel *kernel = &kernels[vectors - 1][of.small - 1];
+    if (of.tiles == 1) {
+        (*kernel)(k, a, lda, b, c, ldc, bias, how, NULL);
+        return;
+    }
     for (uint32_t t = 0; t < of.tiles; t++) {
-        int taller = t < of.tall;
+        int64_t taller = t < of.tall, rows = of.small + taller;
         kernel[taller](k, a, lda, b, c, ldc, bias, how, NULL);
-        a += (of.small + taller) * a_step;
-        c += (of.small + taller) * ldc;
-        if (how & GATED) bias += (of.small + taller) * ldc;
+        a += rows * a_step;
+        c += rows * ldc;
+        if (how & GATED) bias += rows * ldc;
     }
 }
 
