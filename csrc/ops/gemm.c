@@ -112,9 +112,9 @@ _Static_assert(KC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS, "a panel of dz and a
     if (how & RECTIFIED) { REPEAT_##MR(RECTIFY_##NV, ) } \
     else if (how & GATED) { __asm__("" : "+r"(bias)); REPEAT_##MR(GATE_##NV, ) }
 #define A_COLUMN_END(MR, NV)
-#define STORE_1(i, A) vf_store(to + i * ldc, c##i##_0);
-#define STORE_2(i, A) STORE_1(i, A) vf_store(to + i * ldc + VF, c##i##_1);
-#define STORE_3(i, A) STORE_2(i, A) vf_store(to + i * ldc + 2 * VF, c##i##_2);
+#define STORE_1(i, A) vf_store(c + i * ldc, c##i##_0);
+#define STORE_2(i, A) STORE_1(i, A) vf_store(c + i * ldc + VF, c##i##_1);
+#define STORE_3(i, A) STORE_2(i, A) vf_store(c + i * ldc + 2 * VF, c##i##_2);
 #define FMA_1(i, A) { vf x = vf_set(A##i); c##i##_0 = vf_fma(x, b0, c##i##_0); }
 /* Every third row is broadcast twice, inside of its multiply-adds: that takes more loads and fewer instructions. More
  * of them and the loads are what counts; without them it is the instructions, where another thread shares the core. */
@@ -195,8 +195,8 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
         }                                                                                                              \
         for (; i < k; i++) { MULTIPLY(MR, NV, SIDE) }                                                                  \
         SIDE##_END(MR, NV)                                                                                             \
-        float *to = c; /* as if it were new: compilers would compute sixteen addresses early, and keep them */         \
-        __asm__("" : "+r"(to));                                                                                        \
+        /* As if C were elsewhere now: compilers would compute all addresses before the loop, and keep them. */        \
+        __asm__("" : "+r"(c));                                                                                         \
         REPEAT_##MR(STORE_##NV, )                                                                                      \
     }
 
