@@ -175,7 +175,8 @@ static NOT_INLINED void copy_rows_of_floats(const samples_of *samples, float *ds
                                             int64_t padded) {
     const samples_of of = *samples;
     dst += of.begin * ld;
-    for (int64_t i = of.begin; i < of.end; i++, dst += ld) copy_floats((const float *)sample_at(&of, i), dst, n, padded);
+    for (int64_t i = of.begin; i < of.end; i++, dst += ld)
+        copy_floats((const float *)sample_at(&of, i), dst, n, padded);
 }
 
 /* Asks for all that ask, at once. Inlined, since compilers leave out calls of what only asks. */

@@ -161,8 +161,8 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
 }
 
 /* `how`: FIRST starts from the bias (or zero), otherwise C goes on from what it holds. What kernels for rows of A do in
- * the end, relu and its derivative: RECTIFIED makes 0 of what is negative; GATED of what is not where `bias`, which is a
- * matrix that lies as C does, is positive. `next`: what to fetch, or NULL. */
+ * the end, relu and its derivative: RECTIFIED makes 0 of what is negative; GATED of all but where `bias`, which then is
+ * a matrix that lies as C does, is positive. `next`: what to fetch, or NULL. */
 enum { FIRST = 1, RECTIFIED = 2, GATED = 4 };
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
                              const float *bias, int how, ahead *next);
