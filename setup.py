@@ -19,7 +19,7 @@ from setuptools.command.build_py import build_py
 CSRC = Path("csrc")
 ENGINE = Path("fastnn", "_engine")
 LIBRARY = ENGINE / "lib"  # of C programs, with libfastnn.a
-COMMON_SOURCES = [CSRC / name for name in ("cpu.c", "execute.c", "frozen.c", "frozen_rows.c", "order.c", "threads.c")]
+COMMON_SOURCES = [CSRC / name for name in ("cpu.c", "execute.c", "frozen.c", "frozen_rows.c", "threads.c")]
 KERNELS = CSRC / "kernels.c"
 
 if platform.machine().lower() in ("x86_64", "amd64"):

@@ -123,6 +123,8 @@ typedef struct fnn_training {
     void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed); /* zero in the padding */
     void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld);
     double (*peak)(int64_t rounds, float *result); /* what the processor can do at most (ops/peak.c) */
+    /* the same permutation for every instruction set (ops/order.c) */
+    void (*shuffle)(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch);
 } fnn_training;
 
 extern const fnn_isa fnn_isa_baseline, fnn_isa_avx2, fnn_isa_avx512, fnn_isa_neon; /* those that there are */
@@ -242,10 +244,6 @@ static inline void fnn_split(int64_t n, int64_t grain, int thread, int threads, 
 }
 
 static inline int64_t fnn_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed, stream) and counted by (step, index)  */
-
-void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch);
 
 /* ---- data that programs read ------------------------------------------------------------------------------------- */
 

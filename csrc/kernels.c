@@ -62,6 +62,7 @@
 #include "ops/optimizer_lamb.c"
 #include "ops/peak.c"
 #include "ops/regularizer.c"
+#include "ops/order.c"
 #include "ops/optimizer_muon.c" /* reads panels as regularizers do */
 #endif
 
@@ -221,5 +222,6 @@ const fnn_training FNN_PASTE(fnn_training_, FNN_ISA) = {
     .panel_pack = panel_pack,
     .panel_unpack = panel_unpack,
     .peak = peak,
+    .shuffle = shuffle,
 };
 #endif

@@ -30,7 +30,7 @@ enum {
  * product is a panel wide. */
 static inline void store_transposed(const float *product, int64_t n, float *to, int64_t ld, int64_t count) {
     if (n == 1) {
-        for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
+        UNROLL for (int64_t i = 0; i < count; i++) vf_store(to + i * ld, vf_load_n(product + i, 1));
     } else if (count == VF) {
         vf_transpose(product, PANEL, (int)n, to, ld);
     } else {
@@ -82,13 +82,13 @@ static NOT_INLINED void dense_forward_block(const fnn_instr *in, int64_t first, 
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
     int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
-    int act = (int)in->d[4];
+    int act = (int)in->d[4], how = act == ACT_RELU ? FIRST | RECTIFIED : FIRST;
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(n, p);
         int64_t at = first * ldy + p * PANEL;
         gemm_few_tiles(micro_rows, vectors, rows, k, x + first * ldx, ldx, ldx, w + p * PANEL * k, y + at, ldy,
-                       bias ? bias + p * PANEL : NULL, 1);
-        if (act != ACT_LINEAR)
+                       bias ? bias + p * PANEL : NULL, how);
+        if (act != ACT_LINEAR && act != ACT_RELU)
             act_forward_block(act, in->s[0], y + at, ldy, y + at, ldy, slope ? slope + at : NULL, rows,
                               (int64_t)vectors * VF);
     }
@@ -115,23 +115,13 @@ static inline void fetch_shared(const fnn_run *run, const float *x, int64_t ldx,
         for (int64_t j = 0; j < lines; j++) __builtin_prefetch(x + j * FNN_ALIGN_FLOATS, 0, 3);
 }
 
-static void dense_forward(const fnn_instr *in, const fnn_run *run) {
+static NOT_INLINED void dense_forward_blocks(const fnn_instr *in, const fnn_run *run, int64_t m0, int64_t m1,
+                                             int64_t p0, int64_t p1) {
     const float *x = in->p[0], *w = in->p[1], *bias = in->p[2];
     float *y = in->p[3], *slope = in->p[4];
-    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3], m = run->samples * in->rows_per_sample;
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], ldy = in->d[3];
     int act = (int)in->d[4];
     float alpha = in->s[0];
-    int64_t m0, m1, p0, p1;
-    dense_share(in, run, m, n, &m0, &m1, &p0, &p1);
-    if (!in->by_rows) fetch_shared(run, x + m0 * ldx, ldx, m1 - m0, k);
-    if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) {
-        dense_forward_few(in, run, m0, m1);
-        return;
-    }
-    if (is_one_block(m1 - m0, k, p1 - p0) && (m1 - m0 > 1 || p1 - p0 < WIDE)) {
-        dense_forward_block(in, m0, m1 - m0, p0, p1);
-        return;
-    }
     int64_t kc = even_block(k, KC);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
@@ -164,6 +154,18 @@ static void dense_forward(const fnn_instr *in, const fnn_run *run) {
             }
         }
     }
+}
+
+/* Decides, and no more: what the loops over blocks keep on the stack is not for small layers. */
+static void dense_forward(const fnn_instr *in, const fnn_run *run) {
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], m = run->samples * in->rows_per_sample;
+    int64_t m0, m1, p0, p1;
+    dense_share(in, run, m, n, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, (const float *)in->p[0] + m0 * ldx, ldx, m1 - m0, k);
+    if (n <= VF / 4 && k >= VF / 2 && m1 - m0 >= VF && p1 > p0) dense_forward_few(in, run, m0, m1);
+    else if (is_one_block(m1 - m0, k, p1 - p0) && (m1 - m0 > 1 || p1 - p0 < WIDE))
+        dense_forward_block(in, m0, m1 - m0, p0, p1);
+    else dense_forward_blocks(in, run, m0, m1, p0, p1);
 }
 
 /* Copies rows of up to three vectors side by side, zero past column `used`. If there are `sums`, adds the columns up:
@@ -202,6 +204,16 @@ static NOT_INLINED void pack_rows(const float *from, int64_t ld, int64_t rows, i
     }
 }
 
+/* The sums alone, of rows that lie as packed ones do. */
+static NOT_INLINED void sum_rows(const float *rows, int64_t count, int vectors, float *sums, int first) {
+    const float *before = first ? NULL : sums;
+    for (int j = 0; j < vectors; j++, rows += VF) {
+        vf sum = NTH_OR_ZERO(before, j);
+        UNROLL for (int64_t r = 0; r < count; r++) sum = vf_add(sum, vf_load(rows + r * vectors * VF));
+        vf_store(sums + j * VF, sum);
+    }
+}
+
 /* Few columns, of which a vector would be padding for the most part: dw' = dz' . x instead, with as many multiply-adds
  * as dw has columns for each vector of its rows. Rows k0 to k1 of dw, and the bias with the first of them. */
 static NOT_INLINED void dense_backward_few(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t k0, int64_t k1) {
@@ -237,8 +249,14 @@ static NOT_INLINED void dense_backward_weights_block(const fnn_instr *in, int64_
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(n, p);
         int64_t column = p * PANEL, width = (int64_t)vectors * VF;
-        pack_rows(dz + column, lddz, m, vectors, n - column, panel, db ? db + column : NULL, !accumulate_bias);
-        gemm_few_tiles(micro_columns, vectors, k1 - k0, m, x + k0, ldx, 1, panel, dw + column * k + k0 * width, width,
+        const float *packed = panel;
+        if (lddz == width && n == width) { /* one panel, which lies as it shall */
+            packed = dz;
+            if (db) sum_rows(dz, m, vectors, db, !accumulate_bias);
+        } else {
+            pack_rows(dz + column, lddz, m, vectors, n - column, panel, db ? db + column : NULL, !accumulate_bias);
+        }
+        gemm_few_tiles(micro_columns, vectors, k1 - k0, m, x + k0, ldx, 1, packed, dw + column * k + k0 * width, width,
                        NULL, !accumulate);
     }
 }
@@ -405,32 +423,27 @@ static NOT_INLINED void dense_backward_input_block(const fnn_instr *in, int64_t 
     const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
     float *dx = in->p[3];
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
-    int act = (int)in->d[5], accumulate = in->d[6] != 0;
+    int act = (int)in->d[5], how = in->d[6] ? 0 : FIRST, gated = act == ACT_RELU && ldv == lddx;
+    if (gated) how |= GATED;
     for (int64_t p = p0; p < p1; p++) {
         int vectors = panel_width(k, p);
+        const float *values = v ? v + first * ldv + p * PANEL : NULL;
         float *c = dx + first * lddx + p * PANEL;
         transpose_weights(w, k, n, p * PANEL, vectors, 0, n, transposed);
-        gemm_few_tiles(micro_rows, vectors, rows, n, dz + first * lddz, lddz, lddz, transposed, c, lddx, NULL,
-                       !accumulate);
-        if (act != ACT_LINEAR)
-            act_backward_block(act, in->s[0], v + first * ldv + p * PANEL, ldv, c, lddx, c, lddx, rows,
-                               (int64_t)vectors * VF);
+        gemm_few_tiles(micro_rows, vectors, rows, n, dz + first * lddz, lddz, lddz, transposed, c, lddx,
+                       gated ? values : NULL, how);
+        if (act != ACT_LINEAR && !gated)
+            act_backward_block(act, in->s[0], values, ldv, c, lddx, c, lddx, rows, (int64_t)vectors * VF);
     }
 }
 
-static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
+static NOT_INLINED void dense_backward_input_blocks(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t m0,
+                                                    int64_t m1, int64_t p0, int64_t p1) {
     const float *dz = in->p[0], *w = in->p[1], *v = in->p[2];
     float *dx = in->p[3];
     int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], ldv = in->d[3], lddx = in->d[4];
     int act = (int)in->d[5], accumulate = in->d[6] != 0;
     float alpha = in->s[0];
-    int64_t m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
-    dense_share(in, run, m, k, &m0, &m1, &p0, &p1);
-    if (!in->by_rows) fetch_shared(run, dz + m0 * lddz, lddz, m1 - m0, n);
-    if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH)) {
-        dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
-        return;
-    }
     int64_t nc = m < ROWS_WORTH_DEPTH ? FEW_DEPTH : fnn_round_up(even_block(n, KC), VF);
     for (int64_t mb = m0; mb < m1; mb += MC) {
         int64_t rows = m1 - mb < MC ? m1 - mb : MC;
@@ -456,6 +469,15 @@ static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
             }
         }
     }
+}
+
+static void dense_backward_input(const fnn_instr *in, const fnn_run *run) {
+    int64_t k = in->d[0], n = in->d[1], lddz = in->d[2], m = run->samples * in->rows_per_sample, m0, m1, p0, p1;
+    dense_share(in, run, m, k, &m0, &m1, &p0, &p1);
+    if (!in->by_rows) fetch_shared(run, (const float *)in->p[0] + m0 * lddz, lddz, m1 - m0, n);
+    if (is_one_block(m1 - m0, n, p1 - p0) && (m >= ROWS_WORTH_DEPTH || n <= FEW_DEPTH))
+        dense_backward_input_block(in, m0, m1 - m0, p0, p1, run->scratch);
+    else dense_backward_input_blocks(in, run, m, m0, m1, p0, p1);
 }
 
 #define fnn_op_dense_forward \

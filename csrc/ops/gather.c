@@ -144,10 +144,15 @@ static inline void prefetch_sample(const char *sample, int64_t bytes) {
     __builtin_prefetch(sample + bytes - 1); /* samples rarely start where a cache line does */
 }
 
-/* A sample that is a row already, in whole vectors. */
+/* A sample that is a row already, in whole vectors: two at a time, since compilers call memmove for less, which takes
+ * longer than a short row. */
 static inline void copy_floats(const float *restrict src, float *restrict dst, int64_t n, int64_t padded) {
     int64_t j = 0;
-    for (; j + VF <= n; j += VF) vf_store(dst + j, vf_load(src + j));
+    for (; j + 2 * VF <= n; j += 2 * VF) {
+        vf first = vf_load(src + j), second = vf_load(src + j + VF);
+        vf_store(dst + j, first), vf_store(dst + j + VF, second);
+    }
+    if (j + VF <= n) vf_store(dst + j, vf_load(src + j)), j += VF;
     if (j < n) vf_store(dst + j, vf_load_n(src + j, (int)(n - j))), j += VF;
     for (; j < padded; j += VF) vf_store(dst + j, vf_zero());
 }
@@ -163,6 +168,15 @@ typedef struct samples_of {
 static inline const char *sample_at(const samples_of *of, int64_t i) {
     if (i < of->asks) prefetch_sample(of->data + of->order[i + of->ahead] * of->stride, of->bytes);
     return of->data + (of->order ? of->order[i] : of->first + i) * of->stride;
+}
+
+/* Not inlined, and from a copy: where vectors are stored, compilers would read it all again for each sample. */
+static NOT_INLINED void copy_rows_of_floats(const samples_of *samples, float *dst, int64_t ld, int64_t n,
+                                            int64_t padded) {
+    const samples_of of = *samples;
+    dst += of.begin * ld;
+    for (int64_t i = of.begin; i < of.end; i++, dst += ld)
+        copy_floats((const float *)sample_at(&of, i), dst, n, padded);
 }
 
 /* Asks for all that ask, at once. Inlined, since compilers leave out calls of what only asks. */
@@ -187,18 +201,35 @@ static inline void copy_short(const void *from, float *to, int64_t n, int paddin
         for (int j = VF; j < FNN_ALIGN_FLOATS; j += VF) vf_store(to + j, vf_zero());
 }
 
-static void copy_short_floats(const samples_of *of, float *dst, int64_t ld, int64_t n, int64_t padded) {
-    const char *data = of->data;
-    const int64_t *order = of->order;
-    int64_t stride = of->stride;
-    int padding = padded > VF;
-    if (order && of->asks > of->begin) prefetch_short(of);
-    dst += of->begin * ld;
-    if (order)
-        for (int64_t i = of->begin; i < of->end; i++, dst += ld) copy_short(data + order[i] * stride, dst, n, padding);
-    else
-        for (int64_t i = of->begin; i < of->end; i++, dst += ld)
-            copy_short(data + (of->first + i) * stride, dst, n, padding);
+/* This thread's share of run->samples. A step of a small network takes a large part of its time to get them: nothing is
+ * looked at here that need not be, and the samples of the next batch are asked for on the way. */
+static NOT_INLINED void gather_short(const fnn_source *source, const int64_t *order, const fnn_run *run, float *to,
+                                     int64_t ld, int64_t n) {
+    int64_t stride = source->strides[0], last = 4 * n - 1, asks = run->left - PREFETCH_SAMPLES, i, end;
+    const char *data = source->data;
+    int padding = VF < FNN_ALIGN_FLOATS;
+    fnn_split(run->samples, 1, run->thread, run->threads, &i, &end);
+    to += i * ld;
+    if (!order) {
+        data += run->first * stride;
+        for (; i < end; i++, to += ld) copy_short(data + i * stride, to, n, padding);
+        return;
+    }
+    if (run->first == 0) /* there was no batch before that asked for these */
+        for (int64_t j = i; j < end; j++) prefetch_sample(data + order[j] * stride, last + 1);
+    for (; i < end && i < asks; i++, to += ld) {
+        const char *next = data + order[i + PREFETCH_SAMPLES] * stride;
+        __builtin_prefetch(next), __builtin_prefetch(next + last);
+        copy_short(data + order[i] * stride, to, n, padding);
+    }
+    for (; i < end; i++, to += ld) copy_short(data + order[i] * stride, to, n, padding);
+}
+
+/* Is a sample one short row, as it lies? */
+static inline int is_short(const fnn_source *source, rows_to to) {
+    return to.rows == 1 && to.n <= VF && to.padded == FNN_ALIGN_FLOATS && source->dtype == FNN_F32 &&
+           (source->axes == 1 || (source->axes == 2 && (to.n == 1 || source->strides[1] == sizeof(float)))) &&
+           ((uintptr_t)source->data | (uintptr_t)source->strides[0]) % sizeof(float) == 0;
 }
 
 /* This thread's share of run->samples, the i-th of which is number order[i], or first + i without an order. */
@@ -218,22 +249,20 @@ static void copy_samples(const fnn_source *source, const int64_t *order, int64_t
     int one_row = contiguous && to.rows == 1,
         vectors = one_row && aligned && convert == floats_of_f32 && to.padded % VF == 0;
     samples_of of = {source->data, stride, first, begin, end, bytes ? run->left - ahead : 0, ahead, bytes, order};
-    if (vectors && to.n <= VF) {
-        copy_short_floats(&of, (float *)dst, to.ld, to.n, to.padded);
-        return;
-    }
     if (one_row && to.n == 1 && to.ld == 1) {
         if (order && of.asks > begin) prefetch_short(&of);
         convert(source->data + (order ? 0 : (first + begin) * stride), stride, order ? order + begin : NULL,
                 dst + 4 * begin, end - begin);
         return;
     }
+    if (vectors) {
+        copy_rows_of_floats(&of, (float *)dst, to.ld, to.n, to.padded);
+        return;
+    }
     for (int64_t i = begin; i < end; i++) {
         const char *sample = sample_at(&of, i);
         char *row = dst + 4 * i * to.rows * to.ld;
-        if (vectors) {
-            copy_floats((const float *)sample, (float *)row, to.n, to.padded);
-        } else if (one_row) {
+        if (one_row) {
             convert(sample, size, NULL, row, to.n);
             if (to.n < to.padded) memset(row + 4 * to.n, 0, (size_t)(4 * (to.padded - to.n)));
         } else {
@@ -248,7 +277,8 @@ static void gather(const fnn_instr *in, const fnn_run *run) {
     rows_to to = {in->rows_per_sample, in->d[0], in->d[1],
                   fnn_round_up(in->d[0], in->d[1] == 1 ? 1 : FNN_ALIGN_FLOATS)};
     const int64_t *order = run->order ? run->order + run->first : NULL;
-    copy_samples(source, order, run->first, run, in->p[1], converters[source->dtype].floats, to);
+    if (is_short(source, to)) gather_short(source, order, run, in->p[1], to.ld, to.n);
+    else copy_samples(source, order, run->first, run, in->p[1], converters[source->dtype].floats, to);
 }
 
 static void gather_labels(const fnn_instr *in, const fnn_run *run) {

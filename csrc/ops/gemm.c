@@ -102,6 +102,17 @@ _Static_assert(KC * 3 * VF + WC * 3 * VF + KC * WC <= FNN_SCRATCH_FLOATS,
 #define LOAD_1(i, A) c##i##_0 = vf_load(c + i * ldc);
 #define LOAD_2(i, A) LOAD_1(i, A) c##i##_1 = vf_load(c + i * ldc + VF);
 #define LOAD_3(i, A) LOAD_2(i, A) c##i##_2 = vf_load(c + i * ldc + 2 * VF);
+#define RECTIFY_1(i, A) c##i##_0 = vf_max(vf_zero(), c##i##_0);
+#define RECTIFY_2(i, A) RECTIFY_1(i, A) c##i##_1 = vf_max(vf_zero(), c##i##_1);
+#define RECTIFY_3(i, A) RECTIFY_2(i, A) c##i##_2 = vf_max(vf_zero(), c##i##_2);
+#define GATE(i, j) c##i##_##j = vf_select(vf_lt(vf_zero(), vf_load(bias + i * ldc + j * VF)), c##i##_##j, vf_zero());
+#define GATE_1(i, A) GATE(i, 0)
+#define GATE_2(i, A) GATE(i, 0) GATE(i, 1)
+#define GATE_3(i, A) GATE(i, 0) GATE(i, 1) GATE(i, 2)
+#define A_ROW_END(MR, NV) \
+    if (how & RECTIFIED) { REPEAT_##MR(RECTIFY_##NV, ) } \
+    else if (how & GATED) { __asm__("" : "+r"(bias)); REPEAT_##MR(GATE_##NV, ) }
+#define A_COLUMN_END(MR, NV)
 #define STORE_1(i, A) vf_store(c + i * ldc, c##i##_0);
 #define STORE_2(i, A) STORE_1(i, A) vf_store(c + i * ldc + VF, c##i##_1);
 #define STORE_3(i, A) STORE_2(i, A) vf_store(c + i * ldc + 2 * VF, c##i##_2);
@@ -156,9 +167,12 @@ static inline void fetch_ahead(ahead *next, int64_t step, int64_t rows, int vect
     }
 }
 
-/* `first`: start from the bias (or zero); otherwise go on from what C holds. `next`: what to fetch, or NULL. */
+/* `how`: FIRST starts from the bias (or zero), otherwise C goes on from what it holds. What kernels for rows of A do in
+ * the end, relu and its derivative: RECTIFIED makes 0 of what is negative; GATED of all but where `bias`, which then is
+ * a matrix that lies as C does, is positive. `next`: what to fetch, or NULL. */
+enum { FIRST = 1, RECTIFIED = 2, GATED = 4 };
 typedef void (*micro_kernel)(int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc,
-                             const float *bias, int first, ahead *next);
+                             const float *bias, int how, ahead *next);
 
 /* By vectors and rows. Those for rows of A are compiled with inference, and training takes them from there. */
 #define micro_rows FNN_PASTE(fnn_micro_rows_, FNN_ISA)
@@ -170,11 +184,12 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
     SIDE##_NEXT, b += NV * VF;
 #define MICRO_KERNEL(MR, NV, SIDE)                                                                                     \
     static void micro_##SIDE##_##MR##x##NV(int64_t k, const float *restrict a, int64_t lda, const float *restrict b,   \
-                                           float *restrict c, int64_t ldc, const float *restrict bias, int first,      \
+                                           float *restrict c, int64_t ldc, const float *restrict bias, int how,        \
                                            ahead *next) {                                                              \
         REPEAT_##MR(DECLARE_##NV, )                                                                                    \
-        if (first) {                                                                                                   \
-            VECTORS_##NV(NTH_OR_ZERO, bias)                                                                            \
+        if (how & FIRST) {                                                                                             \
+            const float *start = how & GATED ? NULL : bias;                                                            \
+            VECTORS_##NV(NTH_OR_ZERO, start)                                                                           \
             REPEAT_##MR(BIAS_##NV, )                                                                                   \
         } else {                                                                                                       \
             REPEAT_##MR(LOAD_##NV, )                                                                                   \
@@ -186,6 +201,9 @@ extern const micro_kernel micro_rows[3][MR_TOP] __attribute__((visibility("hidde
             UNROLL for (int j = 0; j < UNROLLED; j++) { MULTIPLY(MR, NV, SIDE) }                                       \
         }                                                                                                              \
         for (; i < k; i++) { MULTIPLY(MR, NV, SIDE) }                                                                  \
+        SIDE##_END(MR, NV)                                                                                             \
+        /* As if C were elsewhere now: compilers would compute all addresses before the loop, and keep them. */        \
+        __asm__("" : "+r"(c));                                                                                         \
         REPEAT_##MR(STORE_##NV, )                                                                                      \
     }
 
@@ -274,14 +292,19 @@ static inline void gemm_tiles(const micro_kernel kernels[3][MR_TOP], int vectors
 /* The same where nothing is worth fetching ahead. Not inlined, for the sake of its callers' registers. */
 static NOT_INLINED void gemm_few_tiles(const micro_kernel kernels[3][MR_TOP], int vectors, int64_t m, int64_t k,
                                        const float *a, int64_t lda, int64_t a_step, const float *b, float *c,
-                                       int64_t ldc, const float *bias, int first) {
+                                       int64_t ldc, const float *bias, int how) {
     tiling of = tiles_of(vectors, m);
     const micro_kernel *kernel = &kernels[vectors - 1][of.small - 1];
+    if (of.tiles == 1) {
+        (*kernel)(k, a, lda, b, c, ldc, bias, how, NULL);
+        return;
+    }
     for (uint32_t t = 0; t < of.tiles; t++) {
-        int taller = t < of.tall;
-        kernel[taller](k, a, lda, b, c, ldc, bias, first, NULL);
-        a += (of.small + taller) * a_step;
-        c += (of.small + taller) * ldc;
+        int64_t taller = t < of.tall, rows = of.small + taller;
+        kernel[taller](k, a, lda, b, c, ldc, bias, how, NULL);
+        a += rows * a_step;
+        c += rows * ldc;
+        if (how & GATED) bias += rows * ldc;
     }
 }
 

@@ -32,7 +32,7 @@ typedef struct loss_points {
 static NOT_INLINED void loss_store_column(float *to, int64_t ld, int count, vf lanes) {
     float values[VF];
     vf_store(values, lanes);
-    for (int i = 0; i < count; i++, to += ld) {
+    UNROLL for (int i = 0; i < count; i++, to += ld) {
         vf_store(to, vf_load_n(values + i, 1));
         for (int j = VF; j < FNN_ALIGN_FLOATS; j += VF) vf_store(to + j, vf_zero());
     }

@@ -65,6 +65,7 @@ cdef extern from "engine.h" nogil:
         void (*panel_pack)(const float *src, int64_t ld, int64_t k, int64_t n, float *packed) noexcept
         void (*panel_unpack)(const float *packed, int64_t k, int64_t n, float *dst, int64_t ld) noexcept
         double (*peak)(int64_t rounds, float *result) noexcept nogil
+        void (*shuffle)(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch) noexcept
 
     const fnn_isa **fnn_isas
     const fnn_isa *fnn_isa_best()
@@ -114,8 +115,6 @@ cdef extern from "engine.h" nogil:
     int fnn_get_threads()
     ctypedef void (*fnn_team_function)(void *arg, int thread, int threads) noexcept
     int fnn_team_run(int threads, fnn_team_function fn, void *arg)
-
-    void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch)
 
     ctypedef enum fnn_dtype:
         FNN_F32

@@ -21,7 +21,7 @@ from fastnn._engine.engine cimport (
     FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
     fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_frozen_bind,
     fnn_frozen_memory, fnn_frozen_run, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job,
-    fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
+    fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_team_function, fnn_team_run,
     fnn_training, fnn_training_of,
 )
 
@@ -373,7 +373,8 @@ def shuffle(cnp.ndarray order, seed, epoch):
     if order.shape[0] >= 2**32:
         raise ValueError(
             f"Only fewer than 2**32 samples can be shuffled. Received: {order.shape[0]:,}. Pass shuffle=False.")
-    fnn_shuffle(values, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), <uint64_t>epoch)
+    fnn_training_of(_active).shuffle(
+        values, order.shape[0], <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF), <uint64_t>epoch)
 
 
 def _choose():

@@ -249,7 +249,7 @@ static void compare(const program *p, region *r, int threads) {
 static void run(const program *p, int threads, float *scratch) {
     int64_t *order = p->order ? memory(8 * p->total) : NULL;
     if (order) {
-        fnn_shuffle(order, p->total, p->seed, (uint64_t)p->epoch);
+        training->shuffle(order, p->total, p->seed, (uint64_t)p->epoch);
         if (memcmp(order, p->order, (size_t)(8 * p->total))) failures++, printf("%s: another order\n", p->name);
     }
     for (int64_t i = 0; i < p->instr_count; i++) p->instrs[i].work = threads == 1 || (threads == 3 && i % 2) ? 0 : 1e9;

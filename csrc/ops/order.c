@@ -1,6 +1,5 @@
 /* The order in which an epoch visits its samples. */
-#include "engine.h"
-#include "random.h"
+#include "../random.h"
 
 /* Far from the streams of layers, which are counted from zero. */
 static const uint64_t SHUFFLE_STREAM = UINT64_MAX;
@@ -10,7 +9,7 @@ static const uint64_t SHUFFLE_STREAM = UINT64_MAX;
  * place i (Knuth, TAOCP 2, 3.4.2). Places are drawn without bias by D. Lemire, Fast random integer generation in an
  * interval, ACM TOMACS 29(1), 2019: the high half of word * bound, unless the low half is below 2^32 mod bound, which
  * is worth its division only where the low half is below bound. A word so rejected is skipped. */
-void fnn_shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch) {
+static void shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t epoch) {
     philox generator = philox_stream(seed, SHUFFLE_STREAM, epoch);
     uint32_t words[PHILOX_WORDS];
     int64_t i = 0;
