@@ -176,6 +176,8 @@ static void packed_group(const packed *l, const tiles *t, int64_t b, int64_t blo
                 vf_store(t->panel + (j * depth + i) * VF, vf_load_half((const uint16_t *)(w + j * stride) + i * VF));
         w = (const char *)t->panel, stride = depth * BLOCK * (int64_t)sizeof(float), precision = FLOAT32;
     }
+#else
+    (void)next;
 #endif
     const rows_kernel(*kernels)[WIDEST_ROW / IN_BLOCK] = rows_kernels[precision];
     rows_end end = {
