@@ -30,10 +30,10 @@ enum {
     /* From so many rows on, panels pay; a block of two vectors is one. Measured on AVX-512, where they never do, and
      * AVX2. */
     ROWS_WORTH_EXPANDING = VF == 16 ? INT32_MAX : (VF == 8 ? ROWS_TOP + 1 : 32),
-    DEPTH_IN_L2 = 800,             /* of MC rows: 800 kB */
+    DEPTH_IN_L2 = 800,                        /* of MC rows: 800 kB */
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
-    /* Copying rows (packed_rows.c: TILE) takes as long as this many blocks' hundredth part, and fewer rows read weights
-     * of the third-level cache too often for that to be all. */
+    /* Copying rows (packed_rows.c: TILE) takes as long as the twentieth part of a product with 19 blocks: with many of
+     * them it gains that several times over, if the rows are many, too. */
     ROWS_WORTH_COPYING = 48,
     BLOCKS_WORTH_COPYING = 48,
     COPIED_ROWS = 128, /* of COPIED floats: 392 KiB; half as many beside expanded weights */
@@ -214,6 +214,13 @@ static void packed_group(const packed *l, const tiles *t, int64_t b, int64_t blo
     }
 }
 
+/* Exactly so many values of a row. */
+static inline void packed_copy_row(const float *x, int64_t count, float *to) {
+    int64_t i = 0;
+    for (; i + VF <= count; i += VF) vf_store(to + i, vf_load(x + i));
+    if (i < count) vf_store_n(to + i, (int)(count - i), vf_load_n(x + i, (int)(count - i)));
+}
+
 /* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while the rows
  * pass, as do the rows while the blocks pass. From there weights are read nearly as fast as from the first-level cache,
  * for which k would have to be cut more often. Rows that are whole pages apart would share a few places of each cache:
@@ -230,7 +237,7 @@ static void packed_tiles(const packed *l, const fnn_run *run, const float *x, in
             t.rows = lesser(rows - m, c.mc), t.first = first, t.depth = lesser(l->k - first, c.kc);
             t.x = x + m * ldx + first, t.y = y + m * ldy;
             if (c.copied) {
-                for (int64_t r = 0; r < t.rows; r++) packed_copy(t.x + r * ldx, 0, copies + r * COPIED, 0, 1, t.depth);
+                for (int64_t r = 0; r < t.rows; r++) packed_copy_row(t.x + r * ldx, t.depth, copies + r * COPIED);
                 t.x = copies, t.ldx = COPIED;
             }
             for (int64_t g = 0, b = b0; g < groups; g++, b += blocks) {
