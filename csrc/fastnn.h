@@ -77,7 +77,8 @@ typedef struct fastnn_port {
 
 /* Checks all of an image: version, checksum, and that no instruction can leave its memory, so that images from anywhere
  * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must
- * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has, as a part of flash memory is: what lies behind is not looked at. */
+ * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has, as a part of flash memory is: what lies
+ * behind is not looked at. */
 FASTNN_API fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net);
 
 /* The same of a file, which must be an image and nothing else. It is mapped read-only: processes share one copy of its

@@ -205,7 +205,7 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
         float *last = end->last;                                                                                      \
         int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride, (void)step;                                                 \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride, (void)step;                                      \
     }
 
 #define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(P, ROWS_LOOP, ROWS_WIDE_STEP, P, MR, NV)
@@ -213,8 +213,8 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 
 /* Where there is more to do than to read weights (packed_tiles): rows of x that were copied to a distance that the
  * compiler knows, so that one pointer reaches all of them. Every other one is broadcast inside of each multiply-add:
- * more loads, fewer instructions. Weights come from the second-level cache, and what is asked for some steps ahead is in
- * the first-level one when it is needed: where another thread shares the core, too little of the loop fits into its
+ * more loads, fewer instructions. Weights come from the second-level cache, and what is asked for some steps ahead is
+ * in the first-level one when it is needed: where another thread shares the core, too little of the loop fits into its
  * buffers for it to find those loads in time by itself. Meanwhile weights that are wanted next come nearer. */
 enum { COPIED = 784, STEPS_AHEAD = 8 };
 #define TILE_VECTOR(j, i, P) const vf v##j = vf_load(b##j + p * BLOCK);

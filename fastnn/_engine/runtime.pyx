@@ -21,8 +21,8 @@ from fastnn._engine.engine cimport (
     FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_output, fastnn_port,
     fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_frozen_bind,
     fnn_frozen_memory, fnn_frozen_run, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job,
-    fnn_op, fnn_op_at, fnn_open_whole, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function, fnn_team_run,
-    fnn_training, fnn_training_of,
+    fnn_op, fnn_op_at, fnn_open_whole, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_shuffle, fnn_team_function,
+    fnn_team_run, fnn_training, fnn_training_of,
 )
 
 cdef extern from *:
