@@ -115,8 +115,8 @@ static inline void packed_act_dense(const packed *l, float *y, int64_t count) {
 }
 
 /* How more rows of floats are cut: `mc` of them and `kc` of k at a time, `top` blocks for a tile. Square tiles read
- * least; but where weights come from the second-level cache (of float16: are converted), it is they that count. Of many rows
- * and blocks, rows are copied, and of many rows, float16 is `expanded` for all of them. */
+ * least; but where weights come from the second-level cache (of float16: are converted), it is they that count. Of many
+ * rows and blocks, rows are copied, and of many rows, float16 is `expanded` for all of them. */
 typedef struct cut {
     int64_t mc, kc, top;
     int copied, expanded;
