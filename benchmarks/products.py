@@ -63,8 +63,8 @@ def page(results, about, options, blas):
         "array that is there (small ones as a stack, so that Python's part of a call does not count). Both take turns "
         f"in each of {options.rounds} rounds; a ratio is taken within each round, and its median shown: above 1 fastnn "
         "is faster.\n",
-        f"Wanted are {ASKED_BELOW_64} for layers of less than 64 inputs and outputs, and {ASKED:g} elsewhere. {len(behind)} of "
-        f"{len(ratios)} have less:\n",
+        f"Wanted are {ASKED_BELOW_64} for layers of less than 64 inputs and outputs, and {ASKED:g} elsewhere. "
+        f"{len(behind)} of {len(ratios)} have less:\n",
         table(
             ["rows × inputs × outputs", "product", "fastnn/BLAS", "over the rounds"],
             [[_name(key[0]), FORMS[key[1]], times(each[0]), f"{times(each[1])} to {times(each[2])}"]
