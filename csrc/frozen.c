@@ -40,9 +40,7 @@ const char *fastnn_message(fastnn_status status) {
     case FASTNN_TOO_LITTLE_MEMORY: return "The memory has fewer bytes than fastnn_memory says.";
     case FASTNN_UNSUPPORTED: return "This machine is big-endian, or this build cannot map files.";
     case FASTNN_TOO_LONG:
-        return "There is more behind the frozen network, which no checksum covers: something was appended. Copy or "
-               "save it "
-               "again.";
+        return "There is more behind the frozen network, and no checksum covers it: save the network again.";
     }
     return "This is no status of fastnn.";
 }
