@@ -308,6 +308,36 @@ static void dense_weights(const fnn_instr *in, const fnn_run *run, int64_t m) {
         }
 }
 
+/* Rows k0 to k1 of a panel of dw, which lie in `values`, and the sums of its columns of dz, go to all who follow. */
+static void hand_over(const fnn_instr *in, const fnn_run *run, int64_t p, int64_t k0, int64_t k1, float *values,
+                      const float *sums) {
+    int64_t k = in->d[0], width = (int64_t)panel_width(in->d[1], p) * VF, begin = p * PANEL * k + k0 * width;
+    fnn_piece piece = {values, sums, p, k0, k1 - k0, begin, begin + (k1 - k0) * width};
+    fnn_run part = *run;
+    part.piece = &piece;
+    if (in->p[3] && k0 == 0) memcpy((float *)in->p[3] + p * PANEL, sums, sizeof(float) * (size_t)width);
+    for (int i = 1; i <= in->followers; i++) in[i].run(in + i, &part);
+}
+
+/* Panel after panel, so that parameters are read from front to back. */
+static void dense_weights_by_panels(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t k0, int64_t k1,
+                                    int64_t p0, int64_t p1) {
+    const float *x = in->p[0], *dz = in->p[1];
+    int64_t n = in->d[1], ldx = in->d[2], lddz = in->d[3], rows = even_block(k1 - k0, PIECE_ROWS), high;
+    float *panel = run->scratch, *values = panel + KC * 3 * VF;
+    _Alignas(FNN_ALIGN_BYTES) float sums[3 * VF];
+    for (int64_t p = p0; p < p1; p++) {
+        int vectors = panel_width(n, p);
+        pack_rows(dz + p * PANEL, lddz, m, vectors, n - p * PANEL, panel, sums, 1);
+        for (int64_t kb = k0; kb < k1; kb += high) {
+            high = k1 - kb < rows ? k1 - kb : rows;
+            gemm_tiles(micro_columns, vectors, high, m, x + kb, ldx, 1, panel, values, (int64_t)vectors * VF, NULL, 1,
+                       nothing_ahead());
+            hand_over(in, run, p, kb, kb + high, values, sums);
+        }
+    }
+}
+
 /* Asks for the parameters that an update will change, and what it remembers of them, while the product is computed. */
 static inline void fetch_parameters(ahead *next, const fnn_instr *update, int64_t begin, int64_t count) {
     next->then[0] = (const float *)update->p[OPT_PARAM] + begin;
@@ -318,45 +348,40 @@ static inline void fetch_parameters(ahead *next, const fnn_instr *update, int64_
     next->then_lines = count / FNN_ALIGN_FLOATS;
 }
 
-/* The same, piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The rows
- * of the batch are at most KC, and added to nothing. */
-static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_run *run, int64_t m) {
+/* Block after block of x, packed for all panels. A panel of three vectors comes in two parts. */
+static void dense_weights_by_blocks(const fnn_instr *in, const fnn_run *run, int64_t m, int64_t k0, int64_t k1,
+                                    int64_t p0, int64_t p1) {
     const float *x = in->p[0], *dz = in->p[1];
-    float *db = in->p[3];
-    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3];
-    int64_t k0, k1, p0, p1;
-    gemm_share(run, k, n, &k0, &k1, &p0, &p1);
+    int64_t k = in->d[0], n = in->d[1], ldx = in->d[2], lddz = in->d[3], wc = even_block(k1 - k0, WC), high;
     float *panel = run->scratch, *values = panel + KC * 3 * VF, *columns = values + WC * 3 * VF;
-    int packed = p1 - p0 >= PANELS_WORTH_PACKING && m >= ROWS_WORTH_PACKING;
-    int64_t wc = even_block(k1 - k0, packed ? WC : PIECE_ROWS);
-    fnn_run part = *run;
-    for (int64_t kb = k0; kb < k1; kb += wc) {
-        int64_t width = k1 - kb < wc ? k1 - kb : wc;
-        if (packed) pack_columns(x + kb, ldx, m, width, ldx - kb, columns);
+    _Alignas(FNN_ALIGN_BYTES) float sums[3 * VF];
+    for (int64_t kb = k0; kb < k1; kb += high) {
+        high = k1 - kb < wc ? k1 - kb : wc;
+        pack_columns(x + kb, ldx, m, high, ldx - kb, columns);
         for (int64_t p = p0; p < p1; p++) {
-            int vectors = panel_width(n, p), each = packed && vectors > PACKED_VECTORS ? PACKED_VECTORS : vectors;
-            int64_t ldw = (int64_t)vectors * VF, begin = p * PANEL * k + kb * ldw;
-            _Alignas(FNN_ALIGN_BYTES) float sums[3 * VF];
-            for (int j = 0; j < vectors; j += each) { /* a panel of three vectors in two parts, if x is packed */
+            int vectors = panel_width(n, p), part;
+            int64_t width = (int64_t)vectors * VF;
+            for (int j = 0; j < vectors; j += part) {
                 int64_t column = p * PANEL + j * VF;
-                if (each > vectors - j) each = vectors - j;
-                pack_rows(dz + column, lddz, m, each, n - column, panel, sums + j * VF, 1);
-                if (packed) {
-                    ahead next = nothing_ahead();
-                    if (p + 1 < p1) next = ahead_of(dz + (p + 1) * PANEL, m, PANEL, lddz);
-                    if (j == 0) fetch_parameters(&next, in + in->followers, begin, width * ldw);
-                    gemm_packed_tiles(each, width, m, columns, panel, values + j * VF, ldw, 1, next);
-                } else {
-                    gemm_tiles(micro_columns, each, width, m, x + kb, ldx, 1, panel, values + j * VF, ldw, NULL, 1,
-                               nothing_ahead());
-                }
+                part = vectors - j < PACKED_VECTORS ? vectors - j : PACKED_VECTORS;
+                ahead next = nothing_ahead();
+                if (p + 1 < p1) next = ahead_of(dz + (p + 1) * PANEL, m, PANEL, lddz);
+                if (j == 0) fetch_parameters(&next, in + in->followers, p * PANEL * k + kb * width, high * width);
+                pack_rows(dz + column, lddz, m, part, n - column, panel, sums + j * VF, 1);
+                gemm_packed_tiles(part, high, m, columns, panel, values + j * VF, width, 1, next);
             }
-            if (db && kb == 0) memcpy(db + p * PANEL, sums, sizeof(float) * (size_t)ldw);
-            fnn_piece piece = {values, sums, p, kb, width, begin, begin + width * ldw};
-            part.piece = &piece;
-            for (int i = 1; i <= in->followers; i++) in[i].run(in + i, &part);
+            hand_over(in, run, p, kb, kb + high, values, sums);
         }
     }
+}
+
+/* The gradient piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The
+ * rows of the batch are at most KC, and added to nothing. */
+static void dense_weights_followed(const fnn_instr *in, const fnn_run *run, int64_t m) {
+    int64_t k0, k1, p0, p1;
+    gemm_share(run, in->d[0], in->d[1], &k0, &k1, &p0, &p1);
+    int packed = p1 - p0 >= PANELS_WORTH_PACKING && m >= ROWS_WORTH_PACKING;
+    (packed ? dense_weights_by_blocks : dense_weights_by_panels)(in, run, m, k0, k1, p0, p1);
 }
 
 static void clear_gradients(float *dw, float *db, int64_t k, int64_t n) {
