@@ -43,6 +43,7 @@
 #ifndef FNN_INFERENCE /* and what training needs on top */
 #include "ops/batchnorm_dense.c"
 #include "ops/dense.c"
+#include "ops/dense_weights.c"
 #include "ops/noise.c"
 #include "ops/augment.c"
 #include "ops/callback.c"

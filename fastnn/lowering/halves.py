@@ -1,5 +1,5 @@
 """Gradients that are computed in two halves of the rows, so that two threads which share the rows need not exchange
-them (``csrc/ops/dense.c``)."""
+them (``csrc/ops/dense_weights.c``)."""
 
 from fastnn._engine.runtime import Buffer
 from fastnn.lowering.cost import elementwise_cycles
