@@ -2,8 +2,8 @@
 
 The gradient of a large matrix is written once, read once, and wanted by nobody else. So the instruction that computes
 it hands every piece of it, some rows of one panel, to those that would read it later: the instructions that *follow* it
-(``csrc/ops/dense_weights.c``). The gradient as a whole is never in memory. No bit depends on this: what follows computes each
-parameter, or each panel, by itself.
+(``csrc/ops/dense_weights.c``). The gradient as a whole is never in memory. No bit depends on this: what follows
+computes each parameter, or each panel, by itself.
 
 A step that is interrupted has changed nothing, and from its first update on it is not interrupted: so only what runs in
 its last moments may be updated early.
