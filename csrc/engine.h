@@ -33,7 +33,8 @@ typedef struct fnn_run {
     int64_t step;                  /* training steps done before this one, since the model was compiled */
     uint64_t seed;                 /* key of every random number drawn in this program */
     const double *hyper;           /* this step's hyper-parameters; hyper[0] is the learning rate */
-    struct fnn_job *job;           /* for fnn_interrupted() */
+    struct fnn_job *job;           /* for fnn_interrupted(), and callbacks that fail; or NULL */
+    int commits;                   /* nonzero: the step changes the model by now, and is not interrupted any more */
     int thread, threads;           /* this thread's number and the size of the team that runs this instruction */
     float *scratch;                /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
     const struct fnn_piece *piece; /* of an instruction that follows another: what it is to work on. Else NULL */
