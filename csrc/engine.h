@@ -159,9 +159,12 @@ static inline int fnn_threads_for(double work, int team) {
     return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
 }
 
-/* What threads share with an instruction. */
+/* What threads share with an instruction: also what follows it. */
 static inline double fnn_work_shared(const fnn_instr *in, int64_t samples) {
-    return in->by_rows > 0 ? (double)in->by_rows * (double)samples : fnn_work(in, samples);
+    if (in->by_rows > 0) return (double)in->by_rows * (double)samples;
+    double work = fnn_work(in, samples);
+    for (int i = 1; i <= in->followers; i++) work += fnn_work(in + i, samples);
+    return work;
 }
 
 /* How many threads of a team that is at work run an instruction. */

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fastnn._engine.program import Instruction, Program
+from fastnn._engine.program import WORK_WORTH_SHARING, Instruction, Program
 from fastnn._engine.runtime import Buffer
 
 import fastnn
@@ -126,6 +126,17 @@ def test_an_update_waits_for_all_who_read_the_weights():
         ("adam", False, True),
         ("adam", True, True),  # the biases, whose gradients these have written
     ]
+
+
+def test_as_many_threads_as_the_updates_are_worth():
+    """The gradient of few rows is quickly made, the update is not."""
+    fastnn.set_threads(64)
+    plan = compiled(lambda: mlp(300, 300)).explain_plan(1, print_fn=lambda text: None)
+    adam = next(each for each in plan.instructions if each.follows)
+    leader = plan.instructions[plan.instructions.index(adam) - 1]
+    assert plan.largest == (leader, leader.work + adam.work)
+    assert leader.threads == adam.threads == plan.team == int(plan.largest[1] // WORK_WORTH_SHARING) > 8
+    assert "with what follows it is estimated" in str(plan)
 
 
 @pytest.mark.parametrize(
