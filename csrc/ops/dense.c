@@ -318,8 +318,8 @@ static inline void fetch_parameters(ahead *next, const fnn_instr *update, int64_
     next->then_lines = count / FNN_ALIGN_FLOATS;
 }
 
-/* The same, piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The rows
- * of the batch are at most KC, and added to nothing. */
+/* The same, piece by piece: each goes to the instructions that follow while it is in a cache, and nowhere else. The
+ * rows of the batch are at most KC, and added to nothing. */
 static NOT_INLINED void dense_weights_followed(const fnn_instr *in, const fnn_run *run, int64_t m) {
     const float *x = in->p[0], *dz = in->p[1];
     float *db = in->p[3];

@@ -1,5 +1,8 @@
 """Updates that follow the gradient of a large matrix piece by piece: which ones do, and that no bit depends on it."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fastnn._engine.program import WORK_WORTH_SHARING, Instruction, Program
@@ -187,6 +190,20 @@ def test_gradients_of_ones_own_are_whole():
     model.train_on_batch(x, y)
     first = gradients[0] if not isinstance(gradients, tuple) else gradients[1][0]
     np.testing.assert_allclose(model.layers[0].kernel.numpy(), before - np.asarray(first), rtol=1e-5, atol=1e-7)
+
+
+def test_gradients_in_pieces_take_no_memory():
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        pytest.skip("needs /proc")
+    model = compiled(lambda: fastnn.Sequential([fastnn.Input((4096,)), layers.Dense(4096)]), optimizers.SGD(0.1))
+    x, y = np.zeros((2, 4, 4096), np.float32)
+    plan = model.explain_plan(4, print_fn=lambda text: None)
+    assert plan.memory["gradients"] == 4 * 4096  # of the biases
+    before = int(pages.read_text().split()[1])
+    model.train_on_batch(x, y)
+    grown = (int(pages.read_text().split()[1]) - before) * os.sysconf("SC_PAGE_SIZE")
+    assert grown < model.layers[0].kernel.nbytes / 4
 
 
 def test_a_program_has_all_that_follows():
