@@ -33,7 +33,8 @@ typedef struct fnn_run {
     int64_t step;                  /* training steps done before this one, since the model was compiled */
     uint64_t seed;                 /* key of every random number drawn in this program */
     const double *hyper;           /* this step's hyper-parameters; hyper[0] is the learning rate */
-    struct fnn_job *job;           /* for fnn_interrupted() */
+    struct fnn_job *job;           /* for fnn_interrupted(), and callbacks that fail; or NULL */
+    int commits;                   /* nonzero: the step changes the model by now, and is not interrupted any more */
     int thread, threads;           /* this thread's number and the size of the team that runs this instruction */
     float *scratch;                /* this thread's own scratch, FNN_SCRATCH_FLOATS long, aligned */
     const struct fnn_piece *piece; /* of an instruction that follows another: what it is to work on. Else NULL */
@@ -158,9 +159,12 @@ static inline int fnn_threads_for(double work, int team) {
     return wanted < 2 ? 1 : wanted < team ? (int)wanted : team;
 }
 
-/* What threads share with an instruction. */
+/* What threads share with an instruction: also what follows it. */
 static inline double fnn_work_shared(const fnn_instr *in, int64_t samples) {
-    return in->by_rows > 0 ? (double)in->by_rows * (double)samples : fnn_work(in, samples);
+    if (in->by_rows > 0) return (double)in->by_rows * (double)samples;
+    double work = fnn_work(in, samples);
+    for (int i = 1; i <= in->followers; i++) work += fnn_work(in + i, samples);
+    return work;
 }
 
 /* How many threads of a team that is at work run an instruction. */

@@ -38,7 +38,7 @@ static inline int has_worked(fnn_job *job, double work) {
 
 int fnn_interrupted(const fnn_run *run, double work) {
     fnn_job *job = run->job;
-    if (!job) return 0;
+    if (!job || run->commits) return 0;
     return run->thread == 0 ? has_worked(job, work) : job->stop;
 }
 
@@ -57,6 +57,7 @@ static inline void start_batch(fnn_job *job, int64_t batch, fnn_run *run) {
     run->step = job->step + batch;
     run->hyper = job->hyper ? job->hyper + batch * job->hyper_stride : NULL;
     run->job = job;
+    run->commits = 0;
 }
 
 /* What a team does for a batch, by one thread: small networks feel every decision. Was the step completed? */
@@ -66,7 +67,7 @@ static int run_alone(fnn_job *job, fnn_run *run) {
         in->run(in, run);
         if (has_worked(job, fnn_work(in, run->samples))) return 0;
     }
-    run->job = NULL; /* from now on nothing asks for an interrupt */
+    run->commits = 1;
     for (; in < end; in += 1 + in->followers) in->run(in, run);
     return 1;
 }
@@ -90,27 +91,25 @@ static void run_chunk(void *argument, int thread, int team) {
             if (job->stop || job->over_budget) break;
             continue;
         }
-        int committing = 0;
         const fnn_instr *first = job->instrs, *end = first + job->instr_count;
         for (const fnn_instr *in = first; in < end; in += 1 + in->followers) {
-            int first_to_commit = in->commits && !committing;
+            int first_to_commit = in->commits && !run.commits;
             if ((in->fence && in > first) || first_to_commit) fnn_team_barrier(team); /* a step ends with a barrier */
             /* Behind this barrier `stop` cannot change until the step is over, so that the team agrees on it. */
             if (first_to_commit) {
                 if (job->stop) goto out;
-                committing = 1;
-                run.job = NULL; /* from now on nothing asks for an interrupt */
+                run.commits = 1;
             }
             /* What is left of a stopped step would read half-written values, and take its time. */
-            if (job->stop && !committing) continue;
+            if (job->stop && !run.commits) continue;
             double work = fnn_work(in, run.samples);
             run.threads = fnn_threads_of(in, run.samples, team);
             if (thread >= run.threads) continue;
             in->run(in, &run);
-            if (!committing) fnn_interrupted(&run, work);
+            fnn_interrupted(&run, work);
         }
         if (thread == 0) {
-            if (committing || !job->stop) c->done++;
+            if (run.commits || !job->stop) c->done++;
             if (job->stop || job->over_budget) c->last = b;
         }
         fnn_team_barrier(team);

@@ -431,8 +431,9 @@ static inline vf vf_sums(const vf *a) {
 #define vf_fma_broadcast(c, b, x) ((c) = vf_fma(vf_set(x), b, c))
 #endif
 
-/* For v >= 0 and e >= the smallest normal number, what adaptive optimizers divide by. With 16 lanes estimates of 14 bits
- * and one Newton step each are within 3 ulp, and Adam takes two thirds of the time of the exact root and quotient. */
+/* For v >= 0 and e >= the smallest normal number, what adaptive optimizers divide by. With 16 lanes estimates of 14
+ * bits and one Newton step each are within 3 ulp, and Adam takes two thirds of the time of the exact root and
+ * quotient. */
 #if VF == 16
 static inline vf vf_one_over_root(vf v, vf e) {
     v = vf_max(vf_set(FLT_MIN), v); /* lets NaN through; the estimates of 0 would make it */

@@ -79,7 +79,6 @@ static void muon_product(const fnn_instr *in, const fnn_run *run) {
     int64_t m = in->d[1], k = in->d[2], n = in->d[3], ldx = in->d[4], ldy = in->d[5], turned = in->d[6];
     fnn_run rows = *run;
     rows.samples = m; /* whatever the batch is */
-    rows.job = NULL;  /* products can be interrupted, and a step that changes the model is not */
     fnn_instr forward = {
         .rows_per_sample = 1, .p = {in->p[0], in->p[1], NULL, in->p[2], NULL}, .d = {k, n, ldx, ldy, 0}};
     fnn_instr backward = {

@@ -248,16 +248,20 @@ cdef class Program:
     def estimates(self, int64_t samples, int team):
         """Estimated cycles of each instruction for a batch of so many samples, and how many of a team would run it."""
         cdef Py_ssize_t i
-        cdef double work
+        cdef int threads = 1, followers = 0
         result = []
         for i in range(self.length):
-            work = fnn_work(&self.instrs[i], samples)
-            result.append((work, fnn_threads_of(&self.instrs[i], samples, team)))
+            if followers > 0:  # by the threads of the one that they follow
+                followers -= 1
+            else:
+                threads, followers = fnn_threads_of(&self.instrs[i], samples, team), self.instrs[i].followers
+            result.append((fnn_work(&self.instrs[i], samples), threads))
         return result
 
     def largest_team(self, int64_t samples, int allowed):
         """How many threads the program is estimated to be worth, and the number and the estimated cycles of the
-        instruction that says so. Those that are shared by rows one behind the other count as one."""
+        instruction that says so. Those that are shared by rows one behind the other count as one, and so does what
+        follows an instruction."""
         cdef Py_ssize_t i
         shared = [fnn_work_shared(&self.instrs[i], samples) for i in range(self.length)]
         largest = max(range(self.length), key=shared.__getitem__)

@@ -7,7 +7,7 @@ functions declared in ``runtime.pxd``, so that there is one thread pool and one 
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset, strcmp
 
 cimport numpy as cnp
@@ -228,12 +228,12 @@ cdef class Buffer:
         if nbytes >= 4096:
             _stagger += 7
         self.nbytes = nbytes
-        self.block = malloc(<size_t>(nbytes + shift + 2 * FNN_ALIGN_BYTES))
+        # What is never touched, the gradients that are made piece by piece, takes no memory.
+        self.block = calloc(1, <size_t>(nbytes + shift + 2 * FNN_ALIGN_BYTES))
         if self.block == NULL:
             raise MemoryError(f"Could not allocate {nbytes:,} bytes.")
         cdef uintptr_t address = <uintptr_t>self.block + <uintptr_t>shift + FNN_ALIGN_BYTES - 1
         self.data = <char *>(address - address % FNN_ALIGN_BYTES)
-        memset(self.data, 0, <size_t>nbytes)
 
     def __dealloc__(self):
         free(self.block)

@@ -30,8 +30,8 @@ def shares_rows(k, n, rows):
 
 
 def halves_rows(k, n, rows):
-    """Is the weight gradient of a k x n matrix computed in two halves of the rows? (``csrc/ops/dense_weights.c`` has the
-    rule, and applies it to the rows that there are; this says whether they may ever be so many.)"""
+    """Is the weight gradient of a k x n matrix computed in two halves of the rows? (``dense_weights.c`` has the rule,
+    and applies it to the rows that there are; this says whether they may ever be so many.)"""
     return rows >= 128 and shares_rows(k, n, rows)
 
 

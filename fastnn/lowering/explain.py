@@ -90,7 +90,7 @@ class Plan:
     instructions : list of PlannedInstruction
         In the order in which they run.
     largest : (PlannedInstruction, float)
-        The one that decided about the team, and the estimated cycles of what is shared with it.
+        The one that decided about the team, and the estimated cycles of what is shared with it, or follows it.
     """
 
     title: str
@@ -133,6 +133,8 @@ class Plan:
         allowed = "1 thread is allowed" if self.threads_allowed == 1 else f"{self.threads_allowed} threads are allowed"
         if largest.by_rows:
             size = f"what is shared by rows with {largest.kernel} is estimated at {short(cycles)} cycles"
+        elif cycles > largest.work:
+            size = f"{largest.kernel} with what follows it is estimated at {short(cycles)} cycles"
         else:
             size = f"the largest instruction, {largest.kernel}, is estimated at {short(cycles)} cycles"
         worth = f"each {WORK_WORTH_SHARING:,} are worth a thread"

@@ -1,8 +1,11 @@
 """Updates that follow the gradient of a large matrix piece by piece: which ones do, and that no bit depends on it."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
-from fastnn._engine.program import Instruction, Program
+from fastnn._engine.program import WORK_WORTH_SHARING, Instruction, Program
 from fastnn._engine.runtime import Buffer
 
 import fastnn
@@ -128,6 +131,17 @@ def test_an_update_waits_for_all_who_read_the_weights():
     ]
 
 
+def test_as_many_threads_as_the_updates_are_worth():
+    """The gradient of few rows is quickly made, the update is not."""
+    fastnn.set_threads(64)
+    plan = compiled(lambda: mlp(300, 300)).explain_plan(1, print_fn=lambda text: None)
+    adam = next(each for each in plan.instructions if each.follows)
+    leader = plan.instructions[plan.instructions.index(adam) - 1]
+    assert plan.largest == (leader, leader.work + adam.work)
+    assert leader.threads == adam.threads == plan.team == int(plan.largest[1] // WORK_WORTH_SHARING) > 8
+    assert "with what follows it is estimated" in str(plan)
+
+
 @pytest.mark.parametrize(
     ("made", "optimizer", "batch"),
     [
@@ -176,6 +190,20 @@ def test_gradients_of_ones_own_are_whole():
     model.train_on_batch(x, y)
     first = gradients[0] if not isinstance(gradients, tuple) else gradients[1][0]
     np.testing.assert_allclose(model.layers[0].kernel.numpy(), before - np.asarray(first), rtol=1e-5, atol=1e-7)
+
+
+def test_gradients_in_pieces_take_no_memory():
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        pytest.skip("needs /proc")
+    model = compiled(lambda: fastnn.Sequential([fastnn.Input((4096,)), layers.Dense(4096)]), optimizers.SGD(0.1))
+    x, y = np.zeros((2, 4, 4096), np.float32)
+    plan = model.explain_plan(4, print_fn=lambda text: None)
+    assert plan.memory["gradients"] == 4 * 4096  # of the biases
+    before = int(pages.read_text().split()[1])
+    model.train_on_batch(x, y)
+    grown = (int(pages.read_text().split()[1]) - before) * os.sysconf("SC_PAGE_SIZE")
+    assert grown < model.layers[0].kernel.nbytes / 4
 
 
 def test_a_program_has_all_that_follows():

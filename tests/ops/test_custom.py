@@ -131,6 +131,25 @@ def test_what_it_raises_reaches_the_caller_and_changes_nothing(threads):
     assert model.optimizer.iterations == 22
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_raised_after_an_update_ends_the_run_with_that_step(threads):
+    """A constraint holds the weights in bounds when they have been changed already."""
+    calls = []
+
+    def failing(w):
+        calls.append(w.shape)
+        if len(calls) == 2:
+            raise ZeroDivisionError("the second time")
+        return w
+
+    kernel = layers.Dense(5, kernel_constraint=calling(failing, shape=(7, 5)))
+    model = fastnn.Sequential([fastnn.Input((7,)), kernel, layers.Dense(3)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ZeroDivisionError, match="the second time"):
+        fitted(model, threads)
+    assert len(calls) == model.optimizer.iterations == 2
+
+
 def test_ctrl_c_in_the_middle_of_python():
     def patient(x):
         time.sleep(0.01)
