@@ -4,21 +4,38 @@ import time
 
 import numpy as np
 
-# (rows, inputs, outputs): the dense layers of the workloads, sizes off every vector width, and squares.
+# (rows, inputs, outputs): the smallest, squares up to 2048, the dense layers of the workloads, and sizes off every
+# vector width.
 SHAPES = (
+    (1, 1, 1),
+    (2, 3, 5),
+    (4, 4, 4),
+    (8, 8, 8),
+    (13, 11, 17),
+    (16, 16, 16),
+    (32, 32, 32),
+    (33, 31, 29),
+    (48, 48, 48),
+    (64, 64, 64),
+    (65, 63, 67),
+    (128, 128, 128),
+    (129, 255, 511),
+    (256, 256, 256),
+    (512, 512, 512),
+    (1000, 999, 1001),
+    (1024, 1024, 1024),
+    (2048, 2048, 2048),
+    (1, 784, 300),
     (32, 8, 16),
     (32, 16, 16),
     (32, 64, 64),
-    (256, 64, 64),
     (32, 784, 300),
     (32, 300, 100),
+    (33, 77, 101),
+    (256, 64, 64),
     (256, 784, 300),
     (256, 1024, 2048),
     (256, 2048, 1000),
-    (1, 784, 300),
-    (33, 77, 101),
-    (129, 255, 511),
-    (1024, 1024, 1024),
 )
 FORMS = {"forward": "X·W", "input_gradient": "dY·Wᵀ", "weight_gradient": "Xᵀ·dY"}
 LIBRARIES = ("fastnn", "numpy")

@@ -4,8 +4,6 @@ import itertools
 import math
 import statistics
 
-from benchmarks.gemm import FORMS, LIBRARIES
-
 # How far outputs may be from float64, relative to the largest: summing in another order is far below the first.
 TOLERANCE = 1e-4
 TOLERANCES = {"float16": 5e-3, "int8": 5e-2}
@@ -119,33 +117,6 @@ def _wrong(engine, answer):
     if answer["difference"] <= tolerance:
         return None
     return f"wrong: off by {answer['difference']:.1e}"
-
-
-def products(client, shapes, rounds, seconds, progress=say_nothing):
-    """GFLOP/s of fastnn's and of NumPy's matrix products in the worker of fastnn.
-
-    Returns
-    -------
-    dict
-        ``{(shape, form): {"fastnn": rates, "numpy": rates} or reason}``
-    """
-    results = {}
-    for shape in shapes:
-        progress(f"products: {'x'.join(map(str, shape))}")
-        for form in FORMS:
-            rates = {library: [] for library in LIBRARIES}
-            results[shape, form] = client.missing or rates
-            # The round that is thrown away warms both up and finds their numbers of repetitions.
-            for i in range(rounds + 1):
-                for library in LIBRARIES[:: -1 if i % 2 else 1]:
-                    if isinstance(results[shape, form], str):
-                        continue
-                    answer = client.ask("gemm", library, form, *shape, seconds)
-                    if reason := _reason(answer):
-                        results[shape, form] = reason
-                    elif i:
-                        rates[library].append(answer["gflops"])
-    return results
 
 
 def readings(client, sizes, rounds, seconds):

@@ -3,7 +3,6 @@
 import statistics
 from dataclasses import dataclass
 
-from benchmarks.gemm import FORMS
 from benchmarks.measure import ratio
 from benchmarks.workloads import TRAINING
 
@@ -16,8 +15,6 @@ class Report:
     ----------
     results : dict
         Of `measure.training`.
-    products : dict
-        Of `measure.products`; empty where left out.
     names : dict
         Engine to the name in tables, fastnn first.
     versions : dict
@@ -29,7 +26,6 @@ class Report:
     """
 
     results: dict
-    products: dict
     names: dict
     versions: dict
     about: dict
@@ -77,8 +73,6 @@ class Report:
         ]
         for threads in self.options.threads:
             parts += [f"## Training, {_threads(threads)}\n", self.training_table(threads), self.worst_table(threads)]
-        if self.products:
-            parts += ["## Matrix products, one thread\n", self.products_table()]
         return "\n".join(parts)
 
     def summary_table(self):
@@ -137,23 +131,6 @@ class Report:
                 for median, low, high, workload, peer in sorted(rows)
             ],
         )
-
-    def products_table(self):
-        """GFLOP/s of fastnn and of NumPy for each shape and form, the worst ratio of each shape last."""
-        rows = []
-        for shape in dict.fromkeys(shape for shape, _ in self.products):
-            row, ratios = ["×".join(map(str, shape))], []
-            for form in FORMS:
-                rates = self.products[shape, form]
-                if isinstance(rates, str):
-                    row.append(rates)
-                    continue
-                ratios.append(ratio(rates["fastnn"], rates["numpy"])[0])
-                ours, theirs = (statistics.median(rates[each]) for each in ("fastnn", "numpy"))
-                row.append(f"{ours:.1f} / {theirs:.1f} ({times(ratios[-1])})")
-            rows.append([*row, f"**{times(min(ratios))}**" if ratios else ""])
-        header = ["rows × inputs × outputs", *FORMS.values(), "worst ratio"]
-        return f"GFLOP/s of fastnn / of NumPy's BLAS (ratio).\n\n{table(header, rows)}"
 
     def picture(self, path):
         """Bars of fastnn/peer on a logarithmic scale, one panel for each thread count; below 1 they are hatched."""

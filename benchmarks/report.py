@@ -15,7 +15,6 @@ from pathlib import Path
 from benchmarks import ROOT, measure, render
 from benchmarks.client import Client
 from benchmarks.engines import ENGINES
-from benchmarks.gemm import SHAPES
 from benchmarks.workloads import TRAINING
 from fastnn.cli.bench import processor
 
@@ -36,7 +35,6 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one engine in one round")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 0.2 s: to see that everything works")
-    parser.add_argument("--no-gemm", action="store_true", help="leave out the matrix products, fastnn beside NumPy")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -75,14 +73,9 @@ def main(arguments=None):
             if client.missing_details:
                 progress(client.missing_details)
         results = measure.training(clients, options.workloads, options.rounds, options.seconds, progress)
-        products = {}
-        if not options.no_gemm:
-            # One thread always: how many a product gets is for a whole program's plan to say, not for its kernels.
-            client = stack.enter_context(Client("fastnn", threads=1))
-            products = measure.products(client, SHAPES, options.rounds, options.seconds / 10, progress)
     names = {client.engine: client.name for client in clients}
     versions = {client.name: client.missing or client.version for client in clients}
-    report = render.Report(results, products, names, versions, about, options)
+    report = render.Report(results, names, versions, about, options)
     text = report.markdown()
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,8 @@ typedef enum fastnn_status {
     FASTNN_UNKNOWN_OPERATION, /* it needs an operation that this library does not have, or has in another form */
     FASTNN_MISALIGNED,        /* the image is at no multiple of FASTNN_ALIGNMENT bytes, or an array at none of 4 */
     FASTNN_TOO_LITTLE_MEMORY, /* the memory has fewer bytes than fastnn_memory says */
-    FASTNN_UNSUPPORTED        /* this machine is big-endian, or has no files to map */
+    FASTNN_UNSUPPORTED,       /* this machine is big-endian, or has no files to map */
+    FASTNN_TOO_LONG           /* the file goes on behind the image */
 } fastnn_status;
 
 /* An English sentence, never NULL. */
@@ -76,10 +77,12 @@ typedef struct fastnn_port {
 
 /* Checks all of an image: version, checksum, and that no instruction can leave its memory, so that images from anywhere
  * may be opened. The bytes stay the caller's, must not change, and must outlive the net and its sessions. `image` must
- * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has. */
+ * be a multiple of FASTNN_ALIGNMENT; `bytes` may be more than the image has, as a part of flash memory is: what lies
+ * behind is not looked at. */
 FASTNN_API fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net);
 
-/* The same of a file, which is mapped read-only: processes share one copy of its weights. */
+/* The same of a file, which must be an image and nothing else. It is mapped read-only: processes share one copy of its
+ * weights. */
 FASTNN_API fastnn_status fastnn_open_file(const char *path, fastnn_net *net);
 
 /* Unmaps what fastnn_open_file has mapped, after the last use of the net's sessions. Otherwise does nothing. */

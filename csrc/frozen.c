@@ -39,6 +39,8 @@ const char *fastnn_message(fastnn_status status) {
         return "A frozen network must start at a multiple of 64 bytes, arrays of numbers at one of 4: align them.";
     case FASTNN_TOO_LITTLE_MEMORY: return "The memory has fewer bytes than fastnn_memory says.";
     case FASTNN_UNSUPPORTED: return "This machine is big-endian, or this build cannot map files.";
+    case FASTNN_TOO_LONG:
+        return "There is more behind the frozen network, and no checksum covers it: save the network again.";
     }
     return "This is no status of fastnn.";
 }
@@ -256,6 +258,14 @@ fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net) {
     return status;
 }
 
+fastnn_status fnn_open_whole(const void *image, size_t bytes, fastnn_net *net) {
+    fastnn_net opened;
+    fastnn_status status = net ? fastnn_open(image, bytes, &opened) : FASTNN_BAD_ARGUMENT;
+    if (status == FASTNN_OK && header_of(&opened)->bytes != bytes) status = FASTNN_TOO_LONG;
+    if (status == FASTNN_OK) *net = opened;
+    return status;
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 #if defined(FASTNN_NO_FILES)
@@ -288,7 +298,7 @@ fastnn_status fastnn_open_file(const char *path, fastnn_net *net) {
         errno = why;
         return FASTNN_NO_FILE;
     }
-    fastnn_status status = fastnn_open(image, bytes, net);
+    fastnn_status status = fnn_open_whole(image, bytes, net);
     if (status == FASTNN_OK) net->mapped = 1;
     else munmap(image, bytes);
     return status;

@@ -77,6 +77,9 @@ struct fastnn_session {
 
 #pragma GCC visibility push(hidden)
 
+/* As fastnn_open, of bytes that must be an image and nothing else. */
+fastnn_status fnn_open_whole(const void *image, size_t bytes, fastnn_net *net);
+
 /* As fastnn_memory and fastnn_bind, for an instruction set of choice. */
 size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_rows);
 fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t bytes, int64_t max_rows,

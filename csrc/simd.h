@@ -12,6 +12,7 @@
  *   vf_transpose(src, ld, rows, dst, ldd): a VF x VF block; source rows past `rows` read as zero
  *   vf_sums(a): from VF vectors, one vector of their vf_sum
  *   vf_fma_broadcast(c, b, x): c += b * x with x a float in memory, in one instruction where there is one
+ *   vf_fma_into(c, b, x): c += b * x, in the register of c: unrolled loops need no copies of it
  *   vf_over_root(a, v, e): a / (sqrt(v) + e) | vf_descend(w, r, a, v, e): w - r * a / (sqrt(v) + e)
  *   vf_quotient(a, b): a / b within 2 ulp, for normal b up to 2^125
  * Weights of fewer bits: vf_load_half: finite numbers of IEEE's 16-bit format | vi_load vi_store: VF int32
@@ -425,7 +426,9 @@ static inline vf vf_sums(const vf *a) {
 /* In assembler because compilers broadcast a number that is used twice only once. */
 #if VF == 16
 #define vf_fma_broadcast(c, b, x) __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(x))
+#define vf_fma_into(c, b, x) __asm__("vfmadd231ps %2, %1, %0" : "+v"(c) : "v"(b), "v"(x))
 #else
+#define vf_fma_into(c, b, x) ((c) = vf_fma(x, b, c))
 #define vf_fma_broadcast(c, b, x) ((c) = vf_fma(vf_set(x), b, c))
 #endif
 

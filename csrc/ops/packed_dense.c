@@ -32,7 +32,17 @@ enum {
     ROWS_WORTH_EXPANDING = VF == 16 ? INT32_MAX : (VF == 8 ? ROWS_TOP + 1 : 32),
     DEPTH_IN_L2 = 800,                        /* of MC rows: 800 kB */
     ROWS_WORTH_CONVERTING = 2 * ROWS_TOP + 1, /* from float16: once for all rows, and not once for each tile */
+    /* Copying rows (packed_rows.c: TILE) takes as long as the twentieth part of a product with 19 blocks: with many of
+     * them it gains that several times over, if the rows are many, too. */
+    ROWS_WORTH_COPYING = 48,
+    BLOCKS_WORTH_COPYING = 48,
+    COPIED_ROWS = 128, /* of COPIED floats: 392 KiB; half as many beside expanded weights */
 };
+
+_Static_assert(COPIED_ROWS *(COPIED + WIDEST_MORE * BLOCK) <= FNN_SCRATCH_FLOATS &&
+                   COPIED_ROWS / 2 * (COPIED + WIDEST_MORE * BLOCK) + WIDEST_MORE * BLOCK * COPIED <=
+                       FNN_SCRATCH_FLOATS,
+               "copied rows, sums that wait and expanded weights fit into scratch");
 
 typedef struct packed {
     const char *w;
@@ -104,13 +114,27 @@ static inline void packed_act_dense(const packed *l, float *y, int64_t count) {
     vf_store_n(y + whole, (int)(count - whole), vf_load(last));
 }
 
-/* How many blocks a tile takes of more rows, and how many rows of so many blocks: sums that fill the registers. Square
- * tiles read least; but where weights come from the second-level cache (of float16: are converted), it is they that
- * count. */
-static inline int64_t packed_tile_blocks(int64_t precision, int64_t k) {
-    if (VF < 16) return 1;
-    if (precision == FLOAT16) return WIDEST_MANY;
-    return k >= DEPTH_WORTH_FETCHING ? WIDEST_MORE : WIDEST_ROWS;
+/* How more rows of floats are cut: `mc` of them and `kc` of k at a time, `top` blocks for a tile. Square tiles read
+ * least; but where weights come from the second-level cache (of float16: are converted), it is they that count. Of many
+ * rows and blocks, rows are copied, and of many rows, float16 is `expanded` for all of them. */
+typedef struct cut {
+    int64_t mc, kc, top;
+    int copied, expanded;
+    int64_t waiting, panel, copies; /* floats of scratch: of a part of a block, expanded weights, copied rows */
+} cut;
+
+static cut packed_cut(int64_t precision, int64_t rows, int64_t k, int64_t n, int64_t blocks) {
+    int deep = VF == 16 && k >= DEPTH_WORTH_FETCHING;
+    cut c = {.copied = deep && rows >= ROWS_WORTH_COPYING && blocks >= BLOCKS_WORTH_COPYING};
+    c.expanded = deep && precision == FLOAT16 && rows >= ROWS_WORTH_CONVERTING && blocks >= WIDEST_MORE;
+    int64_t most = lesser(rows, c.copied ? COPIED_ROWS >> c.expanded : MC);
+    c.mc = even_block(rows, c.copied ? COPIED_ROWS >> c.expanded : MC);
+    c.kc = even_block(k, c.copied ? COPIED : DEPTH_IN_L2);
+    c.top = VF < 16 ? 1 : precision == FLOAT16 && !c.expanded ? WIDEST_MANY : deep ? WIDEST_MORE : WIDEST_ROWS;
+    if (n % BLOCK) c.waiting = k > c.kc ? most * c.top * BLOCK : ROWS_TOP * WIDEST_MANY * BLOCK; /* or of a tile */
+    c.panel = c.expanded * c.kc * c.top * BLOCK;
+    c.copies = c.copied * most * COPIED;
+    return c;
 }
 static inline int64_t packed_tile_rows(int64_t blocks) {
     return blocks * IN_BLOCK <= WIDEST_MANY || VF < 16 ? ROWS_TOP
@@ -125,62 +149,104 @@ static inline int64_t even_tile(int64_t rows, int64_t top) {
     return ((uint32_t)rows + tiles - 1) / tiles;
 }
 
-/* Blocks b to b + blocks of rows of floats, and `depth` of k from `first` on. Meanwhile as many blocks at `next`, which
- * may be NULL, come into the second-level cache: with AVX-512, where a product takes hardly longer than that. */
-static void packed_group(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
-                         int64_t rows, int64_t first, int64_t depth, int64_t b, int64_t blocks, const char *next) {
+/* Some rows of floats, `depth` of k from `first` on, and where they go; scratch for what `cut` says: sums that wait,
+ * expanded weights, and behind them copied rows, which x then is. */
+typedef struct tiles {
+    const float *x;
+    float *y, *waiting, *panel;
+    int64_t ldx, ldy, rows, first, depth;
+    int copied, expanded;
+} tiles;
+
+/* Blocks b to b + blocks. Meanwhile as many blocks at `next`, which may be NULL, come into the second-level cache: with
+ * AVX-512, where a product takes hardly longer than that. */
+static void packed_group(const packed *l, const tiles *t, int64_t b, int64_t blocks, const char *next) {
     int64_t column = b * BLOCK, count = blocks * BLOCK, row = l->stride / l->k; /* bytes of a row of a block */
-    int64_t tall = even_tile(rows, packed_tile_rows(blocks)), left = l->n - column, step = 0, tile = 0;
-    if (next) step = lesser((blocks * row * tall + rows - 1) / rows, row); /* so that the tiles share them evenly */
-    int part = left < count, complete = first + depth == l->k, by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
+    int64_t rows = t->rows, depth = t->depth, ldx = t->ldx, ldy = t->ldy, stride = l->stride, precision = l->precision;
+    int64_t tall = even_tile(rows, packed_tile_rows(blocks)), left = l->n - column;
+    int part = left < count, complete = t->first + depth == l->k,
+        by_kernel = l->act == ACT_LINEAR || l->act == ACT_RELU;
     int64_t ldc = part ? count : ldy, wait = part && depth < l->k ? ldc : 0; /* where sums that go on wait */
-    const float *bias = l->bias ? l->bias + column : NULL;
-    const rows_kernel(*kernels)[WIDEST_ROW / IN_BLOCK] = rows_kernels[l->precision];
-    rows_end end = {
-        .ldbias = first ? ldc : 0, .floor = complete && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
-    end.fetch_step = step;
-    for (int64_t r = 0, high; r < rows; r += high, tile++) {
-        high = lesser(rows - r, tall);
-        float *to = y + r * ldy + column, *c = part ? run->scratch + r * wait : to;
-        rows_kernel kernel = kernels[high - 1][blocks - 1];
-        end.bias = first ? c : bias;
-        end.last = c + count - BLOCK;
+    const float *bias = l->bias ? l->bias + column : NULL, *x = t->x;
+    const char *w = l->w + b * stride + t->first * row;
 #if VF == 16
-        if (next && blocks > WIDEST_MANY && high >= 8 - blocks) {
-            int64_t at = tile * step * depth, piece = depth * row, block = at / piece; /* of what there is at `next` */
-            end.fetch = (uintptr_t)next + (uintptr_t)(block * l->stride + at - block * piece);
-            if (block < blocks) kernel = rows_fetching[blocks - 3][high - 8 + blocks];
+    if (t->expanded) {
+        for (int64_t j = 0; j < blocks; j++)
+            for (int64_t i = 0; i < depth; i++)
+                vf_store(t->panel + (j * depth + i) * VF, vf_load_half((const uint16_t *)(w + j * stride) + i * VF));
+        w = (const char *)t->panel, stride = depth * BLOCK * (int64_t)sizeof(float), precision = FLOAT32;
+    }
+#else
+    (void)next;
+#endif
+    const rows_kernel(*kernels)[WIDEST_ROW / IN_BLOCK] = rows_kernels[precision];
+    rows_end end = {
+        .ldbias = t->first ? ldc : 0, .floor = complete && l->act == ACT_RELU ? 0.0f : -INFINITY, .ldlast = ldc};
+#if VF == 16
+    int64_t piece = depth * row, asked = next ? 0 : blocks * piece; /* bytes of `next` */
+    int64_t step = lesser((blocks * row * tall + rows - 1) / rows, row);
+#endif
+    for (int64_t r = 0, high; r < rows; r += high) {
+        high = lesser(rows - r, tall);
+        float *to = t->y + r * ldy + column, *c = part ? t->waiting + r * wait : to;
+        rows_kernel kernel = kernels[high - 1][blocks - 1];
+        end.bias = t->first ? c : bias;
+        end.last = c + count - BLOCK;
+        end.fetch = (uintptr_t)w, end.fetch_step = 0;
+#if VF == 16
+        if (blocks == WIDEST_MORE && high >= 5) {
+            int64_t block = asked / piece; /* each tile asks for as much, and for what there is */
+            if (block < blocks) {
+                end.fetch = (uintptr_t)next + (uintptr_t)(block * l->stride + asked - block * piece);
+                end.fetch_step = step;
+                asked += step * depth;
+            }
+            if (t->copied || end.fetch_step) kernel = rows_fetching[t->copied][high - 5];
             for (int64_t i = 0; !part && r + high < rows && i < high; i++) /* and where the next tile goes */
                 for (int64_t j = 0; j < count; j += FNN_ALIGN_FLOATS)
                     __builtin_prefetch(to + (high + i) * ldy + j, 1, 3);
         }
 #endif
-        kernel(depth, x + r * ldx + first, ldx, l->w + b * l->stride + first * row, l->stride, c, ldc, &end);
+        kernel(depth, x + r * ldx, ldx, w, stride, c, ldc, &end);
         if (!complete) continue;
         if (!by_kernel) act_forward_block(l->act, l->alpha, c, ldc, c, ldc, NULL, high, count);
         if (part) packed_copy(c, ldc, to, ldy, high, left);
     }
 }
 
+/* Exactly so many values of a row. */
+static inline void packed_copy_row(const float *x, int64_t count, float *to) {
+    int64_t i = 0;
+    for (; i + VF <= count; i += VF) vf_store(to + i, vf_load(x + i));
+    if (i < count) vf_store_n(to + i, (int)(count - i), vf_load_n(x + i, (int)(count - i)));
+}
+
 /* More rows of floats: a few blocks at a time, and so much of k that they stay in the second-level cache while the rows
  * pass, as do the rows while the blocks pass. From there weights are read nearly as fast as from the first-level cache,
- * for which k would have to be cut more often. */
+ * for which k would have to be cut more often. Rows that are whole pages apart would share a few places of each cache:
+ * copied ones do not. */
 static void packed_tiles(const packed *l, const fnn_run *run, const float *x, int64_t ldx, float *y, int64_t ldy,
                          int64_t rows, int64_t b0, int64_t b1) {
-    int64_t mc = even_block(rows, MC), kc = even_block(l->k, DEPTH_IN_L2), row = l->stride / l->k;
-    int64_t top = packed_tile_blocks(l->precision, l->k), blocks;
-    int64_t groups = b1 - b0 <= top ? 1 : (b1 - b0 + top - 1) / top;
-    for (int64_t m = 0, depth; m < rows; m += mc)
-        for (int64_t first = 0; first < l->k; first += depth) {
-            depth = lesser(l->k - first, kc);
+    cut c = packed_cut(l->precision, rows, l->k, l->n, b1 - b0);
+    int64_t row = l->stride / l->k, blocks, groups = b1 - b0 <= c.top ? 1 : (b1 - b0 + c.top - 1) / c.top;
+    tiles t = {.waiting = run->scratch, .ldx = ldx, .ldy = ldy, .copied = c.copied, .expanded = c.expanded};
+    t.panel = t.waiting + c.waiting;
+    float *copies = t.panel + c.panel;
+    for (int64_t m = 0; m < rows; m += c.mc)
+        for (int64_t first = 0; first < l->k; first += t.depth) {
+            t.rows = lesser(rows - m, c.mc), t.first = first, t.depth = lesser(l->k - first, c.kc);
+            t.x = x + m * ldx + first, t.y = y + m * ldy;
+            if (c.copied) {
+                for (int64_t r = 0; r < t.rows; r++) packed_copy_row(t.x + r * ldx, t.depth, copies + r * COPIED);
+                t.x = copies, t.ldx = COPIED;
+            }
             for (int64_t g = 0, b = b0; g < groups; g++, b += blocks) {
                 blocks = groups == 1 ? b1 - b : (b1 - b + groups - g - 1) / (groups - g);
                 const char *next = NULL;
                 if (g + 1 < groups) next = l->w + (b + blocks) * l->stride + first * row;
-                else if (first + depth < l->k) next = l->w + b0 * l->stride + (first + depth) * row;
-                packed_group(l, run, x + m * ldx, ldx, y + m * ldy, ldy, lesser(rows - m, mc), first, depth, b, blocks,
-                             depth >= DEPTH_WORTH_FETCHING ? next : NULL);
-                if (fnn_interrupted(run, (double)(lesser(rows - m, mc) * depth * blocks))) return;
+                else if (first + t.depth < l->k) next = l->w + b0 * l->stride + (first + t.depth) * row;
+                packed_group(l, &t, b, blocks, t.depth >= DEPTH_WORTH_FETCHING ? next : NULL);
+                if (fnn_interrupted(run, (double)(t.rows * t.depth * blocks))) return;
             }
         }
 }
@@ -326,7 +392,8 @@ static NOT_INLINED void packed_more(const fnn_instr *in, const fnn_run *run) {
     else if (l.precision == FLOAT32 && b1 - b0 == 1)
         packed_narrow(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0);
 #endif
-    else if (rows < few) packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
+    else if (rows < few || packed_cut(l.precision, rows, l.k, l.n, b1 - b0).expanded)
+        packed_tiles(&l, run, x + m0 * ldx, ldx, y + m0 * ldy, ldy, rows, b0, b1);
     else packed_many(&l, run, x, ldx, y, ldy, m0, m1, b0 * BLOCK, b1 * BLOCK < l.n ? b1 * BLOCK : l.n);
 }
 
@@ -397,17 +464,14 @@ static int64_t packed_scratch(const fnn_instr *in, const fnn_place *places, int6
         int64_t ldq = fnn_round_up(k, VF), fit = INTEGERS >= ldq * (int64_t)MC ? MC : INTEGERS / ldq;
         return lesser(rows, ROWS_WIDE_TOP) * ROW_TILE + (lesser(rows, fit) * ldq + 1) / 2;
     }
-    most = part * lesser(rows, ROWS_TOP) * ROW_TILE;                               /* more than a tile has */
-    if (rows > ROWS_TOP && few > ROWS_TOP + 1 && (k > DEPTH_IN_L2 || n < BLOCK)) { /* sums that go on, or one block */
-        more =
-            part * lesser(lesser(rows, MC), few - 1) * lesser(packed_tile_blocks(precision, k) * BLOCK, fnn_padded(n));
-        most = most > more ? most : more;
-    }
-    if (rows > ROWS_TOP && rows >= few) {
-        more = lesser(rows, MC) * PANEL + even_block(k, KC) * PANEL;
-        most = most > more ? most : more;
-    }
-    return most;
+    most = part * lesser(rows, ROWS_TOP) * ROW_TILE;
+    if (rows <= ROWS_TOP) return most;
+    cut c = packed_cut(precision, rows, k, n, (n + BLOCK - 1) / BLOCK);
+    if (n <= BLOCK) more = part * lesser(rows, MC) * BLOCK;
+    else more = c.waiting + c.panel + c.copies;
+    most = most > more ? most : more;
+    more = rows < few || c.expanded ? 0 : lesser(rows, MC) * PANEL + even_block(k, KC) * PANEL;
+    return most > more ? most : more;
 }
 
 #define fnn_op_packed_dense \

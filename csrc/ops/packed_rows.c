@@ -37,7 +37,7 @@ typedef struct rows_end {
     float floor;                /* 0: relu, -infinity: nothing */
     float *last;                /* where the last block goes, */
     int64_t ldlast;             /* and its rows' distance */
-    uintptr_t fetch;            /* what a fetching kernel asks for meanwhile: */
+    uintptr_t fetch;            /* what a kernel of tiles asks for meanwhile: */
     int64_t fetch_step;         /* `fetch_step` bytes at each step of k */
 } rows_end;
 
@@ -177,37 +177,66 @@ static inline vi vi_broadcast_pair(const int16_t *p) {
 /* The same, and weights that are wanted next come nearer. */
 #define ROWS_FETCHING_STEP(P, MR, NV)               \
     __builtin_prefetch((const void *)fetch, 0, 2); \
-    fetch += (uintptr_t)step;                      \
+    fetch += step;                                 \
     ROWS_HIGH_STEP(P, MR, NV)
 #define ROWS_PUT(j, i, P) \
     vf_store(j < EARLIER ? y + i * ldy + j * VF : last + i * ldlast + (j - EARLIER) * VF, P##_FINISH(c##i##_##j, i, j));
 #define ROWS_STORE(i, NV, P) EACH_##NV(ROWS_PUT, i, P)
-#define ROWS_KERNEL_BY(STEP, P, MR, NV)                                                                               \
-    P##_TARGET static void rows_##P##_##MR##x##NV(                                                                    \
+#define ROWS_LOOP(STEP, P, MR, NV)                                                      \
+    const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;       \
+    P##_UNROLL for (int64_t p = 0; p < k; p++) {                                        \
+        STEP(P, MR, NV)                                                                 \
+        q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;             \
+    }
+#define ROWS_KERNEL_BY(NAME, LOOP, STEP, P, MR, NV)                                                                   \
+    P##_TARGET static void rows_##NAME##_##MR##x##NV(                                                                 \
         int64_t k, const void *restrict x, int64_t lda, const void *restrict w, int64_t stride, float *restrict y,    \
         int64_t ldy, const rows_end *restrict end) {                                                                  \
         const P##_X *a = x;                                                                                           \
         const float *bias = end->bias;                                                                                \
-        const int64_t ldbias = end->ldbias, step = end->fetch_step;                                                   \
+        const int64_t ldbias = end->ldbias;                                                                           \
+        const uintptr_t step = (uintptr_t)end->fetch_step;                                                            \
         uintptr_t fetch = end->fetch;                                                                                 \
         EACH_##NV(ROWS_STREAM, 0, P)                                                                                  \
         EVERY_##MR(ROWS_START, NV, P)                                                                                 \
-        const P##_X *q0 = a, *q1 = a + 3 * lda, *q2 = a + 6 * lda, *q3 = a + 9 * lda;                                 \
-        P##_UNROLL for (int64_t p = 0; p < k; p++) {                                                                  \
-            STEP(P, MR, NV)                                                                                           \
-            q0 += P##_WIDTH, q1 += P##_WIDTH, q2 += P##_WIDTH, q3 += P##_WIDTH;                                       \
-        }                                                                                                             \
+        LOOP(STEP, P, MR, NV)                                                                                         \
         enum { EARLIER = NV - IN_BLOCK };                                                                             \
         const vf floor = vf_set(end->floor);                                                                          \
         float *last = end->last;                                                                                      \
         int64_t ldlast = end->ldlast;                                                                                 \
         EVERY_##MR(ROWS_STORE, NV, P)                                                                                 \
-        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride, (void)step;                                     \
+        (void)lda, (void)ldy, (void)bias, (void)ldbias, (void)stride, (void)step;                                      \
     }
 
-#define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_WIDE_STEP, P, MR, NV)
-#define ROWS_HIGH_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_HIGH_STEP, P, MR, NV)
-#define ROWS_FETCHING_KERNEL(P, MR, NV) ROWS_KERNEL_BY(ROWS_FETCHING_STEP, P, MR, NV)
+#define ROWS_KERNEL(P, MR, NV) ROWS_KERNEL_BY(P, ROWS_LOOP, ROWS_WIDE_STEP, P, MR, NV)
+#define ROWS_HIGH_KERNEL(P, MR, NV) ROWS_KERNEL_BY(P, ROWS_LOOP, ROWS_HIGH_STEP, P, MR, NV)
+
+/* Where there is more to do than to read weights (packed_tiles): rows of x that were copied to a distance that the
+ * compiler knows, so that one pointer reaches all of them. Every other one is broadcast inside of each multiply-add:
+ * more loads, fewer instructions. Weights come from the second-level cache, and what is asked for some steps ahead is
+ * in the first-level one when it is needed: where another thread shares the core, too little of the loop fits into its
+ * buffers for it to find those loads in time by itself. Meanwhile weights that are wanted next come nearer. */
+enum { COPIED = 784, STEPS_AHEAD = 8 };
+#define TILE_VECTOR(j, i, P) const vf v##j = vf_load(b##j + p * BLOCK);
+#define TILE_NEAR(j, i, P) __builtin_prefetch(b##j + (p + STEPS_AHEAD) * BLOCK, 0, 3);
+#define TILE_ADD(j, i, P) vf_fma_into(c##i##_##j, v##j, x);
+#define TILE_ADD_BROADCAST(j, i, P) vf_fma_broadcast(c##i##_##j, v##j, a[(i) * COPIED + p]);
+#define TILE_MULTIPLY_ROW(i, NV, P) \
+    if ((i) % 2 == 0) { EACH_##NV(TILE_ADD_BROADCAST, i, P) } \
+    else { \
+        const vf x = vf_set(a[(i) * COPIED + p]); \
+        EACH_##NV(TILE_ADD, i, P) \
+    }
+#define TILE_STEP(P, MR, NV)                        \
+    __builtin_prefetch((const void *)fetch, 0, 2); \
+    fetch += step;                                 \
+    EACH_##NV(TILE_NEAR, 0, P)                     \
+    EACH_##NV(TILE_VECTOR, 0, P)                   \
+    EVERY_##MR(TILE_MULTIPLY_ROW, NV, P)
+#define TILE_LOOP(STEP, P, MR, NV) \
+    UNROLL for (int64_t p = 0; p < k; p++) { STEP(P, MR, NV) }
+#define FETCH_KERNEL(MR, NV) ROWS_KERNEL_BY(FETCH, ROWS_LOOP, ROWS_FETCHING_STEP, FETCH, MR, NV)
+#define TILE_KERNEL(MR, NV) ROWS_KERNEL_BY(TILE, TILE_LOOP, TILE_STEP, FLOAT, MR, NV)
 
 /* Kernels take whole blocks: of 1, 2 or 4 vectors. */
 #if VF == 16
@@ -256,9 +285,8 @@ ROWS_NARROW(ROWS_KERNEL, PAIR, 1) ROWS_WIDE(ROWS_KERNEL, PAIR, 1)
 ROWS_FOR(ROWS_KERNELS, PAIR)
 #if VF == 16
 ROWS_NARROW(ROWS_KERNEL, VNNI, 1) ROWS_WIDE(ROWS_KERNEL, VNNI, 1) ROWS_FOR(ROWS_KERNELS, VNNI)
-ROWS_FETCHING_KERNEL(FETCH, 4, 4) ROWS_FETCHING_KERNEL(FETCH, 5, 4) ROWS_FETCHING_KERNEL(FETCH, 6, 4)
-ROWS_FETCHING_KERNEL(FETCH, 5, 3) ROWS_FETCHING_KERNEL(FETCH, 6, 3)
-ROWS_FETCHING_KERNEL(FETCH, 7, 3) ROWS_FETCHING_KERNEL(FETCH, 8, 3)
+FETCH_KERNEL(5, 3) FETCH_KERNEL(6, 3) FETCH_KERNEL(7, 3) FETCH_KERNEL(8, 3)
+TILE_KERNEL(5, 3) TILE_KERNEL(6, 3) TILE_KERNEL(7, 3) TILE_KERNEL(8, 3)
 #endif
 #pragma GCC diagnostic pop
 
@@ -272,9 +300,10 @@ static const rows_kernel rows_kernels[3 + (VF == 16)][ROWS_TOP][WIDEST_ROW / IN_
 #endif
 };
 #if VF == 16
-static const rows_kernel rows_fetching[2][4] = { /* 5 to 8 rows of 3 blocks, and 4 to 6 of 4 */
+/* 5 to 8 rows of 3 blocks: as they lie, and copied. */
+static const rows_kernel rows_fetching[2][4] = {
     {rows_FETCH_5x3, rows_FETCH_6x3, rows_FETCH_7x3, rows_FETCH_8x3},
-    {rows_FETCH_4x4, rows_FETCH_5x4, rows_FETCH_6x4},
+    {rows_TILE_5x3, rows_TILE_6x3, rows_TILE_7x3, rows_TILE_8x3},
 };
 #endif
 /* clang-format on */

@@ -159,7 +159,6 @@ cdef extern from "fastnn.h" nogil:
         int64_t shape[6]
 
     const char *fastnn_message(fastnn_status status)
-    fastnn_status fastnn_open(const void *image, size_t bytes, fastnn_net *net)
     int fastnn_inputs(const fastnn_net *net)
     int fastnn_outputs(const fastnn_net *net)
     fastnn_status fastnn_input(const fastnn_net *net, int number, fastnn_port *port)
@@ -176,6 +175,7 @@ cdef extern from "frozen.h" nogil:
         int64_t count
         int64_t max_rows
 
+    fastnn_status fnn_open_whole(const void *image, size_t nbytes, fastnn_net *net)
     size_t fnn_frozen_memory(const fastnn_net *net, const fnn_isa *isa, int64_t max_rows)
     fastnn_status fnn_frozen_bind(const fastnn_net *net, const fnn_isa *isa, void *memory, size_t nbytes,
                                   int64_t max_rows, fastnn_session **session)

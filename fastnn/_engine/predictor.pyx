@@ -82,7 +82,7 @@ cdef class Image:
     Raises
     ------
     ValueError
-        If it is no image, damaged, or from a newer version.
+        If it is no image, damaged, from a newer version, or has something behind it.
     """
 
     cdef readonly object memory

@@ -18,11 +18,11 @@ import numpy as np
 
 from fastnn._engine.engine cimport (
     FNN_ALIGN_BYTES, FNN_BOOL, FNN_F16, FNN_F32, FNN_F64, FNN_I16, FNN_I32, FNN_I64, FNN_I8, FNN_MAX_AXES, FNN_U16,
-    FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_open, fastnn_output, fastnn_port,
+    FNN_U32, FNN_U64, FNN_U8, fastnn_input, fastnn_message, fastnn_net, fastnn_output, fastnn_port,
     fastnn_session, fastnn_status, fnn_additions, fnn_cpu_count, fnn_dtype, fnn_execute, fnn_frozen_bind,
     fnn_frozen_memory, fnn_frozen_run, fnn_get_threads, fnn_isa, fnn_isa_best, fnn_isa_supported, fnn_isas, fnn_job,
-    fnn_op, fnn_op_at, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_team_function, fnn_team_run,
-    fnn_training, fnn_training_of,
+    fnn_op, fnn_op_at, fnn_open_whole, fnn_poll, fnn_run_rows, fnn_set_threads, fnn_team_function,
+    fnn_team_run, fnn_training, fnn_training_of,
 )
 
 cdef extern from *:
@@ -144,7 +144,7 @@ cdef int thread_limit() noexcept nogil:
 
 
 cdef int frozen_open(const void *image, size_t nbytes, fastnn_net *net) noexcept nogil:
-    return fastnn_open(image, nbytes, net)
+    return fnn_open_whole(image, nbytes, net)
 
 
 cdef const char *frozen_message(int status) noexcept nogil:

@@ -478,7 +478,7 @@ def load_frozen(path):
     FileNotFoundError
         If it is not there.
     ValueError
-        If it is no frozen network, incomplete, damaged, or written by a newer version.
+        If it is no frozen network, incomplete, damaged, followed by something else, or written by a newer version.
     """
     path = os.fspath(path)
     if os.path.isdir(path):

@@ -112,7 +112,7 @@ def test_int8_is_nearly_the_layer(isa):
 @pytest.mark.parametrize("isa", ISAS)
 def test_bits_of_the_training_kernel(isa):
     """float32 is the very chain of multiply-adds of dense_forward, and float16 that of rounded weights."""
-    for m, k, n in (1, 784, 300), (7, 300, 49), (30, 33, 257), (140, 270, 70):
+    for m, k, n in (1, 784, 300), (7, 300, 49), (30, 33, 257), (140, 270, 70), (131, 790, 777):
         for precision in FLOATS:
             layer = Layer(m, k, n, precision)
             x, y = kernels.padded(layer.x), kernels.aligned((m, kernels.row_stride(n)))
@@ -125,7 +125,7 @@ def test_bits_of_the_training_kernel(isa):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("isa", ISAS)
 def test_same_bits_for_any_batch_and_team(isa, precision):
-    for m, k, n in (260, 70, 33), (41, 300, 100), (14, 9, 1), (5, 20, 530), (41, 1601, 250):
+    for m, k, n in (260, 70, 33), (41, 300, 100), (14, 9, 1), (5, 20, 530), (41, 1601, 250), (60, 131, 770):
         layer = Layer(m, k, n, precision)
         whole = layer(isa, act=5)
         for threads in 2, 3, 7:

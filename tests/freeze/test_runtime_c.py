@@ -103,6 +103,7 @@ def test_files_that_are_none(program, tmp_path):
     wrong = {
         b"": "This is no frozen network", b"some text" * 99: "This is no frozen network",
         image[:-1]: "ends too early", image[:40]: "ends too early", bytes(flipped): "damaged", newer: "newer version",
+        image + b"more": "more behind the frozen network", bytes(flipped) + b"more": "damaged",
     }  # fmt: skip
     for content, message in wrong.items():
         (tmp_path / "bad.fnn").write_bytes(content)

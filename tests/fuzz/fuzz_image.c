@@ -39,7 +39,7 @@ static void *exactly(size_t bytes) {
 
 /* ---- one image --------------------------------------------------------------------------------------------------- */
 
-enum { RAN = FASTNN_UNSUPPORTED + 1, TOO_LARGE, RESULTS };
+enum { RAN = FASTNN_TOO_LONG + 1, TOO_LARGE, RESULTS };
 static long results[RESULTS];
 
 static float odd_value(uint64_t i) {
