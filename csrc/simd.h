@@ -13,7 +13,8 @@
  *   vf_sums(a): from VF vectors, one vector of their vf_sum
  *   vf_fma_broadcast(c, b, x): c += b * x with x a float in memory, in one instruction where there is one
  *   vf_fma_into(c, b, x): c += b * x, in the register of c: unrolled loops need no copies of it
- *   vf_over_root(a, v, e): a / (sqrt(v) + e) | vf_quotient(a, b): a / b within 2 ulp, for normal b up to 2^125
+ *   vf_over_root(a, v, e): a / (sqrt(v) + e) | vf_descend(w, r, a, v, e): w - r * a / (sqrt(v) + e)
+ *   vf_quotient(a, b): a / b within 2 ulp, for normal b up to 2^125
  * Weights of fewer bits: vf_load_half: finite numbers of IEEE's 16-bit format | vi_load vi_store: VF int32
  *   vi_load_pairs: VF pairs of int8, each a lane of two int16 | vi_dot(c, a, b): c + the sum of both products, a lane
  *   vi_store_short: as int16, saturated
