@@ -245,6 +245,18 @@ def test_export_c_of_a_frozen_network(path, x, tmp_path):
     assert (tmp_path / "net.c").read_text() == expected
 
 
+def test_what_has_been_rounded_cannot_be_more_precise(path, tmp_path, capsys):
+    assert run("freeze", path, "--precision", "int8", "-o", tmp_path / "net.fnn") == 0
+    assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c", "--precision", "float32") != 0
+    assert "is int8 already" in capsys.readouterr().err
+    assert run("export-c", tmp_path / "net.fnn", "-o", tmp_path / "net.c", "--precision", "int8") == 0
+
+
+def test_ranges_are_of_int8(path, x, tmp_path, capsys):
+    assert run("freeze", path, "--calibration", tmp_path / "x.npy") != 0
+    assert "needs --precision int8 or mixed" in capsys.readouterr().err
+
+
 # ---- latency -----------------------------------------------------------------------------------
 
 

@@ -27,7 +27,10 @@ def run(args):
     """Export as `args` (see `add_parser`) says; returns the exit status."""
     from fastnn.export import export_c
 
-    exported = export_c(models.frozen_from(args.model), args.out, args.precision, args.name)
+    frozen = models.frozen_from(args.model)
+    if args.precision is not None and frozen.precision not in ("float32", args.precision):
+        raise ValueError(f"--precision: {args.model!r} is {frozen.precision} already. Give the model it was made from.")
+    exported = export_c(frozen, args.out, args.precision, args.name)
     for path in exported.files:
         print(f"{path}: {os.path.getsize(path):,} bytes")
     print(

@@ -65,6 +65,8 @@ def run(args):
             raise ValueError(f"--{name} needs --data: samples whose outputs are compared.")
     if args.precision == "mixed" and args.data is None:
         raise ValueError("--precision mixed needs --data: samples on which the error of each layer is measured.")
+    if args.calibration is not None and args.precision not in ("int8", "mixed"):
+        raise ValueError("--calibration chooses the ranges of int8: it needs --precision int8 or mixed.")
     out = args.out or os.path.splitext(args.model)[0] + models.FROZEN
     if not out.endswith(models.FROZEN):
         raise ValueError(f"-o: a frozen network is a file that ends in {models.FROZEN}. Received: {out!r}")

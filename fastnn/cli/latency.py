@@ -104,7 +104,10 @@ def measure(frozen, batch, seconds):
         raise ValueError("fastnn latency times networks that read numbers: this one looks up text or integers.")
     draw = np.random.default_rng(0).standard_normal
     x = [draw((batch, *shape), dtype=np.float32) for shape in frozen.sample_shapes]
-    x = x[0] if len(x) == 1 else x
+    if isinstance(frozen.input_shape, dict):  # in the form that the model takes
+        x = dict(zip(frozen.input_names, x, strict=True))
+    elif len(x) == 1:
+        x = x[0]
     y = frozen(x)
     nothing = [_tree.map_structure(lambda each: each[:0], each) for each in (x, y)]
     calls = {"frozen(x)": (x,), "frozen(x, out)": (x, y), "no rows": nothing}

@@ -252,7 +252,7 @@ def _refusal(report, precision):
             what = f"the relative RMS error of its outputs is {worst.relative:.3g}"
         found.append(what + (f" (output {worst.name!r})" if len(report.outputs) > 1 else ""))
     permitted = " and ".join(f"{limit:g} of {MEASURES[name]}" for name, limit in report.missed.items())
-    text = f"Frozen with precision={precision!r}, {', and '.join(found)}, on {report.samples:,} samples. Permitted are "
+    text = f"Frozen with precision={precision!r}, {', and '.join(found)}, on {report.samples:,} samples. Permitted: "
     text += f"tolerance={permitted}."
     costly = sorted((each for each in report.layers if each.error), key=lambda each: -each.error)
     if costly:

@@ -459,6 +459,15 @@ def _from_plain(cls, description, plain):
     return cls(description, graph=from_plain(plain))
 
 
+# What reads files that are no frozen networks, by their suffix.
+_OTHERS = {
+    **dict.fromkeys(
+        (".fastnn", ".keras", ".h5"), " Models are loaded by fastnn.saving.load_model(path), and then frozen."
+    ),
+    ".onnx": " Networks in ONNX are read by fastnn.from_onnx(path), and then frozen.",
+}
+
+
 def load_frozen(path):
     """Load a frozen network that `save` has written.
 
@@ -492,4 +501,5 @@ def load_frozen(path):
     try:
         return from_image(image)
     except ValueError as error:
-        raise ValueError(f"Cannot load {path!r}. {error}") from None
+        hint = _OTHERS.get(os.path.splitext(path)[1].lower(), "")
+        raise ValueError(f"Cannot load {path!r}. {error}{hint}") from None

@@ -244,6 +244,9 @@ class FreezeReport:
             plain["tolerance"],
         )
 
+    def __repr__(self):
+        return str(self)
+
     def __str__(self):
         lines = [str(self.folding)]
         if self.layers:

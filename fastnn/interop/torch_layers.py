@@ -71,6 +71,8 @@ def _prelu(own, place, module, x):
 
 
 def _softplus(own, place, module, x):
+    if module.threshold < 14:  # from there on log(1 + exp(x)) is x, to a millionth
+        raise ValueError(f"threshold={module.threshold}, below which alone it is smooth, must be at least 14")
     if module.beta == 1:
         return own.apply(place, layers.Activation, x, "softplus")
     y = own.apply(place, layers.Rescaling, x, float(module.beta))

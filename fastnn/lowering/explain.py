@@ -1,6 +1,7 @@
 """What `model.explain_plan()` tells: the program that a step runs, what each instruction costs, why so many threads."""
 
 import contextlib
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -14,6 +15,12 @@ from fastnn.operations.activation import KERNELS
 from fastnn.operations.lookup import Lookup, host_values
 from fastnn.training import arguments
 
+_FLAGS = {
+    "fence": "waits for all threads",
+    "commits": "changes the model; from the first of these on, a step is not interrupted",
+    "rows": "threads share the rows of the batch",
+    "follows": "run piece by piece by the instruction above, in whose time it is",
+}
 _ACTIVATIONS = {number: name for name, (number, _, _) in KERNELS.items()}
 _MEASURED_BATCHES, _MEASURED_SECONDS, _LEAST_MEASURED = 16, 0.3, 3
 
@@ -167,17 +174,28 @@ class Plan:
             f" Memory: {memory}",
             tabulate(rows, headers, tablefmt="rounded_outline", colalign=alignment, disable_numparse=True),
             f" Total: {', '.join(totals)}",
+            *(
+                f" {flag}: {meaning}"
+                for flag, meaning in _FLAGS.items()
+                if any(flag in row[8].split(", ") for row in rows)
+            ),
         ]
         return "\n".join(lines)
+
+    def _rate(self, number):
+        """GFLOP/s of an instruction, and of what follows it, whose time is in its own; None of what has no flops."""
+        first, *behind = self.instructions[number:]
+        flops = first.flops + sum(each.flops for each in itertools.takewhile(lambda each: each.follows, behind))
+        return flops / max(first.seconds, 1e-9) / 1e9 if flops else None
 
     def _row(self, number, each):
         row = [str(number), each.kernel, each.layer, "" if each.rows is None else f"{each.rows:,}"]
         row += [short(each.flops), short(each.nbytes), short(each.work), str(each.threads)]
-        flags = {"fence": each.fence, "commits": each.commits, "rows": each.by_rows, "follows": each.follows}
-        row.append(", ".join(flag for flag, has_it in flags.items() if has_it))
+        has = (each.fence, each.commits, each.by_rows, each.follows)
+        row.append(", ".join(flag for flag, has_it in zip(_FLAGS, has, strict=True) if has_it))
         if self._timed:
-            rate = each.flops / max(each.seconds, 1e-9) / 1e9
-            row += ["", ""] if each.follows else [f"{each.seconds * 1e6:.3g}", f"{rate:.3g}" if each.flops else ""]
+            rate = None if each.follows else self._rate(number)
+            row += ["" if each.follows else _microseconds(each.seconds), "" if rate is None else f"{rate:.3g}"]
         return row
 
     def __repr__(self):
@@ -373,6 +391,10 @@ def short(value):
         if value >= 0.9995 * limit:
             return f"{value / limit:.3g}{prefix}"
     return f"{value:.3g}"
+
+
+def _microseconds(seconds):
+    return f"{seconds * 1e6:,.0f}" if seconds >= 1e-4 else f"{seconds * 1e6:.3g}"
 
 
 def _duration(seconds):

@@ -346,7 +346,8 @@ class Model(SaveableModel, ReadsInputs, Freezable, Layer, Trainer):
         -------
         fastnn.lowering.explain.Plan
             Instruction set, threads and the reason for their number, memory, and for each instruction its layer,
-            flops, bytes, estimated cycles and threads. Where `fit` has run with such batches, also what that showed.
+            flops, bytes, estimated cycles, threads and flags, which stand explained under the table. Where `fit` has
+            run with such batches, also what that showed.
 
         Raises
         ------

@@ -14,11 +14,11 @@ from fastnn.freeze.quantize import activation_limit, quantize
 from fastnn.operations.activation import KERNELS
 
 
-def sequential(*stack, shape=(6,), seed=0):
+def sequential(*stack, shape=(6,), seed=0, precision="float32"):
     """A frozen network with random weights."""
     fastnn.utils.set_random_seed(seed)
     model = fastnn.Sequential([fastnn.Input(shape), *stack])
-    return scrambled(model).freeze()
+    return scrambled(model).freeze(precision)
 
 
 def scrambled(model):
@@ -355,6 +355,9 @@ def test_self_test_under_sanitizers(compiler, precision, tmp_path):
     (x,) = samples_of(frozen.graph)
     export_c(frozen, tmp_path / "net.c", self_test=x)
     test = (tmp_path / "net_test.c").read_text()
+    rounded = sequential(Dense(9), layers.LayerNormalization(), Dense(5), precision="int8")
+    export_c(rounded, tmp_path / "rounded.c", self_test=samples_of(rounded.graph)[0])
+    assert "0.001f * (1.0f" in (tmp_path / "rounded_test.c").read_text()
     export_c(frozen, tmp_path / "lone.c", self_test=x[0])
     assert "x[1][" in (tmp_path / "lone_test.c").read_text()
     exported = export_c(frozen, tmp_path / "net.c", precision=precision)

@@ -155,6 +155,10 @@ def test_what_is_wrong_with_a_file_is_said(frozen, tmp_path, change, message):
         fastnn.load_frozen(tmp_path)
     with pytest.raises(FileNotFoundError, match="Check its name"):
         fastnn.load_frozen(tmp_path / "none.fnn")
+    for name, hint in (("net.keras", "load_model"), ("net.onnx", "from_onnx")):
+        (tmp_path / name).write_bytes(b"PK" * 600)
+        with pytest.raises(ValueError, match=f"no frozen network.*{hint}"):
+            fastnn.load_frozen(tmp_path / name)
 
 
 def test_numbers_that_lead_outside_are_refused(frozen):

@@ -272,7 +272,7 @@ def test_a_missed_tolerance_is_refused_with_numbers():
         ValueError, match=r"precision='int8', the relative RMS error of its outputs is \d\S*, on 400"
     ) as e:
         model.freeze("int8", validation_data=x, tolerance=0.02)
-    assert "Permitted are tolerance=0.02 of relative error" in str(e.value)
+    assert "Permitted: tolerance=0.02 of relative error" in str(e.value)
     assert "alone: 'second' (int8: " in str(e.value)
     assert 'precision="mixed"' in str(e.value)
     y = model.predict(x, verbose=0).argmax(1)

@@ -143,6 +143,7 @@ class OverSamples(nn.Module):
         (nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False)), "no running statistics"),
         (nn.Sequential(nn.BatchNorm1d(4, momentum=None)), "momentum=None"),
         (nn.Sequential(nn.Flatten(0)), "samples of a batch"),
+        (nn.Sequential(nn.Softplus(threshold=1)), "threshold=1.*at least 14"),
         (Branching(), "torch.fx cannot trace Branching"),
         (OverSamples(), r"mean \('mean'\) cannot be read: .*counts the samples"),
     ],

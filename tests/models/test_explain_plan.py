@@ -231,6 +231,17 @@ def test_measuring_changes_nothing():
     assert plain.optimizer.iterations == explained.optimizer.iterations
 
 
+def test_what_follows_is_in_the_time_of_the_first():
+    model, _ = dense(784, 300, 32)
+    plan = quiet(model, 32, measure=True)
+    number = [each.op for each in plan.instructions].index("dense_backward_weights")
+    first, update = plan.instructions[number : number + 2]
+    assert update.follows
+    assert update.seconds == 0 < first.seconds
+    assert plan._rate(number) == pytest.approx((first.flops + update.flops) / first.seconds / 1e9)
+    assert "follows: run piece by piece by the instruction above" in str(plan)
+
+
 def test_measuring_amid_an_epoch_leaves_its_losses_alone():
     def losses(explain):
         class Explain(fastnn.callbacks.Callback):
