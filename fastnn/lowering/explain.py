@@ -173,12 +173,8 @@ class Plan:
             *(f" Threads: {line}" for line in self.why()),
             f" Memory: {memory}",
             tabulate(rows, headers, tablefmt="rounded_outline", colalign=alignment, disable_numparse=True),
+            *(f" {flag}: {_FLAGS[flag]}" for flag in _FLAGS if any(flag in row[8].split(", ") for row in rows)),
             f" Total: {', '.join(totals)}",
-            *(
-                f" {flag}: {meaning}"
-                for flag, meaning in _FLAGS.items()
-                if any(flag in row[8].split(", ") for row in rows)
-            ),
         ]
         return "\n".join(lines)
 
