@@ -122,8 +122,8 @@ def _joined(steps, gradient):
 
 
 def _disturbs(step, group, weights):
-    """May a step not run before a group that it stood behind? It may read the weights, which the group has changed
-    after it in any case."""
+    """Would it change anything if a step ran before a group, and not between its gradient and its update? Not if it
+    reads the weights, which are updated after it in any case."""
     for each in group:
         if any(step.touches(place) for place in each.writes if place != weights):
             return True
